@@ -1,0 +1,70 @@
+//! The only reader of time.
+//!
+//! Everything below takes `now` as an argument. Tests hand in a manual clock on which waiting costs
+//! nothing: a sleep moves the clock and returns.
+
+use crate::model::Moment;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// Where the time comes from. Clones share the same time.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine's clocks.
+    #[default]
+    System,
+    /// Milliseconds since 1970, moved by hand and by sleeping.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands at `start` until something sleeps or [`Clock::advance`] is called.
+    pub fn manual(start: Moment) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(start.0)))
+    }
+
+    /// Wall time.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this room is the one reader of time"
+    )]
+    pub fn now(&self) -> Moment {
+        match self {
+            Self::System => jiff::Timestamp::now().into(),
+            Self::Manual(millis) => Moment(millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Time since an arbitrary start that never goes back; pacing rests on it.
+    pub fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        match self {
+            Self::System => START.get_or_init(Instant::now).elapsed(),
+            Self::Manual(millis) => {
+                let passed = u64::try_from(millis.load(Ordering::SeqCst)).unwrap_or(0);
+                Duration::from_millis(passed)
+            }
+        }
+    }
+
+    /// Waits. On a manual clock the time passes at once, and other tasks get a turn.
+    pub async fn sleep(&self, span: Duration) {
+        match self {
+            Self::System => tokio::time::sleep(span).await,
+            Self::Manual(_) => {
+                self.advance(span);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Moves a manual clock forward; does nothing to the machine's.
+    pub fn advance(&self, span: Duration) {
+        if let Self::Manual(millis) = self {
+            // Rounded up, or a wait for less than a millisecond would never end.
+            let step = i64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX);
+            millis.fetch_add(step, Ordering::SeqCst);
+        }
+    }
+}

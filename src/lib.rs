@@ -1,0 +1,9 @@
+//! driftless keeps a Shopify shop and its Klaviyo account true to each other.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod model;
+pub mod policy;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;

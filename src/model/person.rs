@@ -1,0 +1,56 @@
+//! The human that both platforms' records describe.
+
+use super::{Customer, Event, Order, PersonId, Profile, Slot};
+
+/// Which records describe one human.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The lowest slot among the records.
+    pub id: PersonId,
+    /// All records, ascending. Never empty.
+    pub slots: Vec<Slot>,
+}
+
+/// One record of the mirror.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// A Klaviyo profile.
+    Profile(Profile),
+    /// A Shopify customer.
+    Customer(Customer),
+    /// A buyer without a customer record, known by the e-mail typed at the checkout.
+    Guest(String),
+    /// An id that events or list members named before the record itself arrived.
+    Unseen,
+}
+
+/// Everything the mirror knows about one person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dossier {
+    /// Who.
+    pub id: PersonId,
+    /// Klaviyo profiles, ascending by slot.
+    pub profiles: Vec<(Slot, Profile)>,
+    /// Shopify customers, ascending by slot. More than one only after a merge of equal keys.
+    pub customers: Vec<(Slot, Customer)>,
+    /// E-mail addresses of guest orders.
+    pub guests: Vec<String>,
+    /// Events of all profiles, ascending by time.
+    pub events: Vec<Event>,
+    /// Orders of all customers and guests, ascending by date of sale.
+    pub orders: Vec<Order>,
+}
+
+impl Dossier {
+    /// The profile that stands for this person on managed lists: one that e-mail reaches before one
+    /// it does not, then one with an external id, then the one seen first.
+    pub fn primary_profile(&self) -> Option<&(Slot, Profile)> {
+        self.profiles.iter().min_by_key(|(slot, profile)| {
+            (
+                !profile.is_reachable(),
+                profile.external_id.is_none(),
+                *slot,
+            )
+        })
+    }
+}

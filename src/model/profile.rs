@@ -1,0 +1,105 @@
+//! Klaviyo's record of a human.
+
+use super::{Moment, ProfileId, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A Klaviyo profile (klaviyo.md, section 4.1), cut to what rules and definitions read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Klaviyo's own id.
+    pub id: ProfileId,
+    /// As stored upstream, not normalised.
+    pub email: Option<String>,
+    /// E.164 upstream; kept as sent.
+    pub phone: Option<String>,
+    /// The merchant's own id for this profile.
+    pub external_id: Option<String>,
+    /// `location.country`: a display name or a code, whatever the sender wrote.
+    pub country: Option<String>,
+    /// When the profile was created.
+    pub created: Option<Moment>,
+    /// Last change of any property, Klaviyo-maintained timestamps included.
+    pub updated: Option<Moment>,
+    /// E-mail marketing state; `None` when subscriptions were not fetched.
+    pub email_marketing: Option<EmailMarketing>,
+    /// Custom properties that a definition, a rule or our own prefix mentions.
+    pub properties: BTreeMap<String, Value>,
+}
+
+/// `subscriptions.email.marketing`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmailMarketing {
+    /// No *global* suppression exists, whatever the consent. `None` when the reply did not say.
+    pub can_receive: Option<bool>,
+    /// What the person agreed to.
+    pub consent: Consent,
+    /// When the consent was given or withdrawn.
+    pub consent_at: Option<Moment>,
+    /// Global suppressions; any of them stops marketing e-mail.
+    pub suppressions: Vec<Suppression>,
+}
+
+/// E-mail marketing consent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Consent {
+    /// Opted in.
+    Subscribed,
+    /// Opted out.
+    Unsubscribed,
+    /// Never asked or never answered.
+    NeverSubscribed,
+    /// A value this version does not know; it decides nothing.
+    Other(String),
+}
+
+/// One global suppression.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suppression {
+    /// Why.
+    pub reason: SuppressionReason,
+    /// Since when.
+    pub at: Option<Moment>,
+}
+
+/// Reasons the API gives (klaviyo.md, section 4.1). There is none for soft bounces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SuppressionReason {
+    /// The mailbox refused for good.
+    HardBounce,
+    /// The address cannot exist.
+    InvalidEmail,
+    /// Marked as spam.
+    SpamComplaint,
+    /// Unsubscribed globally.
+    Unsubscribe,
+    /// By a person, a job of ours, or Klaviyo's bot protection.
+    UserSuppressed,
+    /// A value this version does not know; it still suppresses.
+    Other(String),
+}
+
+impl Profile {
+    /// Whether marketing e-mail would reach this profile: it has an address, and upstream says it
+    /// can receive. An unfetched or silent state counts as "no", so that nobody is added on a guess.
+    pub fn is_reachable(&self) -> bool {
+        let can = self
+            .email_marketing
+            .as_ref()
+            .and_then(|marketing| marketing.can_receive);
+        self.email.is_some() && can == Some(true)
+    }
+
+    /// Whether any global suppression is on record upstream.
+    pub fn is_suppressed(&self) -> bool {
+        self.email_marketing.as_ref().is_some_and(|marketing| {
+            !marketing.suppressions.is_empty() || marketing.can_receive == Some(false)
+        })
+    }
+
+    /// Whether a suppression for this very reason is on record upstream.
+    pub fn is_suppressed_for(&self, reason: &SuppressionReason) -> bool {
+        let marketing = self.email_marketing.as_ref();
+        marketing.is_some_and(|m| m.suppressions.iter().any(|s| s.reason == *reason))
+    }
+}

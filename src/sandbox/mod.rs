@@ -1,0 +1,9 @@
+//! Both vendors in miniature, over real HTTP on loopback.
+//!
+//! A stateful [`World`] and two servers that speak Klaviyo revision 2026-07-15 and Shopify 2026-10
+//! as far as driftless uses them. Only `cli` and tests use this room, and it shares no wire type with
+//! `api`: one mistake must not hide the other.
+
+pub mod world;
+
+pub use world::World;

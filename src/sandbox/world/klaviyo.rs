@@ -1,0 +1,154 @@
+//! Klaviyo's side of the world.
+
+use crate::model::Moment;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// One Klaviyo account.
+#[derive(Clone, Debug, Default)]
+pub struct KlaviyoWorld {
+    /// The account's id, which is also its public key.
+    pub account: String,
+    /// The private key that is accepted.
+    pub api_key: String,
+    /// Scopes the key has; an endpoint that needs another answers 403.
+    pub scopes: Vec<String>,
+    /// Profiles by id.
+    pub profiles: BTreeMap<String, Profile>,
+    /// Lists by id.
+    pub lists: BTreeMap<String, List>,
+    /// Segments by id.
+    pub segments: BTreeMap<String, Segment>,
+    /// Metrics by id.
+    pub metrics: BTreeMap<String, Metric>,
+    /// Events by metric id, ascending by (timestamp, id).
+    pub events: BTreeMap<String, Vec<Event>>,
+    /// Asynchronous jobs by id.
+    pub jobs: BTreeMap<String, Job>,
+}
+
+/// A profile with everything the API shows of it.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// E-mail address.
+    pub email: Option<String>,
+    /// E.164.
+    pub phone_number: Option<String>,
+    /// The merchant's id.
+    pub external_id: Option<String>,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// Creation.
+    pub created: Moment,
+    /// Last change.
+    pub updated: Moment,
+    /// Last active event.
+    pub last_event_date: Option<Moment>,
+    /// Display name of the country.
+    pub country: Option<String>,
+    /// City.
+    pub city: Option<String>,
+    /// Custom properties.
+    pub properties: BTreeMap<String, Json>,
+    /// `SUBSCRIBED`, `UNSUBSCRIBED` or `NEVER_SUBSCRIBED`.
+    pub consent: &'static str,
+    /// When the consent changed last.
+    pub consent_at: Option<Moment>,
+    /// Global e-mail suppressions.
+    pub suppressions: Vec<Suppression>,
+}
+
+/// A global suppression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppression {
+    /// `HARD_BOUNCE`, `INVALID_EMAIL`, `SPAM_COMPLAINT`, `UNSUBSCRIBE` or `USER_SUPPRESSED`.
+    pub reason: &'static str,
+    /// Since when.
+    pub at: Moment,
+}
+
+/// A static list.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    /// Its name.
+    pub name: String,
+    /// Creation.
+    pub created: Moment,
+    /// Last edit.
+    pub updated: Moment,
+    /// Profile id and when it joined.
+    pub members: BTreeMap<String, Moment>,
+}
+
+/// A rule-based group. Membership is what the vendor last computed, not what is true now.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its name.
+    pub name: String,
+    /// `{"condition_groups": […]}`.
+    pub definition: Json,
+    /// Creation.
+    pub created: Moment,
+    /// Last edit.
+    pub updated: Moment,
+    /// Whether it is processed.
+    pub is_active: bool,
+    /// Profile id and when it joined, as of the last refresh.
+    pub members: BTreeMap<String, Moment>,
+    /// When relative times were last refreshed.
+    pub refreshed: Moment,
+}
+
+/// A kind of event.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: String,
+    /// Name and category of the integration.
+    pub integration: (String, String),
+    /// Creation.
+    pub created: Moment,
+}
+
+/// One event.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The vendor's id.
+    pub id: String,
+    /// Unix seconds.
+    pub timestamp: i64,
+    /// Whose it is; `None` once the profile was deleted.
+    pub profile: Option<String>,
+    /// `event_properties`.
+    pub properties: Json,
+}
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// `profile-bulk-import-job`.
+    Import,
+    /// `profile-suppression-bulk-create-job`.
+    Suppress,
+}
+
+/// One asynchronous job. It completes a little after its creation.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What it does.
+    pub kind: JobKind,
+    /// Creation.
+    pub created: Moment,
+    /// Its effects show, and it is `complete`, from here on.
+    pub completes: Moment,
+    /// Whether its effects were applied to the world.
+    pub applied: bool,
+    /// The rows as sent.
+    pub rows: Vec<Json>,
+    /// Row index, code, title, detail and pointer of each refused row; known once applied.
+    pub errors: Vec<(usize, &'static str, &'static str, String, String)>,
+    /// Rows skipped (suppressions only).
+    pub skipped: usize,
+}

@@ -1,0 +1,73 @@
+//! The small world behind both servers: what the vendors know, and what was planted.
+
+mod klaviyo;
+mod shopify;
+
+pub use klaviyo::{Event, Job, JobKind, KlaviyoWorld, List, Metric, Profile, Segment, Suppression};
+pub use shopify::{Customer, Line, Metafield, Order, ShopifyWorld};
+
+use crate::clock::Clock;
+use crate::model::Moment;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One shop and one Klaviyo account, shared by both servers and by tests.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The servers' clock.
+    pub clock: Clock,
+    state: Arc<Mutex<State>>,
+}
+
+/// Everything that changes.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Klaviyo's side.
+    pub klaviyo: KlaviyoWorld,
+    /// Shopify's side.
+    pub shopify: ShopifyWorld,
+    /// Every write that was accepted, in order; a checker compares it with the journal.
+    pub history: Vec<Write>,
+    /// What the generator planted. For tests; no server ever shows it.
+    pub truth: Truth,
+}
+
+/// One accepted write, as the vendor saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// The server's clock.
+    pub at: Moment,
+    /// Such as `list add`, `import`, `suppress`, `tagsAdd`, `metafieldsSet`.
+    pub kind: &'static str,
+    /// The list, job or namespace written to.
+    pub target: String,
+    /// The profiles (ids or e-mails) or customers (gids) touched.
+    pub subjects: Vec<String>,
+}
+
+/// What the generator knows to be true.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Truth {
+    /// Profiles whose mailbox died by soft bounces.
+    pub dead_mailboxes: Vec<String>,
+    /// Profiles that soft-bounced only because their provider was out.
+    pub outage_victims: Vec<String>,
+    /// Groups of profile ids that are the same human.
+    pub duplicates: Vec<Vec<String>>,
+    /// Profile id and customer id of the same human.
+    pub pairs: Vec<(String, u64)>,
+}
+
+impl World {
+    /// A world without anybody in it.
+    pub fn new(clock: Clock, state: State) -> Self {
+        Self {
+            clock,
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// Locks the state. A panic elsewhere does not spoil it for the tests that look afterwards.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
