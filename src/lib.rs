@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod config;
 pub mod model;
+pub mod pace;
 pub mod policy;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod telemetry;

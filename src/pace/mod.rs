@@ -1,0 +1,3 @@
+//! When may I send, when should I wake.
+//!
+//! Pure: time comes in as a value on the monotonic clock, decisions go out as waits.
