@@ -1,0 +1,244 @@
+//! One file becomes one shop.
+
+use super::access::{KlaviyoAccess, ShopifyAccess};
+use super::environment::Environment;
+use super::fault::Faults;
+use super::reader::{At, Complaint, Reader, Section};
+use super::secret::Vault;
+use super::source::Source;
+use super::value::{bytes, choice, quoted, span, text, word};
+use super::{guards, leak, lists, rules, vendors, writeback};
+use crate::pace::Schedule;
+use crate::policy::{Mode, Policy};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::de::{DeTable, DeValue};
+
+const MODES: [Mode; 4] = [Mode::Observe, Mode::Enrich, Mode::Additive, Mode::Full];
+
+/// One shop: everything its config file says, checked.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    /// The file it was read from.
+    pub source: PathBuf,
+    /// Its name in directories, logs and metrics.
+    pub name: String,
+    /// Where mirror and journal live.
+    pub state_dir: PathBuf,
+    /// Bytes that must stay free on the disk of `state_dir`; below, passes stop before writing.
+    pub min_free_disk: u64,
+    /// The way to Klaviyo.
+    pub klaviyo: KlaviyoAccess,
+    /// The way to Shopify.
+    pub shopify: ShopifyAccess,
+    /// When passes start.
+    pub schedule: Schedule,
+    /// Up to this is added to every start.
+    pub jitter: Duration,
+    /// Rules, guards, lists.
+    pub policy: Policy,
+    /// What is allowed but not wise; one line each.
+    pub warnings: Vec<String>,
+}
+
+/// What must differ between shops, with its place, as far as it could be read.
+pub(super) struct Identity {
+    pub name: Option<At<String>>,
+    pub state_dir: Option<At<PathBuf>>,
+    /// Fingerprint of the Klaviyo key.
+    pub key: Option<At<String>>,
+}
+
+/// A file that has been read to its end, faults or not.
+pub(super) struct Parsed {
+    pub shop: Option<Shop>,
+    pub identity: Identity,
+    pub faults: Faults,
+    #[cfg(test)]
+    pub known: std::collections::BTreeSet<String>,
+}
+
+/// `[shop]`.
+struct General {
+    name: Option<At<String>>,
+    state_dir: Option<At<PathBuf>>,
+    min_free_disk: u64,
+    default_country: Option<String>,
+}
+
+/// Reads one shop from a file's text. `source` names the file in faults, and relative paths start
+/// at its folder.
+///
+/// # Errors
+/// Every fault of the text at once. Secrets are read too: one that cannot be had is a fault.
+pub fn parse(source: &Path, text: &str, environment: &Environment) -> Result<Shop, Faults> {
+    let parsed = parse_all(&Source::new(source, text), environment);
+    parsed.shop.ok_or(parsed.faults)
+}
+
+pub(super) fn parse_all(source: &Source<'_>, environment: &Environment) -> Parsed {
+    let (document, syntax) = DeTable::parse_recoverable(source.text);
+    let reader = Reader::new(source, &syntax);
+    let document = document.into_inner();
+    leak::refuse(&reader, &document);
+    let (shop, identity) = read(&reader, &document, source.file, environment);
+    #[cfg(test)]
+    let known = reader.known();
+    let (faults, warnings) = reader.finish();
+    let shop = shop.filter(|_| faults.is_empty());
+    Parsed {
+        shop: shop.map(|shop| Shop { warnings, ..shop }),
+        identity,
+        faults,
+        #[cfg(test)]
+        known,
+    }
+}
+
+fn read(
+    reader: &Reader<'_>,
+    document: &DeTable<'_>,
+    file: &Path,
+    environment: &Environment,
+) -> (Option<Shop>, Identity) {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let vault = Vault {
+        environment,
+        folder,
+    };
+    let root = reader.root(document);
+    let general = root.within("shop", |section| general(section, folder, environment));
+    let (klaviyo, key) = root.within("klaviyo", |section| vendors::klaviyo(section, &vault));
+    let shopify = root.within("shopify", |section| vendors::shopify(section, &vault));
+    let (schedule, jitter) = root.within("schedule", schedule);
+    let policy = policy(&root, general.default_country);
+    root.sweep();
+    let (name, state_dir) = (general.name, general.state_dir);
+    let whole = name
+        .as_ref()
+        .zip(state_dir.as_ref())
+        .zip(klaviyo.zip(shopify));
+    let shop = whole.map(|((name, state_dir), (klaviyo, shopify))| Shop {
+        source: file.to_owned(),
+        name: name.value.clone(),
+        state_dir: state_dir.value.clone(),
+        min_free_disk: general.min_free_disk,
+        klaviyo,
+        shopify,
+        schedule,
+        jitter,
+        policy,
+        warnings: Vec::new(),
+    });
+    let identity = Identity {
+        name,
+        state_dir,
+        key,
+    };
+    (shop, identity)
+}
+
+fn general(section: &Section<'_>, folder: &Path, environment: &Environment) -> General {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    // It becomes a directory and a metrics label.
+    let name = word(
+        "a name of lower-case letters, digits, `-` and `_`, up to 64",
+        |name| {
+            let first = name
+                .bytes()
+                .next()
+                .is_some_and(|b| b.is_ascii_alphanumeric());
+            first && name.len() <= 64 && name.bytes().all(plain)
+        },
+    );
+    let name = section.require("name", "\"acme\"", name);
+    let given = section.located("state_dir", text);
+    let state_dir = match (given, &name) {
+        (Some(given), _) => Some(At {
+            value: folder.join(given.value),
+            key: given.key,
+            span: given.span,
+        }),
+        (None, Some(name)) => {
+            let state = environment
+                .state()
+                .unwrap_or_else(|| PathBuf::from("driftless-state"));
+            Some(At {
+                value: state.join(&name.value),
+                key: name.key.clone(),
+                span: name.span.clone(),
+            })
+        }
+        (None, None) => None,
+    };
+    let min_free_disk = section.read("min_free_disk", bytes);
+    General {
+        name,
+        state_dir,
+        min_free_disk: min_free_disk.unwrap_or(256_000_000),
+        default_country: section.read("default_country", country),
+    }
+}
+
+/// An ISO 3166 code that the phone number rules know.
+fn country(value: &DeValue<'_>) -> Result<String, Complaint> {
+    let code = text(value)?;
+    let is_code = code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase());
+    if is_code && code.parse::<phonenumber::country::Id>().is_ok() {
+        return Ok(code);
+    }
+    let message = format!("{} is not a country code", quoted(&code));
+    Err(Complaint::new(message).help("two capital letters of ISO 3166, such as \"US\" or \"GB\""))
+}
+
+fn schedule(section: &Section<'_>) -> (Schedule, Duration) {
+    let pass = section.read("pass", |value| {
+        let text = text(value)?;
+        Schedule::parse(&text).map_err(|error| {
+            let message = format!("{} is not a schedule: {error}", quoted(&text));
+            Complaint::new(message).help("such as \"15m\", or \"*/15 * * * *\" in UTC")
+        })
+    });
+    let jitter = section.read("jitter", span(Duration::ZERO..=Duration::from_hours(1)));
+    let pass = pass.unwrap_or(Schedule::Every(Duration::from_mins(15)));
+    // By default a minute, but never more than the interval itself.
+    let usual = match &pass {
+        Schedule::Every(every) => Duration::from_mins(1).min(*every / 10),
+        Schedule::Cron(_) => Duration::from_mins(1),
+    };
+    let jitter = jitter.unwrap_or(usual);
+    if let Schedule::Every(every) = &pass
+        && jitter >= *every
+    {
+        let message = "`jitter` must be less than the interval of `pass`";
+        section.complain("jitter", &Complaint::new(message));
+    }
+    (pass, jitter)
+}
+
+fn policy(root: &Section<'_>, default_country: Option<String>) -> Policy {
+    let mode = root.within("write", |section| {
+        section.read("mode", choice("mode", &MODES, Mode::as_str))
+    });
+    let rules = root.within("rules", |section| rules::read(section, default_country));
+    let mode = mode.unwrap_or(Mode::Observe);
+    if rules.bounce.act && mode != Mode::Full {
+        root.warn(
+            "rules.bounce.act",
+            "suppresses nobody unless `write.mode` is \"full\"",
+        );
+    }
+    Policy {
+        mode,
+        stale: rules.stale,
+        bounce: rules.bounce,
+        groups: rules.groups,
+        lifecycle: rules.lifecycle,
+        identity: rules.identity,
+        lists: lists::read(root),
+        properties: root.within("properties", writeback::properties),
+        tags: root.within("shopify_tags", writeback::tags),
+        metafield: root.within("shopify_metafield", writeback::metafield),
+        guards: root.within("guards", guards::read),
+    }
+}

@@ -1,0 +1,90 @@
+//! Files and directories, and shops that get in each other's way.
+
+use super::*;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    path
+}
+
+fn second() -> String {
+    SMALL
+        .replace("\"acme\"", "\"zeta\"")
+        .replace("KEY", "KEY_2")
+}
+
+#[test]
+fn a_directory_is_every_toml_file_in_it_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let last = write(&folder, "b.toml", &second());
+    write(&folder, "a.toml", SMALL);
+    write(&folder, ".hidden.toml", "nonsense");
+    write(&folder, "notes.txt", "nonsense");
+    let paths = [folder.path().to_owned(), last];
+    let shops = load(&paths, &environment()).unwrap_or_else(|faults| panic!("{faults}"));
+    let names: Vec<_> = shops.iter().map(|shop| shop.name.as_str()).collect();
+    assert_eq!(names, ["acme", "zeta"]);
+}
+
+#[test]
+fn shops_that_would_share_a_name_a_directory_or_a_key_are_faults() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder, "a.toml", SMALL);
+    let here = std::env::current_dir().unwrap();
+    let same_place = here.join("x/.././driftless-state/acme");
+    let same_place = format!("\"zeta\"\nstate_dir = {same_place:?}");
+    let other_place = format!("\"zeta\"\nstate_dir = {:?}", here.join("driftless-state/b"));
+    for (text, keys) in [
+        (SMALL.replace("KEY", "KEY_2"), vec!["shop.name"]),
+        (
+            SMALL.replace("\"acme\"", "\"zeta\""),
+            vec!["klaviyo.key.env"],
+        ),
+        (
+            second().replace("\"zeta\"", &same_place),
+            vec!["shop.state_dir"],
+        ),
+        (second().replace("\"zeta\"", &other_place), vec![]),
+    ] {
+        write(&folder, "b.toml", &text);
+        let found = load(&[folder.path().to_owned()], &environment());
+        let found = found.err().map(Faults::into_vec).unwrap_or_default();
+        let found: Vec<_> = found.iter().map(|fault| fault.key.as_str()).collect();
+        assert_eq!(found, keys, "{text}");
+    }
+}
+
+#[test]
+fn every_fault_of_every_file_is_reported_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder, "a.toml", "[shop]\nname = 3\n");
+    write(&folder, "b.toml", &SMALL.replace("name", "nmae"));
+    let open = write(&folder, "c.toml", &second());
+    std::fs::set_permissions(&open, Permissions::from_mode(0o664)).unwrap();
+    std::fs::write(folder.path().join("d.toml"), b"[shop]\nname = \"\xff\"\n").unwrap();
+    let absent = folder.path().join("absent.toml");
+    let found = load(&[folder.path().to_owned(), absent], &environment()).unwrap_err();
+    let said = found.to_string();
+    for part in [
+        "a.toml:2:8  shop.name",
+        "b.toml:3:1  shop.nmae",
+        "d.toml:2:9\n2 | name = \"",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    assert!(
+        said.contains(&format!("chmod go-w {}", open.display())),
+        "{said}"
+    );
+    assert!(said.contains("absent.toml\n"), "{said}");
+    let empty = tempfile::tempdir().unwrap();
+    for paths in [vec![], vec![empty.path().to_owned()]] {
+        assert_eq!(load(&paths, &environment()).unwrap_err().len(), 1);
+    }
+}
