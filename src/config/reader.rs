@@ -6,6 +6,7 @@
 use super::fault::{Fault, Faults};
 use super::source::Source;
 use super::suggest::{listing, nearest};
+use super::value::quoted;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -105,7 +106,7 @@ impl<'a> Reader<'a> {
             reader: self,
             path: String::new(),
             header: 0..0,
-            table: Some(table),
+            table: Table::Here(table),
             asked: RefCell::default(),
         }
     }
@@ -113,7 +114,10 @@ impl<'a> Reader<'a> {
     /// Faults and warnings, once everything has been read.
     pub fn finish(self) -> (Faults, Vec<String>) {
         for stray in self.strays.borrow().iter() {
-            let message = format!("there is no key `{}` here", stray.name);
+            if self.is_below_broken_header(stray) {
+                continue;
+            }
+            let message = format!("there is no key {} here", quoted(&stray.name));
             self.fault(
                 stray.span.clone(),
                 &stray.path,
@@ -125,6 +129,18 @@ impl<'a> Reader<'a> {
             Faults::new(self.faults.into_inner()),
             self.warnings.into_inner(),
         )
+    }
+
+    /// Keys below a broken header were counted to some other table.
+    fn is_below_broken_header(&self, stray: &Stray) -> bool {
+        if self.broken.is_empty() {
+            return false;
+        }
+        let (line, _) = self.source.position(stray.span.start);
+        let lines = self.source.text.lines().zip(1..).take(line);
+        let headers = lines.filter(|(text, _)| text.trim_start().starts_with('['));
+        let header = headers.last().map(|(_, number)| number);
+        header.is_some_and(|number| self.broken.contains(&number))
     }
 
     /// What a stray key may have meant: a sibling, the same key of another table, or any sibling.
@@ -148,12 +164,30 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// One table, or its absence: an absent table reads as an empty one.
+/// What stands behind a table's name.
+#[derive(Clone, Copy)]
+enum Table<'r> {
+    Here(&'r DeTable<'r>),
+    Absent,
+    /// Something else, which is a fault already.
+    Wrong,
+}
+
+impl<'r> Table<'r> {
+    fn here(self) -> Option<&'r DeTable<'r>> {
+        match self {
+            Self::Here(table) => Some(table),
+            Self::Absent | Self::Wrong => None,
+        }
+    }
+}
+
+/// One table; one that is not there reads as an empty one.
 pub(super) struct Section<'r> {
     reader: &'r Reader<'r>,
     path: String,
     header: Range<usize>,
-    table: Option<&'r DeTable<'r>>,
+    table: Table<'r>,
     asked: RefCell<BTreeSet<&'static str>>,
 }
 
@@ -204,11 +238,11 @@ impl<'r> Section<'r> {
     /// be there all the same.
     pub fn missing(&self, key: &'static str, example: &str) {
         self.note(key);
-        if self.reader.broken.is_empty() {
+        if self.reader.broken.is_empty() && !matches!(self.table, Table::Wrong) {
             let path = self.join(key);
             let message = format!("`{path}` is missing");
             let mut help = format!("such as `{key} = {example}`");
-            if !self.path.is_empty() && self.table.is_none() {
+            if !self.path.is_empty() && matches!(self.table, Table::Absent) {
                 help.push_str(&format!(" below `[{}]`", self.path));
             }
             self.reader
@@ -244,15 +278,17 @@ impl<'r> Section<'r> {
 
     /// Reads a table below this one; keys it does not ask for are faults.
     pub fn within<T>(&self, key: &'static str, read: impl FnOnce(&Section<'r>) -> T) -> T {
-        let (path, header, table) = match self.find(key) {
-            Some((path, span, DeValue::Table(table))) => (path, span, Some(table)),
+        match self.find(key) {
+            Some((path, span, DeValue::Table(table))) => {
+                let table = Table::Here(table);
+                self.below(path, span, table, read)
+            }
             Some((path, span, other)) => {
                 self.push(span.clone(), &path, &wrong_type("a table", other));
-                (path, span, None)
+                self.below(path, span, Table::Wrong, read)
             }
-            None => (self.join(key), self.header.clone(), None),
-        };
-        self.below(path, header, table, read)
+            None => self.below(self.join(key), self.header.clone(), Table::Absent, read),
+        }
     }
 
     /// Reads every table of `[[key]]`.
@@ -270,7 +306,7 @@ impl<'r> Section<'r> {
             let path = format!("{path}[{index}]");
             match item.get_ref() {
                 DeValue::Table(table) => {
-                    all.push(self.below(path, item.span(), Some(table), &mut read))
+                    all.push(self.below(path, item.span(), Table::Here(table), &mut read))
                 }
                 other => self.push(item.span(), &path, &wrong_type("a table", other)),
             }
@@ -282,7 +318,7 @@ impl<'r> Section<'r> {
         &self,
         path: String,
         header: Range<usize>,
-        table: Option<&'r DeTable<'r>>,
+        table: Table<'r>,
         read: impl FnOnce(&Section<'r>) -> T,
     ) -> T {
         let section = Section {
@@ -300,7 +336,7 @@ impl<'r> Section<'r> {
     /// Notes every key of the table that was not asked for.
     pub fn sweep(&self) {
         let asked = self.asked.borrow();
-        for (key, _) in self.table.into_iter().flatten() {
+        for (key, _) in self.table.here().into_iter().flatten() {
             let name = key.get_ref();
             if !asked.contains(name.as_ref()) {
                 self.reader.strays.borrow_mut().push(Stray {
@@ -316,7 +352,9 @@ impl<'r> Section<'r> {
     /// Whether the file has this key.
     pub fn holds(&self, key: &'static str) -> bool {
         self.note(key);
-        self.table.is_some_and(|table| table.contains_key(key))
+        self.table
+            .here()
+            .is_some_and(|table| table.contains_key(key))
     }
 
     /// Whether the key holds plain text.
@@ -326,12 +364,12 @@ impl<'r> Section<'r> {
 
     /// Whether the file has this table.
     pub fn is_here(&self) -> bool {
-        self.table.is_some()
+        self.table.here().is_some()
     }
 
     /// Whether the table itself is there and has no key at all.
     pub fn is_empty(&self) -> bool {
-        self.table.is_some_and(DeTable::is_empty)
+        self.table.here().is_some_and(DeTable::is_empty)
     }
 
     /// A fault at a key, or at the header when the file does not have the key.
@@ -374,7 +412,7 @@ impl<'r> Section<'r> {
 
     fn find(&self, key: &'static str) -> Option<(String, Range<usize>, &'r DeValue<'r>)> {
         self.note(key);
-        let (name, value): (&Spanned<_>, &Spanned<_>) = self.table?.get_key_value(key)?;
+        let (name, value): (&Spanned<_>, &Spanned<_>) = self.table.here()?.get_key_value(key)?;
         // A value the parser made up in a broken line has no span of its own.
         let span = if value.span().is_empty() {
             name.span()

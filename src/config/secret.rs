@@ -239,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_user_is_refused() {
+        let (_folder, path) = secret_file("sesame", 0o600);
+        if std::os::unix::fs::chown(&path, Some(54_321), None).is_err() {
+            println!("only root may give a file away; nothing was tested");
+            return;
+        }
+        let said = complaint(&path);
+        assert!(
+            said.contains("uid 54321") && said.contains("chown "),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn links_folders_and_open_parents_are_refused() {
         let (folder, path) = secret_file("sesame", 0o600);
         let link = folder.path().join("link");

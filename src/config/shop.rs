@@ -8,8 +8,10 @@ use super::secret::Vault;
 use super::source::Source;
 use super::value::{bytes, choice, quoted, span, text, word};
 use super::{guards, leak, lists, rules, vendors, writeback};
+use crate::model::Moment;
 use crate::pace::Schedule;
 use crate::policy::{Mode, Policy};
+use std::iter::successors;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
@@ -201,19 +203,24 @@ fn schedule(section: &Section<'_>) -> (Schedule, Duration) {
     });
     let jitter = section.read("jitter", span(Duration::ZERO..=Duration::from_hours(1)));
     let pass = pass.unwrap_or(Schedule::Every(Duration::from_mins(15)));
-    // By default a minute, but never more than the interval itself.
-    let usual = match &pass {
-        Schedule::Every(every) => Duration::from_mins(1).min(*every / 10),
-        Schedule::Cron(_) => Duration::from_mins(1),
-    };
-    let jitter = jitter.unwrap_or(usual);
-    if let Schedule::Every(every) = &pass
-        && jitter >= *every
-    {
-        let message = "`jitter` must be less than the interval of `pass`";
+    let gap = shortest_gap(&pass);
+    let jitter = jitter.unwrap_or_else(|| Duration::from_mins(1).min(gap / 10));
+    if jitter >= gap {
+        let message = "`jitter` must be less than the time from one pass to the next";
         section.complain("jitter", &Complaint::new(message));
     }
     (pass, jitter)
+}
+
+/// The shortest time between two starts, among the first ones of an arbitrary day.
+fn shortest_gap(pass: &Schedule) -> Duration {
+    const STARTS: usize = 64;
+    let next = |at: &Moment| Some(pass.next(*at, Duration::ZERO, 0));
+    let starts: Vec<Moment> = successors(Some(Moment(0)), next).take(STARTS).collect();
+    // The first is no start of the schedule.
+    let pairs = starts.iter().skip(1).zip(starts.iter().skip(2));
+    let gaps = pairs.map(|(earlier, later)| later.since(*earlier));
+    gaps.min().unwrap_or_default()
 }
 
 fn policy(root: &Section<'_>, default_country: Option<String>) -> Policy {

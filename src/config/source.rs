@@ -12,24 +12,30 @@ const WINDOW: usize = 110;
 pub(super) struct Source<'a> {
     pub file: &'a Path,
     pub text: &'a str,
+    /// Byte offsets at which lines start.
+    starts: Vec<usize>,
     /// Line by line the same number of characters as `text`.
     masked: Vec<String>,
 }
 
 impl<'a> Source<'a> {
     pub fn new(file: &'a Path, text: &'a str) -> Self {
-        let masked = leak::masked_lines(text);
-        Self { file, text, masked }
+        let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            file,
+            text,
+            starts: std::iter::once(0).chain(newlines).collect(),
+            masked: leak::masked_lines(text),
+        }
     }
 
     /// Line and column, from 1, of a byte offset; one past the end is the end.
     pub fn position(&self, offset: usize) -> (usize, usize) {
         let offset = self.text.floor_char_boundary(offset);
-        let before = self.text.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let in_line = before.get(line_start..).unwrap_or_default();
-        (line, in_line.chars().count() + 1)
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = self.starts.get(line - 1).copied().unwrap_or(0);
+        let before = self.text.get(start..offset).unwrap_or_default();
+        (line, before.chars().count() + 1)
     }
 
     /// A fault at `span`. An empty span at the very start stands for something that is missing

@@ -1,5 +1,6 @@
 //! The kinds of values a config holds, each read with its own complaint.
 
+use super::leak::mask_words;
 use super::reader::{Complaint, wrong_type};
 use super::suggest::{listing, nearest};
 use crate::model::Money;
@@ -196,13 +197,15 @@ pub(super) fn choice<'a, T: Copy>(
     }
 }
 
-/// A value from the file as it may be repeated in a message: in one line, not too long.
+/// A text from the file as it may be repeated in a message: no secret, and not too long.
 pub(super) fn quoted(text: &str) -> String {
-    let mut shown: String = text.chars().take(60).collect();
-    if shown.len() < text.len() {
+    // Masked first: half a secret would no longer look like one.
+    let masked = mask_words(text);
+    let mut shown: String = masked.chars().take(60).collect();
+    if shown.len() < masked.len() {
         shown.push('…');
     }
-    format!("`{}`", shown.escape_debug())
+    format!("`{shown}`")
 }
 
 #[cfg(test)]

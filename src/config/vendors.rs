@@ -91,7 +91,13 @@ fn auth(section: &Section<'_>, vault: &Vault<'_>) -> Option<ShopifyAuth> {
                 secret: secret?.value,
             })
         }
-        _ => Some(ShopifyAuth::Token(vault.secret(section, "token")?.value)),
+        (true, false) => Some(ShopifyAuth::Token(vault.secret(section, "token")?.value)),
+        (false, false) => {
+            let either = "{ credential = \"shopify-token\" }` or `client_id = \"…\"` with \
+                `client_secret = { credential = \"shopify-secret\" }";
+            section.missing("token", either);
+            None
+        }
     }
 }
 

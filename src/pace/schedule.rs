@@ -5,7 +5,6 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp, Zoned};
-use std::fmt;
 use std::time::Duration;
 
 /// When passes start.
@@ -74,16 +73,6 @@ impl Schedule {
             .unwrap_or(u64::MAX)
             .saturating_add(1);
         due.plus(Duration::from_millis(random % choices))
-    }
-}
-
-impl fmt::Display for Schedule {
-    /// As a config spells it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Every(span) => write!(f, "every {span:?}"),
-            Self::Cron(cron) => write!(f, "{} UTC", cron.as_str()),
-        }
     }
 }
 

@@ -88,3 +88,26 @@ fn every_fault_of_every_file_is_reported_at_once() {
         assert_eq!(load(&paths, &environment()).unwrap_err().len(), 1);
     }
 }
+
+#[test]
+fn relative_paths_start_at_the_file_and_systemd_names_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = write(&folder, "acme.key", "pk_1\n");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    let by_file = SMALL.replace("{ env = \"KEY\" }", "{ file = \"acme.key\" }");
+    let path = write(&folder, "a.toml", &by_file);
+    let unit = Environment::fixed([
+        ("TOKEN", "shpat_1"),
+        ("STATE_DIRECTORY", "/state/a:/state/b"),
+    ]);
+    let shops = load(std::slice::from_ref(&path), &unit).unwrap_or_else(|f| panic!("{f}"));
+    assert_eq!(shops[0].klaviyo.key.expose_secret(), "pk_1");
+    assert_eq!(shops[0].state_dir, Path::new("/state/a/acme"));
+    write(
+        &folder,
+        "a.toml",
+        &by_file.replace("\"acme\"", "\"acme\"\nstate_dir = \"here\""),
+    );
+    let shops = load(&[path], &unit).unwrap_or_else(|f| panic!("{f}"));
+    assert_eq!(shops[0].state_dir, folder.path().join("here"));
+}

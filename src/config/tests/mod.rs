@@ -211,6 +211,10 @@ fn what_contradicts_itself_is_refused() {
             "[schedule]\npass = \"5m\"\njitter = \"5m\"",
             "schedule.jitter",
         ),
+        (
+            "[schedule]\npass = \"0,5 * * * *\"\njitter = \"6m\"",
+            "schedule.jitter",
+        ),
         ("[[list]]\nname = \"a\"\nwho = {}", "list[0].who"),
         ("[[list]]\nname = \"a\"", "list[0].who"),
         (
@@ -242,6 +246,7 @@ fn what_contradicts_itself_is_refused() {
             "shopify_metafield.facts",
         ),
         ("list = 3", "shopify.list"),
+        ("[[guards]]", "guards"),
     ] {
         let found = faults(&format!("{SMALL}{text}\n"));
         let keys: Vec<_> = found.iter().map(|fault| fault.key.as_str()).collect();
@@ -433,6 +438,8 @@ fn nothing_is_called_missing_in_a_file_that_is_not_toml() {
     let found = faults("[shop\nname = \"acme\"\n[guards]\nsentinel = 3\n");
     let lines: Vec<_> = found.iter().map(|fault| fault.line).collect();
     assert_eq!(lines, [1, 4], "{found}");
+    // The keys below a broken header are not strays: nobody knows where they belong.
+    assert_eq!(faults("[shop\nname = \"acme\"\n").len(), 1);
     let missing = faults("");
     let keys: Vec<_> = missing.iter().map(|fault| fault.key.as_str()).collect();
     assert_eq!(
@@ -444,4 +451,11 @@ fn nothing_is_called_missing_in_a_file_that_is_not_toml() {
             "shopify.token"
         ]
     );
+}
+
+#[test]
+fn a_table_of_the_wrong_type_is_one_fault() {
+    let found = faults(&SMALL.replace("[klaviyo]", "[[klaviyo]]"));
+    let keys: Vec<_> = found.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(keys, ["klaviyo"], "{found}");
 }
