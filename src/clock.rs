@@ -16,12 +16,21 @@ pub enum Clock {
     System,
     /// Milliseconds since 1970, moved by hand and by sleeping.
     Manual(Arc<AtomicI64>),
+    /// This instant plus what tokio's timers have counted since: stands still and leaps with them
+    /// where a test pauses them.
+    Timers(Moment, tokio::time::Instant),
 }
 
 impl Clock {
     /// A clock that stands at `start` until something sleeps or [`Clock::advance`] is called.
     pub fn manual(start: Moment) -> Self {
         Self::Manual(Arc::new(AtomicI64::new(start.0)))
+    }
+
+    /// A clock that says `start` now and goes with tokio's timers, which a test may pause: many tasks
+    /// can then wait side by side, each for its own time.
+    pub fn with_timers(start: Moment) -> Self {
+        Self::Timers(start, tokio::time::Instant::now())
     }
 
     /// Wall time.
@@ -33,6 +42,7 @@ impl Clock {
         match self {
             Self::System => jiff::Timestamp::now().into(),
             Self::Manual(millis) => Moment(millis.load(Ordering::SeqCst)),
+            Self::Timers(start, origin) => start.plus(origin.elapsed()),
         }
     }
 
@@ -45,13 +55,14 @@ impl Clock {
                 let passed = u64::try_from(millis.load(Ordering::SeqCst)).unwrap_or(0);
                 Duration::from_millis(passed)
             }
+            Self::Timers(_, origin) => origin.elapsed(),
         }
     }
 
     /// Waits. On a manual clock the time passes at once, and other tasks get a turn.
     pub async fn sleep(&self, span: Duration) {
         match self {
-            Self::System => tokio::time::sleep(span).await,
+            Self::System | Self::Timers(..) => tokio::time::sleep(span).await,
             Self::Manual(_) => {
                 self.advance(span);
                 tokio::task::yield_now().await;
@@ -59,7 +70,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock forward; does nothing to the machine's.
+    /// Moves a manual clock forward; does nothing to the others.
     pub fn advance(&self, span: Duration) {
         if let Self::Manual(millis) = self {
             // Rounded up, or a wait for less than a millisecond would never end.

@@ -1,7 +1,11 @@
-//! What one shop's traffic amounts to.
+//! What one shop's traffic and work amount to.
 
+use super::Metrics;
+use crate::model::{Code, EffectKind, End, Moment};
+use crate::policy::Guard;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +17,16 @@ pub enum Api {
     Klaviyo,
     /// Shopify.
     Shopify,
+}
+
+impl Api {
+    /// The spelling in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Klaviyo => "klaviyo",
+            Self::Shopify => "shopify",
+        }
+    }
 }
 
 /// How one attempt at a request ended.
@@ -31,6 +45,19 @@ pub enum Outcome {
     Unreachable,
 }
 
+impl Outcome {
+    /// The spelling in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Throttled => "throttled",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 /// Sums since the meter was made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Totals {
@@ -38,32 +65,95 @@ pub struct Totals {
     pub requests: BTreeMap<(Api, &'static str, Outcome), u64>,
     /// Time spent waiting for a budget, by vendor.
     pub waited: BTreeMap<Api, Duration>,
-    /// Signs of life: attempts, waits and commits.
+    /// Signs of life: attempts, waits, commits and ends of effects.
     pub beats: u64,
+    /// No sign of life is due before this, because a long wait was announced.
+    pub parked_until: Option<Moment>,
 }
 
 /// Counts for one shop; clones share the same counts.
-#[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<Mutex<Totals>>);
+#[derive(Clone, Default)]
+pub struct Meter(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    totals: Mutex<Totals>,
+    /// Where the counts are shown, and under which label.
+    shown: Option<(Metrics, Arc<str>)>,
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Meter").field(&self.0.totals).finish()
+    }
+}
 
 impl Meter {
+    /// A meter whose counts also appear in the metrics, under the shop's name.
+    pub fn registered(shop: &str, metrics: &Metrics) -> Self {
+        let shown = Some((metrics.clone(), metrics.store(shop)));
+        Self(Arc::new(Inner {
+            totals: Mutex::default(),
+            shown,
+        }))
+    }
+
     /// One attempt at a request of an endpoint class ended.
-    pub fn exchange(&self, api: Api, class: &'static str, outcome: Outcome, _took: Duration) {
-        let mut totals = self.totals_mut();
-        *totals.requests.entry((api, class, outcome)).or_default() += 1;
-        totals.beats += 1;
+    pub fn exchange(&self, api: Api, class: &'static str, outcome: Outcome, took: Duration) {
+        self.count(|totals| *totals.requests.entry((api, class, outcome)).or_default() += 1);
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.exchange(store, api, class, outcome, took);
+        }
     }
 
     /// A request waited for its budget.
     pub fn waited(&self, api: Api, _class: &'static str, span: Duration) {
-        let mut totals = self.totals_mut();
-        *totals.waited.entry(api).or_default() += span;
-        totals.beats += 1;
+        self.count(|totals| *totals.waited.entry(api).or_default() += span);
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.waited(store, api, span);
+        }
+    }
+
+    /// A wait begins that may last longer than the watchdog's patience, such as for a daily quota.
+    pub fn parked(&self, until: Moment) {
+        self.count(|totals| totals.parked_until = Some(until));
+    }
+
+    /// So many effects of one kind reached an end.
+    pub fn effects(&self, kind: EffectKind, end: End, count: u64) {
+        self.beat();
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.effects(store, kind, end, count);
+        }
+    }
+
+    /// A guard stopped a plan.
+    pub fn guard_tripped(&self, guard: Guard) {
+        self.beat();
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.guard_tripped(store, guard);
+        }
+    }
+
+    /// What the last detection found; codes left out were not found.
+    pub fn findings(&self, counts: &BTreeMap<Code, u64>) {
+        self.beat();
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.findings(store, counts);
+        }
+    }
+
+    /// How many records of a kind the mirror holds.
+    pub fn records(&self, kind: &'static str, count: u64) {
+        self.beat();
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.records(store, kind, count);
+        }
     }
 
     /// Something moved on; the watchdog is fed by these.
     pub fn beat(&self) {
-        self.totals_mut().beats += 1;
+        self.count(|_| ());
     }
 
     /// The sums so far.
@@ -71,7 +161,41 @@ impl Meter {
         self.totals_mut().clone()
     }
 
+    /// Signs of life so far, and until when none is due; cheaper than [`Meter::totals`].
+    pub fn pulse(&self) -> (u64, Option<Moment>) {
+        let totals = self.totals_mut();
+        (totals.beats, totals.parked_until)
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Totals)) {
+        let mut totals = self.totals_mut();
+        change(&mut totals);
+        totals.beats += 1;
+    }
+
     fn totals_mut(&self) -> std::sync::MutexGuard<'_, Totals> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_moves_on_is_a_sign_of_life() {
+        let meter = Meter::default();
+        meter.beat();
+        meter.exchange(Api::Klaviyo, "profiles", Outcome::Ok, Duration::ZERO);
+        meter.waited(Api::Klaviyo, "profiles", Duration::from_secs(2));
+        meter.effects(EffectKind::ListAdd, End::Confirmed, 10);
+        meter.guard_tripped(Guard::Canary);
+        meter.parked(Moment(5));
+        assert_eq!(meter.pulse(), (6, Some(Moment(5))));
+        let totals = meter.clone().totals();
+        let key = (Api::Klaviyo, "profiles", Outcome::Ok);
+        assert_eq!(totals.requests, BTreeMap::from([(key, 1)]));
+        let waited = BTreeMap::from([(Api::Klaviyo, Duration::from_secs(2))]);
+        assert_eq!(totals.waited, waited);
     }
 }

@@ -1,0 +1,473 @@
+//! Every metric that `/metrics` shows: name, labels and help in one table.
+//!
+//! The doc comment of a metric is its help text. No label holds a person, a profile or a group, and
+//! at most [`Metrics::MAX_STORES`] shops get a label of their own.
+
+use super::{Api, Outcome};
+use crate::model::{Code, EffectKind, End, Moment};
+use crate::policy::Guard;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The shop as a label; shared, so that a label set costs no copy of the name.
+type Store = Arc<str>;
+
+macro_rules! labels {
+    ($($name:ident { $($label:ident: $kind:ty),+ })*) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+        struct $name { $($label: $kind),+ }
+    )*};
+}
+
+labels! {
+    StoreLabels { store: Store }
+    ApiLabels { store: Store, api: &'static str }
+    ClassLabels { store: Store, api: &'static str, class: &'static str }
+    ExchangeLabels { store: Store, api: &'static str, class: &'static str, outcome: &'static str }
+    EffectLabels { store: Store, kind: &'static str, end: &'static str }
+    GuardLabels { store: Store, guard: &'static str }
+    PassLabels { store: Store, end: &'static str }
+    FindingLabels { store: Store, code: &'static str }
+    RecordLabels { store: Store, kind: &'static str }
+}
+
+/// Builds a histogram with fixed buckets; a named type, because a family names its constructor.
+#[derive(Clone, Copy, Debug)]
+struct Buckets(&'static [f64]);
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(self.0.iter().copied())
+    }
+}
+
+/// Seconds of one request: from a quick answer on the same continent to the total time limit.
+const REQUEST_BUCKETS: Buckets =
+    Buckets(&[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0]);
+/// Seconds of one wait: from a burst window to the rest of a day.
+const WAIT_BUCKETS: Buckets = Buckets(&[
+    0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21600.0, 86400.0,
+]);
+/// Seconds of one pass: from nothing new to a first fill of a large account.
+const PASS_BUCKETS: Buckets =
+    Buckets(&[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0]);
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:ty = $make:expr, $name:literal;)*) => {
+        struct Families { $($field: $kind),* }
+
+        impl Families {
+            fn register(registry: &mut Registry) -> Self {
+                let families = Self { $($field: $make),* };
+                $(registry.register($name, concat!($($help),+).trim(), families.$field.clone());)*
+                families
+            }
+        }
+    };
+}
+
+// A counter's name gets its `_total` and a help text its full stop from the encoder.
+metrics! {
+    /// Attempts at requests to a vendor by endpoint class and outcome
+    exchanges: Family<ExchangeLabels, Counter> = Family::default(), "http_requests";
+    /// Seconds that one attempt at a request took
+    durations: Family<ClassLabels, Histogram, Buckets> =
+        Family::new_with_constructor(REQUEST_BUCKETS), "http_request_duration_seconds";
+    /// Seconds that requests waited for their budget before they were sent
+    waits: Family<ApiLabels, Histogram, Buckets> =
+        Family::new_with_constructor(WAIT_BUCKETS), "rate_limit_wait_seconds";
+    /// Requests that the vendor told to wait
+    limited: Family<ApiLabels, Counter> = Family::default(), "rate_limited";
+    /// Intended changes upstream that reached their end, by kind and end
+    effects: Family<EffectLabels, Counter> = Family::default(), "effects";
+    /// Plans stopped by a guard before their first write
+    guard_trips: Family<GuardLabels, Counter> = Family::default(), "guard_trips";
+    /// Passes by how they ended
+    passes: Family<PassLabels, Counter> = Family::default(), "passes";
+    /// Unix time at which the last successful pass finished
+    last_success: Family<StoreLabels, Gauge<f64, AtomicU64>> =
+        Family::default(), "last_success_timestamp_seconds";
+    /// Seconds that one pass took
+    pass_durations: Family<StoreLabels, Histogram, Buckets> =
+        Family::new_with_constructor(PASS_BUCKETS), "pass_duration_seconds";
+    /// Findings of the last pass by code
+    findings: Family<FindingLabels, Gauge> = Family::default(), "findings";
+    /// Records in the mirror by kind
+    records: Family<RecordLabels, Gauge> = Family::default(), "mirror_records";
+}
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassEnd {
+    /// All of it was done.
+    Ok,
+    /// It stopped with an error, a guard or a refusal.
+    Failed,
+    /// It panicked: a bug.
+    Panicked,
+}
+
+impl PassEnd {
+    /// The spelling in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// The metrics of the process; clones share them.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    families: Families,
+    stores: Mutex<Stores>,
+}
+
+/// Which shops have a label, and which of their gauges exist.
+#[derive(Default)]
+struct Stores {
+    names: BTreeSet<Store>,
+    record_kinds: BTreeMap<Store, BTreeSet<&'static str>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Shops beyond this many share the label `other`, so that a scrape stays bounded.
+    pub const MAX_STORES: usize = 1_000;
+
+    /// An empty set of metrics.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("driftless");
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        // The encoder appends `_info`.
+        registry.register("build", "The version that runs", Info::new(version));
+        let families = Families::register(&mut registry);
+        Self(Arc::new(Inner {
+            registry,
+            families,
+            stores: Mutex::default(),
+        }))
+    }
+
+    /// Everything in OpenMetrics text, ready for a scrape; the same counts give the same text.
+    pub fn text(&self) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &self.0.registry).expect("a String takes any text");
+        // The encoder walks hash maps, so the series of one metric come in any order.
+        let mut lines: Vec<&str> = page.lines().collect();
+        for family in lines.chunk_by_mut(|a, b| a.starts_with('#') == b.starts_with('#')) {
+            if family.first().is_some_and(|line| !line.starts_with('#')) {
+                family.sort_by_key(|line| series(line));
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// A pass of a shop ended after `took`.
+    pub fn pass(&self, store: &str, end: PassEnd, took: Duration, now: Moment) {
+        let store = self.store(store);
+        let families = &self.0.families;
+        let of_store = StoreLabels {
+            store: store.clone(),
+        };
+        let durations = families.pass_durations.get_or_create(&of_store);
+        durations.observe(took.as_secs_f64());
+        if end == PassEnd::Ok {
+            let gauge = families.last_success.get_or_create(&of_store);
+            gauge.set(now.0 as f64 / 1000.0);
+        }
+        let end = end.as_str();
+        families
+            .passes
+            .get_or_create(&PassLabels { store, end })
+            .inc();
+    }
+
+    /// Takes down what is shown as a shop's present state; its counters stay, as counters must.
+    pub fn forget(&self, store: &str) {
+        let (store, kinds) = {
+            let mut stores = self.stores();
+            // A shop under the shared label has no gauges of its own to take down.
+            let Some(store) = stores.names.take(store) else {
+                return;
+            };
+            let kinds = stores.record_kinds.remove(&store).unwrap_or_default();
+            (store, kinds)
+        };
+        let families = &self.0.families;
+        for kind in kinds {
+            let store = store.clone();
+            families.records.remove(&RecordLabels { store, kind });
+        }
+        for code in Code::ALL {
+            let (store, code) = (store.clone(), code.as_str());
+            families.findings.remove(&FindingLabels { store, code });
+        }
+        families.last_success.remove(&StoreLabels { store });
+    }
+
+    /// The label of a shop: its name, or `other` when too many have one already.
+    pub(super) fn store(&self, name: &str) -> Store {
+        let mut stores = self.stores();
+        if let Some(known) = stores.names.get(name) {
+            return known.clone();
+        }
+        if stores.names.len() >= Self::MAX_STORES {
+            return "other".into();
+        }
+        let store = Store::from(name);
+        stores.names.insert(store.clone());
+        store
+    }
+
+    pub(super) fn exchange(
+        &self,
+        store: &Store,
+        api: Api,
+        class: &'static str,
+        outcome: Outcome,
+        took: Duration,
+    ) {
+        let families = &self.0.families;
+        let (store, api) = (store.clone(), api.as_str());
+        if outcome == Outcome::Throttled {
+            let labels = ApiLabels {
+                store: store.clone(),
+                api,
+            };
+            families.limited.get_or_create(&labels).inc();
+        }
+        let timed = ClassLabels {
+            store: store.clone(),
+            api,
+            class,
+        };
+        let durations = families.durations.get_or_create(&timed);
+        durations.observe(took.as_secs_f64());
+        let counted = ExchangeLabels {
+            store,
+            api,
+            class,
+            outcome: outcome.as_str(),
+        };
+        families.exchanges.get_or_create(&counted).inc();
+    }
+
+    pub(super) fn waited(&self, store: &Store, api: Api, span: Duration) {
+        let (store, api) = (store.clone(), api.as_str());
+        let waits = &self.0.families.waits;
+        let wait = waits.get_or_create(&ApiLabels { store, api });
+        wait.observe(span.as_secs_f64());
+    }
+
+    pub(super) fn effects(&self, store: &Store, kind: EffectKind, end: End, count: u64) {
+        let labels = EffectLabels {
+            store: store.clone(),
+            kind: kind.as_str(),
+            end: end.as_str(),
+        };
+        let effects = &self.0.families.effects;
+        effects.get_or_create(&labels).inc_by(count);
+    }
+
+    pub(super) fn guard_tripped(&self, store: &Store, guard: Guard) {
+        let (store, guard) = (store.clone(), guard.as_str());
+        let trips = &self.0.families.guard_trips;
+        trips.get_or_create(&GuardLabels { store, guard }).inc();
+    }
+
+    pub(super) fn findings(&self, store: &Store, counts: &BTreeMap<Code, u64>) {
+        // Every code is shown, or one that is gone would keep its last count.
+        for code in Code::ALL {
+            let count = counts.get(code).copied().unwrap_or(0);
+            let (store, code) = (store.clone(), code.as_str());
+            let findings = &self.0.families.findings;
+            let gauge = findings.get_or_create(&FindingLabels { store, code });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub(super) fn records(&self, store: &Store, kind: &'static str, count: u64) {
+        let mut stores = self.stores();
+        let kinds = stores.record_kinds.entry(store.clone()).or_default();
+        kinds.insert(kind);
+        drop(stores);
+        let store = store.clone();
+        let records = &self.0.families.records;
+        let gauge = records.get_or_create(&RecordLabels { store, kind });
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    fn stores(&self) -> std::sync::MutexGuard<'_, Stores> {
+        self.0.stores.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What tells the series of one metric apart; the bounds of a histogram keep their own order.
+fn series(line: &str) -> &str {
+    let labels = line.split_once('{').map_or(line, |(_, labels)| labels);
+    let labels = labels.rsplit_once('}').map_or(labels, |(labels, _)| labels);
+    match labels
+        .strip_prefix("le=\"")
+        .and_then(|rest| rest.split_once("\","))
+    {
+        Some((_, labels)) => labels,
+        None => labels,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Meter;
+
+    fn busy_shop(metrics: &Metrics) -> Meter {
+        let meter = Meter::registered("acme", metrics);
+        let took = Duration::from_millis(300);
+        meter.exchange(Api::Klaviyo, "profiles", Outcome::Ok, took);
+        meter.exchange(Api::Klaviyo, "profiles", Outcome::Throttled, took);
+        meter.waited(Api::Shopify, "graphql", Duration::from_secs(7));
+        meter.effects(EffectKind::ListAdd, End::Confirmed, 25);
+        meter.guard_tripped(Guard::EmptySource);
+        meter.findings(&BTreeMap::from([(Code::StaleQuiet, 12)]));
+        meter.records("profiles", 20_000);
+        let now = Moment::from_secs(1_700_000_000);
+        metrics.pass("acme", PassEnd::Ok, Duration::from_secs(9), now);
+        meter
+    }
+
+    #[test]
+    fn the_names_and_help_texts_are_these() {
+        let metrics = Metrics::new();
+        busy_shop(&metrics);
+        let page = metrics.text();
+        let heads: Vec<&str> = page.lines().filter(|line| line.starts_with('#')).collect();
+        insta::assert_snapshot!(heads.join("\n"), @r"
+        # HELP driftless_build The version that runs.
+        # TYPE driftless_build info
+        # HELP driftless_http_requests Attempts at requests to a vendor by endpoint class and outcome.
+        # TYPE driftless_http_requests counter
+        # HELP driftless_http_request_duration_seconds Seconds that one attempt at a request took.
+        # TYPE driftless_http_request_duration_seconds histogram
+        # HELP driftless_rate_limit_wait_seconds Seconds that requests waited for their budget before they were sent.
+        # TYPE driftless_rate_limit_wait_seconds histogram
+        # HELP driftless_rate_limited Requests that the vendor told to wait.
+        # TYPE driftless_rate_limited counter
+        # HELP driftless_effects Intended changes upstream that reached their end, by kind and end.
+        # TYPE driftless_effects counter
+        # HELP driftless_guard_trips Plans stopped by a guard before their first write.
+        # TYPE driftless_guard_trips counter
+        # HELP driftless_passes Passes by how they ended.
+        # TYPE driftless_passes counter
+        # HELP driftless_last_success_timestamp_seconds Unix time at which the last successful pass finished.
+        # TYPE driftless_last_success_timestamp_seconds gauge
+        # HELP driftless_pass_duration_seconds Seconds that one pass took.
+        # TYPE driftless_pass_duration_seconds histogram
+        # HELP driftless_findings Findings of the last pass by code.
+        # TYPE driftless_findings gauge
+        # HELP driftless_mirror_records Records in the mirror by kind.
+        # TYPE driftless_mirror_records gauge
+        # EOF
+        ");
+    }
+
+    #[test]
+    fn a_meter_shows_up_under_its_shop() {
+        let metrics = Metrics::new();
+        busy_shop(&metrics);
+        let page = metrics.text();
+        for line in [
+            r#"driftless_build_info{version="0.1.0"} 1"#,
+            r#"driftless_http_requests_total{store="acme",api="klaviyo",class="profiles",outcome="ok"} 1"#,
+            r#"driftless_http_requests_total{store="acme",api="klaviyo",class="profiles",outcome="throttled"} 1"#,
+            r#"driftless_http_request_duration_seconds_bucket{le="0.5",store="acme",api="klaviyo",class="profiles"} 2"#,
+            r#"driftless_rate_limited_total{store="acme",api="klaviyo"} 1"#,
+            r#"driftless_rate_limit_wait_seconds_sum{store="acme",api="shopify"} 7.0"#,
+            r#"driftless_effects_total{store="acme",kind="list_add",end="confirmed"} 25"#,
+            r#"driftless_guard_trips_total{store="acme",guard="empty_source"} 1"#,
+            r#"driftless_passes_total{store="acme",end="ok"} 1"#,
+            r#"driftless_last_success_timestamp_seconds{store="acme"} 1700000000.0"#,
+            r#"driftless_pass_duration_seconds_sum{store="acme"} 9.0"#,
+            r#"driftless_findings{store="acme",code="stale-quiet"} 12"#,
+            r#"driftless_findings{store="acme",code="group-empty"} 0"#,
+            r#"driftless_mirror_records{store="acme",kind="profiles"} 20000"#,
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+        }
+    }
+
+    #[test]
+    fn the_page_does_not_depend_on_the_order_of_arrival() {
+        let names: Vec<String> = (0..40).map(|number| format!("shop-{number}")).collect();
+        let page = |names: &mut dyn Iterator<Item = &String>| {
+            let metrics = Metrics::new();
+            for name in names {
+                metrics.pass(name, PassEnd::Ok, Duration::from_secs(20), Moment(0));
+            }
+            metrics.text()
+        };
+        let forward = page(&mut names.iter());
+        assert_eq!(forward, page(&mut names.iter().rev()));
+        let bounds = forward.lines().filter(|line| line.contains(r#"le=""#));
+        let bounds = bounds.filter(|line| line.contains(r#"store="shop-7"}"#));
+        let bounds: Vec<&str> = bounds.filter_map(|line| line.split('"').nth(1)).collect();
+        assert_eq!(bounds.first(), Some(&"1.0"));
+        assert_eq!(bounds.last(), Some(&"+Inf"));
+    }
+
+    #[test]
+    fn a_shop_that_left_shows_no_present_state() {
+        let metrics = Metrics::new();
+        busy_shop(&metrics);
+        metrics.forget("acme");
+        let page = metrics.text();
+        for gauge in [
+            "last_success_timestamp_seconds{",
+            "findings{",
+            "mirror_records{",
+        ] {
+            assert!(!page.contains(gauge), "{gauge}\n{page}");
+        }
+        assert!(page.contains("driftless_effects_total{"), "counters stay");
+    }
+
+    #[test]
+    fn shops_beyond_the_cap_share_one_label() {
+        let metrics = Metrics::new();
+        for number in 0..Metrics::MAX_STORES + 5 {
+            let meter = Meter::registered(&format!("shop-{number:04}"), &metrics);
+            meter.guard_tripped(Guard::Canary);
+        }
+        let page = metrics.text();
+        let series = page.matches("driftless_guard_trips_total{").count();
+        assert_eq!(series, Metrics::MAX_STORES + 1);
+        let shared = r#"driftless_guard_trips_total{store="other",guard="canary"} 5"#;
+        assert!(page.contains(shared));
+    }
+}
