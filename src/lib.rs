@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod model;
 pub mod pace;
 pub mod policy;

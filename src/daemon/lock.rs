@@ -1,0 +1,171 @@
+//! One Klaviyo key, one process: two would share a quota without knowing of each other, and undo
+//! each other's work.
+
+use crate::model::Moment;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The right to work with a key, held until dropped or the process is gone.
+#[derive(Debug)]
+pub struct KeyLock {
+    // The lock lives as long as the open file. The file itself stays: deleting it would let a third
+    // process lock a new file of the same name while a second one holds the old.
+    _file: File,
+}
+
+/// The key cannot be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else works with the key.
+    #[error("the Klaviyo key is in use by another process ({holder}; lock {}); stop that one first", path.display())]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// Who holds it, by its own words.
+        holder: String,
+    },
+    /// The file system does not play along.
+    #[error("cannot lock {}: {source}; check the owner of that directory", path.display())]
+    Io {
+        /// The lock file or its directory.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// Others could tamper with the lock.
+    #[error("{} can be written to by other users; remove it, or chmod 700 and chown it", path.display())]
+    Exposed {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+impl LockError {
+    /// The exit code (reliability.md, section 10): 75 for a held lock, 77 otherwise.
+    pub fn exit(&self) -> u8 {
+        match self {
+            Self::Held { .. } => 75,
+            Self::Io { .. } | Self::Exposed { .. } => 77,
+        }
+    }
+}
+
+/// Where locks are kept: `$RUNTIME_DIRECTORY` (the first, when systemd made several), else
+/// `driftless-locks` in the system's directory for temporary files.
+pub fn lock_dir() -> PathBuf {
+    let given = std::env::var_os("RUNTIME_DIRECTORY");
+    let first = given.and_then(|dirs| std::env::split_paths(&dirs).next());
+    let first = first.filter(|dir| dir.is_absolute());
+    first.unwrap_or_else(|| std::env::temp_dir().join("driftless-locks"))
+}
+
+impl KeyLock {
+    /// Locks the key with this fingerprint, or says who has it.
+    pub fn acquire(dir: &Path, fingerprint: &str, now: Moment) -> Result<Self, LockError> {
+        let path = own_directory(dir)?.join(format!("driftless-{fingerprint}.lock"));
+        let at = |source| LockError::Io {
+            path: path.clone(),
+            source,
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).mode(0o600);
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        let mut file = options.open(&path).map_err(at)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = holder(&mut file);
+                return Err(LockError::Held { path, holder });
+            }
+            Err(TryLockError::Error(source)) => return Err(at(source)),
+        }
+        file.set_len(0).map_err(at)?;
+        let note = format!("pid {} since {now}", std::process::id());
+        file.write_all(note.as_bytes()).map_err(at)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Makes the directory where it is missing and refuses one that others could have prepared. Returns
+/// it without links in its path, so that nobody can bend one between this look and the next step.
+fn own_directory(dir: &Path) -> Result<PathBuf, LockError> {
+    let at = |source| LockError::Io {
+        path: dir.to_owned(),
+        source,
+    };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(at)?;
+    let path = fs::canonicalize(dir).map_err(at)?;
+    let found = fs::symlink_metadata(&path).map_err(at)?;
+    let trusted = [0, rustix::process::geteuid().as_raw()].contains(&found.uid());
+    match found.is_dir() && trusted && found.mode() & 0o022 == 0 {
+        true => Ok(path),
+        false => Err(LockError::Exposed { path }),
+    }
+}
+
+fn holder(file: &mut File) -> String {
+    let mut note = String::new();
+    // The holder may just be writing its note, and the file is only a courtesy.
+    let read = file.take(100).read_to_string(&mut note);
+    match read.is_ok() && note.starts_with("pid ") {
+        true => note.replace(char::is_control, " "),
+        false => "it left no name".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    const KEY: &str = "0123456789abcdef";
+    const NOW: Moment = Moment::from_secs(1_700_000_000);
+
+    #[test]
+    fn a_second_holder_is_refused_and_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let locks = dir.path().join("locks");
+        let held = KeyLock::acquire(&locks, KEY, NOW).unwrap();
+        let error = KeyLock::acquire(&locks, KEY, NOW).unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.exit(), 75);
+        let holder = format!("pid {} since 2023-11-14T22:13:20Z", std::process::id());
+        assert!(text.contains(&holder), "{text}");
+        KeyLock::acquire(&locks, "fedcba9876543210", NOW).unwrap();
+        drop(held);
+        KeyLock::acquire(&locks, KEY, NOW).unwrap();
+    }
+
+    #[test]
+    fn a_shorter_note_leaves_nothing_of_a_longer_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(format!("driftless-{KEY}.lock"));
+        fs::write(&path, "pid 4194304 since 2099-12-31T23:59:59.999Z and more").unwrap();
+        let _held = KeyLock::acquire(dir.path(), KEY, NOW).unwrap();
+        let note = fs::read_to_string(path).unwrap();
+        assert!(note.ends_with("since 2023-11-14T22:13:20Z"), "{note}");
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let error = KeyLock::acquire(dir.path(), KEY, NOW).unwrap_err();
+        assert!(matches!(error, LockError::Exposed { .. }));
+        assert_eq!(error.exit(), 77);
+    }
+
+    #[test]
+    fn a_planted_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, dir.path().join(format!("driftless-{KEY}.lock"))).unwrap();
+        let error = KeyLock::acquire(dir.path(), KEY, NOW).unwrap_err();
+        assert!(matches!(error, LockError::Io { .. }));
+        assert_eq!(fs::read_to_string(victim).unwrap(), "precious");
+    }
+}

@@ -1,0 +1,279 @@
+//! One shop's task: open it, do a pass whenever one is due, and never let go wrong what concerns
+//! others.
+
+use super::board::{Board, Entry};
+use super::{KeyLock, OpenError, PassResult, Shop, Stop, Worker};
+use crate::clock::Clock;
+use crate::model::Moment;
+use crate::telemetry::{Metrics, PassEnd};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Timers do not run while the machine sleeps, so wall time is looked at this often.
+const LOOK: Duration = Duration::from_secs(30);
+const FIRST_BACKOFF: Duration = Duration::from_secs(30);
+const LAST_BACKOFF: Duration = Duration::from_secs(3600);
+/// "Internal software error" in sysexits.
+const BUG: u8 = 70;
+
+/// What all shops share.
+pub(super) struct House {
+    pub board: Arc<Board>,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub lock_dir: PathBuf,
+}
+
+/// Looks after one shop.
+pub(super) struct Keeper<S: Shop> {
+    shop: S,
+    /// The same shop with changed settings.
+    inbox: mpsc::UnboundedReceiver<S>,
+    stop: Stop,
+    house: Arc<House>,
+    entry: Entry,
+    random: fastrand::Rng,
+    last_start: Option<Moment>,
+    /// Passes that failed since the last good one.
+    failures: u32,
+    /// No pass before this, because the last one failed.
+    not_before: Option<Moment>,
+}
+
+/// Why a wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    Due,
+    Replaced,
+    Stopped,
+}
+
+impl<S: Shop> Keeper<S> {
+    pub fn new(
+        shop: S,
+        inbox: mpsc::UnboundedReceiver<S>,
+        stop: Stop,
+        house: Arc<House>,
+        seed: u64,
+    ) -> Self {
+        let now = house.clock.now();
+        let entry = house.board.enter(shop.name(), shop.meter().clone(), now);
+        Self {
+            shop,
+            inbox,
+            stop,
+            house,
+            entry,
+            random: fastrand::Rng::with_seed(seed),
+            last_start: None,
+            failures: 0,
+            not_before: None,
+        }
+    }
+
+    /// Runs until told to stop; returns the shop's name.
+    pub async fn keep(mut self) -> String {
+        while let Some((worker, _lock)) = self.open().await {
+            self.tend(worker).await;
+        }
+        self.shop.name().to_owned()
+    }
+
+    /// Opens the shop, as often as it takes; `None` when told to stop.
+    async fn open(&mut self) -> Option<(S::Worker, KeyLock)> {
+        let mut attempts = 0;
+        while !self.stop.is_set() {
+            self.entry.opening(self.shop.meter(), self.now());
+            let error = match self.try_open().await {
+                Ok(open) => return Some(open),
+                Err(_) if self.stop.is_set() => break,
+                Err(error) => error,
+            };
+            attempts += 1;
+            let retry = self.now().plus(backoff(attempts, self.random.u64(..)));
+            tracing::error!(exit = error.exit, %retry, "Cannot open the shop: {error}");
+            self.entry.unopened(error, retry, self.now());
+            if self.wait(retry).await == Woken::Replaced {
+                attempts = 0;
+            }
+        }
+        None
+    }
+
+    async fn try_open(&self) -> Result<(S::Worker, KeyLock), OpenError> {
+        let dir = &self.house.lock_dir;
+        let lock = KeyLock::acquire(dir, self.shop.key_fingerprint(), self.now());
+        let lock = lock.map_err(|error| OpenError {
+            exit: error.exit(),
+            message: error.to_string(),
+        })?;
+        let opening = AssertUnwindSafe(self.shop.open(self.stop.clone())).catch_unwind();
+        let worker = opening.await.unwrap_or_else(|_| {
+            Err(OpenError {
+                exit: BUG,
+                message: "opening panicked: a bug; the log has the place".to_owned(),
+            })
+        })?;
+        Ok((worker, lock))
+    }
+
+    /// Does passes until told to stop, given other settings, or one of them panics.
+    async fn tend(&mut self, mut worker: S::Worker) {
+        self.last_start = self.last_start.max(worker.last_pass());
+        let mut due = self.first_due();
+        loop {
+            self.entry.waiting(due, self.now());
+            if self.wait(due).await != Woken::Due {
+                return;
+            }
+            let panicked = self.pass(&mut worker).await;
+            if panicked {
+                // Half-changed state must not meet another pass: opening anew recovers it.
+                return;
+            }
+            due = self.next_due();
+        }
+    }
+
+    /// One pass; `true` when it panicked.
+    async fn pass(&mut self, worker: &mut S::Worker) -> bool {
+        let (started, begun) = (self.now(), self.house.clock.monotonic());
+        self.last_start = Some(started);
+        self.entry.running(started);
+        tracing::info!("Pass begins");
+        // A panicked worker is never touched again, so nothing broken can be observed in it.
+        let pass = AssertUnwindSafe(worker.pass(self.stop.clone())).catch_unwind();
+        let caught = pass.await;
+        let took = self.house.clock.monotonic().saturating_sub(begun);
+        let (end, result) = match caught {
+            Ok(result) if result.ok => (PassEnd::Ok, result),
+            Ok(result) => (PassEnd::Failed, result),
+            Err(_) => (PassEnd::Panicked, panic_result()),
+        };
+        self.record(started, took, end, result);
+        end == PassEnd::Panicked
+    }
+
+    fn record(&mut self, started: Moment, took: Duration, end: PassEnd, result: PassResult) {
+        let seconds = took.as_secs_f64();
+        let (exit, summary) = (result.exit, &result.summary);
+        if end == PassEnd::Ok {
+            (self.failures, self.not_before) = (0, None);
+            tracing::info!(seconds, exit, "Pass done: {summary}");
+        } else if self.stop.is_set() {
+            tracing::info!(seconds, exit, "Pass stopped: {summary}");
+        } else {
+            self.failures += 1;
+            let rest = backoff(self.failures, self.random.u64(..));
+            self.not_before = Some(self.now().plus(rest));
+            tracing::error!(
+                seconds,
+                exit,
+                in_a_row = self.failures,
+                "Pass failed: {summary}"
+            );
+        }
+        let metrics = &self.house.metrics;
+        metrics.pass(self.shop.name(), end, took, self.now());
+        self.entry.finished(started, took, result, self.failures);
+    }
+
+    /// After opening: overdue passes are done at once, and once only.
+    fn first_due(&mut self) -> Moment {
+        let now = self.now();
+        let random = self.random.u64(..);
+        let due = self.last_start.map_or(now, |last| {
+            // A start on record that lies ahead means that the clock was wrong then.
+            self.shop.next_pass(last.min(now), random)
+        });
+        self.not_before.map_or(due, |rest| rest.max(due))
+    }
+
+    /// After a pass: counted from its start; times that it overran are skipped.
+    fn next_due(&mut self) -> Moment {
+        let now = self.now();
+        let random = self.random.u64(..);
+        let planned = self.shop.next_pass(self.last_start.unwrap_or(now), random);
+        let due = match planned > now {
+            true => planned,
+            false => self.shop.next_pass(now, random),
+        };
+        self.not_before.map_or(due, |rest| rest.max(due))
+    }
+
+    /// Waits until `due`, by wall time or by elapsed time, whichever comes first: a clock set back
+    /// must not put a pass off.
+    async fn wait(&mut self, due: Moment) -> Woken {
+        let (clock, begun) = (self.house.clock.clone(), self.house.clock.monotonic());
+        let span = due.since(clock.now());
+        loop {
+            if self.stop.is_set() {
+                return Woken::Stopped;
+            }
+            if let Ok(shop) = self.inbox.try_recv() {
+                return self.adopt(shop);
+            }
+            let waited = clock.monotonic().saturating_sub(begun);
+            let left = due.since(clock.now()).min(span.saturating_sub(waited));
+            if left.is_zero() {
+                return Woken::Due;
+            }
+            tokio::select! {
+                () = self.stop.wait() => return Woken::Stopped,
+                Some(shop) = self.inbox.recv() => return self.adopt(shop),
+                () = clock.sleep(left.min(LOOK)) => {}
+            }
+        }
+    }
+
+    /// Goes on with changed settings, which earlier failures say nothing about.
+    fn adopt(&mut self, shop: S) -> Woken {
+        tracing::info!("Settings changed; the shop is opened anew");
+        self.shop = shop;
+        (self.failures, self.not_before) = (0, None);
+        Woken::Replaced
+    }
+
+    fn now(&self) -> Moment {
+        self.house.clock.now()
+    }
+}
+
+/// Half a minute, doubled with every further failure up to an hour; the later half is left to
+/// chance, so that shops which failed together do not return together.
+fn backoff(failures: u32, random: u64) -> Duration {
+    let doubled = FIRST_BACKOFF.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let half = doubled.min(LAST_BACKOFF) / 2;
+    let millis = u64::try_from(half.as_millis()).unwrap_or(u64::MAX);
+    half + Duration::from_millis(random % (millis + 1))
+}
+
+fn panic_result() -> PassResult {
+    PassResult {
+        ok: false,
+        exit: BUG,
+        summary: "the pass panicked: a bug; the log has the place".to_owned(),
+        status: serde_json::Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_from_half_a_minute_to_an_hour_and_is_spread() {
+        let secs = |failures, random| backoff(failures, random).as_secs();
+        assert_eq!((secs(1, 0), secs(1, 15_000)), (15, 30));
+        assert_eq!((secs(3, 0), secs(3, 60_000)), (60, 120));
+        assert_eq!((secs(50, 0), secs(50, 1_800_000)), (1800, 3600));
+        for random in 0..10_000 {
+            let rest = backoff(2, random * 7_919);
+            assert!((30..=60).contains(&rest.as_secs()), "{rest:?}");
+        }
+    }
+}

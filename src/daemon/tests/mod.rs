@@ -1,0 +1,6 @@
+//! The whole loop with fake shops, on timers that stand still while anybody works.
+
+mod lab;
+mod life;
+mod pages;
+mod reload;

@@ -1,0 +1,76 @@
+//! What the daemon needs from above: shops to look after, and a way to do their work.
+
+use super::Stop;
+use crate::model::Moment;
+use crate::telemetry::Meter;
+use std::future::Future;
+
+/// Where shops come from.
+pub trait Workshop: Send + Sync + 'static {
+    /// One shop's settings.
+    type Shop: Shop;
+
+    /// Reads the configuration, at the start and at every reload; opens nothing. An error is the text
+    /// of all faults, and names no secret.
+    fn load(&self) -> Result<Vec<Self::Shop>, String>;
+}
+
+/// One shop's settings, read but not opened.
+pub trait Shop: Send + Sync + 'static {
+    /// What does the shop's passes once it is open.
+    type Worker: Worker;
+
+    /// The name, unique among the shops of one load.
+    fn name(&self) -> &str;
+
+    /// Differs whenever the settings differ, secrets included; an unchanged shop is left alone at a
+    /// reload.
+    fn revision(&self) -> &str;
+
+    /// A fingerprint of the Klaviyo key in letters and digits. No two processes work with one key.
+    fn key_fingerprint(&self) -> &str;
+
+    /// Counts the shop's traffic and signs of life.
+    fn meter(&self) -> &Meter;
+
+    /// When the next pass is due after `after`; `random` spreads shops within their jitter.
+    fn next_pass(&self, after: Moment, random: u64) -> Moment;
+
+    /// Opens what passes need, repairs included. Called under the key's lock; dropping the worker
+    /// closes everything again. A long repair beats the meter, or the watchdog takes it for stuck;
+    /// and it returns soon after `stop` is set.
+    fn open(&self, stop: Stop) -> impl Future<Output = Result<Self::Worker, OpenError>> + Send;
+}
+
+/// An open shop. It belongs to one task, which drops it after a panic and opens the shop anew.
+pub trait Worker: Send + 'static {
+    /// When the last pass began, as far as is on record; `None` makes the first one due at once.
+    fn last_pass(&self) -> Option<Moment>;
+
+    /// One pass. Returns soon after `stop` is set, with whatever was in flight on record. Long
+    /// computations must leave the runtime free (`tokio::task::block_in_place`).
+    fn pass(&mut self, stop: Stop) -> impl Future<Output = PassResult> + Send;
+}
+
+/// A shop cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct OpenError {
+    /// What the process ends with when no shop can be opened (reliability.md, section 10).
+    pub exit: u8,
+    /// What, where and the remedy; no secret, no personal data.
+    pub message: String,
+}
+
+/// How a pass ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PassResult {
+    /// Whether all of it was done. If not, the shop is tried again later than usual.
+    pub ok: bool,
+    /// What a single pass would have ended the process with (reliability.md, section 10).
+    pub exit: u8,
+    /// One line for logs and `/status`, without personal data.
+    pub summary: String,
+    /// More for `/status`, without personal data.
+    pub status: serde_json::Value,
+}
