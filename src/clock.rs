@@ -16,9 +16,9 @@ pub enum Clock {
     System,
     /// Milliseconds since 1970, moved by hand and by sleeping.
     Manual(Arc<AtomicI64>),
-    /// This instant plus what tokio's timers have counted since: stands still and leaps with them
-    /// where a test pauses them.
-    Timers(Moment, tokio::time::Instant),
+    /// Milliseconds since 1970 plus what tokio's timers have counted since: stands still and leaps
+    /// with them where a test pauses them.
+    Timers(Arc<AtomicI64>, tokio::time::Instant),
 }
 
 impl Clock {
@@ -30,6 +30,7 @@ impl Clock {
     /// A clock that says `start` now and goes with tokio's timers, which a test may pause: many tasks
     /// can then wait side by side, each for its own time.
     pub fn with_timers(start: Moment) -> Self {
+        let start = Arc::new(AtomicI64::new(start.0));
         Self::Timers(start, tokio::time::Instant::now())
     }
 
@@ -42,7 +43,9 @@ impl Clock {
         match self {
             Self::System => jiff::Timestamp::now().into(),
             Self::Manual(millis) => Moment(millis.load(Ordering::SeqCst)),
-            Self::Timers(start, origin) => start.plus(origin.elapsed()),
+            Self::Timers(start, origin) => {
+                Moment(start.load(Ordering::SeqCst)).plus(origin.elapsed())
+            }
         }
     }
 
@@ -70,12 +73,21 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock forward; does nothing to the others.
+    /// Moves a manual clock forward, and the wall time of one that goes with timers; does nothing to
+    /// the machine's.
     pub fn advance(&self, span: Duration) {
-        if let Self::Manual(millis) = self {
+        if let Self::Manual(millis) | Self::Timers(millis, _) = self {
             // Rounded up, or a wait for less than a millisecond would never end.
             let step = i64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX);
             millis.fetch_add(step, Ordering::SeqCst);
+        }
+    }
+
+    /// Sets wall time back, as a time server may; does nothing to the machine's.
+    pub fn set_back(&self, span: Duration) {
+        if let Self::Manual(millis) | Self::Timers(millis, _) = self {
+            let step = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+            millis.fetch_sub(step, Ordering::SeqCst);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::http::{self, Listen, ListenError};
 use super::shop::{House, Keeper};
 use super::{Brake, Notifier, OpenError, Shop, Signal, Vigil, Workshop};
 use crate::clock::Clock;
+use crate::model::Moment;
 use crate::telemetry::Metrics;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,8 @@ use tracing::Instrument;
 
 /// The loop comes round at least this often.
 const TICK: Duration = Duration::from_secs(10);
+/// Wall time that gains or loses more than this between two ticks was set, or the machine slept.
+const JUMP: Duration = Duration::from_secs(5);
 /// What is asked for at each tick while shops are still being opened.
 const START_EXTENSION: Duration = Duration::from_secs(60);
 
@@ -117,10 +120,12 @@ pub async fn run<W: Workshop>(
     let mut supervisor = Supervisor {
         workshop,
         settings,
+        ticked: (house.clock.now(), house.clock.monotonic()),
         house,
         tasks: JoinSet::new(),
         charges: BTreeMap::new(),
         vigil: Vigil::default(),
+        starving: None,
         said: String::new(),
     };
     for shop in shops {
@@ -137,6 +142,10 @@ struct Supervisor<W: Workshop> {
     tasks: JoinSet<String>,
     charges: BTreeMap<String, Charge<W::Shop>>,
     vigil: Vigil,
+    /// Why the watchdog is not being fed, if so.
+    starving: Option<String>,
+    /// Wall and monotonic time of the last tick.
+    ticked: (Moment, Duration),
     /// The last status line.
     said: String,
 }
@@ -227,11 +236,22 @@ impl<W: Workshop> Supervisor<W> {
     /// Feeds the watchdog, unless a busy shop has stopped moving.
     fn tick(&mut self) {
         let House { board, clock, .. } = &*self.house;
-        let monotonic = clock.monotonic();
-        let stuck = self.vigil.look(monotonic, &board.pulses(clock.now()));
+        let (now, monotonic) = (clock.now(), clock.monotonic());
+        if let Some(seconds) = jump(self.ticked, (now, monotonic)) {
+            tracing::warn!(seconds, "The clock was set, or the machine slept");
+        }
+        self.ticked = (now, monotonic);
+        let stuck = self.vigil.look(monotonic, &board.pulses(now));
         board.tick(monotonic, &stuck);
-        if let Err(reason) = board.alive(monotonic) {
-            tracing::error!("The watchdog is not fed: {reason}");
+        let reason = board.alive(monotonic).err();
+        if reason != self.starving {
+            match &reason {
+                Some(reason) => tracing::error!("The watchdog is not fed: {reason}"),
+                None => tracing::info!("The watchdog is fed again"),
+            }
+            self.starving = reason;
+        }
+        if self.starving.is_some() {
             return;
         }
         let notifier = &self.settings.notifier;
@@ -364,5 +384,34 @@ impl<W: Workshop> Supervisor<W> {
         );
         self.tasks.abort_all();
         Stopped::CutShort(names)
+    }
+}
+
+/// Seconds by which wall time ran ahead of (or behind) elapsed time between two looks at both, if
+/// more than [`JUMP`].
+fn jump(before: (Moment, Duration), after: (Moment, Duration)) -> Option<i64> {
+    let wall = after.0.0.saturating_sub(before.0.0);
+    let elapsed = after.1.saturating_sub(before.1).as_millis();
+    let gained = wall.saturating_sub(i64::try_from(elapsed).unwrap_or(i64::MAX));
+    (u128::from(gained.unsigned_abs()) > JUMP.as_millis()).then_some(gained / 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_told_from_one_that_drifts() {
+        let seen = |wall_secs: i64, elapsed_secs: u64| {
+            let elapsed = Duration::from_secs(elapsed_secs);
+            jump(
+                (Moment(0), Duration::ZERO),
+                (Moment::from_secs(wall_secs), elapsed),
+            )
+        };
+        assert_eq!(seen(10, 10), None);
+        assert_eq!(seen(14, 10), None);
+        assert_eq!(seen(10 - 3600, 10), Some(-3600));
+        assert_eq!(seen(10 + 86_400, 10), Some(86_400));
     }
 }

@@ -213,7 +213,7 @@ struct Diary(Clock, Arc<Mutex<Vec<(u64, String)>>>);
 
 impl Diary {
     fn write(&self, name: &str, what: &str) {
-        let secs = self.0.now().since(START).as_secs();
+        let secs = self.0.monotonic().as_secs();
         self.1
             .lock()
             .unwrap()

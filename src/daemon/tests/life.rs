@@ -28,6 +28,33 @@ async fn times_that_a_long_pass_overran_are_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_set_back_puts_no_pass_off() {
+    let lab = Lab::new([("acme", Plan::new(Act::Work(1), 600))]);
+    let daemon = lab.start();
+    secs(100).await;
+    lab.clock.set_back(Duration::from_secs(3600));
+    secs(1200).await;
+    assert_eq!(lab.times("acme", "begins"), [0, 600, 1200]);
+    daemon.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_day_asleep_there_is_one_pass_and_no_burst() {
+    let lab = Lab::new([("acme", Plan::new(Act::Work(1), 600))]);
+    let daemon = lab.start();
+    secs(100).await;
+    lab.clock.advance(Duration::from_secs(86_400));
+    secs(700).await;
+    let begins = lab.times("acme", "begins");
+    assert!(
+        begins.len() == 3 && (100..=130).contains(&begins[1]),
+        "{begins:?}"
+    );
+    assert_eq!(begins[2] - begins[1], 600);
+    assert_eq!(daemon.stop().await, Stopped::Clean);
+}
+
+#[tokio::test(start_paused = true)]
 async fn jitter_spreads_shops_and_a_seed_repeats_it() {
     let mut runs = Vec::new();
     for seed in [7, 7, 8] {
