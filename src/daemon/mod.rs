@@ -11,7 +11,6 @@ mod notify;
 mod run;
 mod shop;
 mod signals;
-mod stop;
 mod vigil;
 mod work;
 
@@ -23,6 +22,5 @@ pub use lock::{KeyLock, LockError, lock_dir};
 pub use notify::Notifier;
 pub use run::{DaemonError, Settings, Stopped, Unopened, run};
 pub use signals::{Signal, signals};
-pub use stop::{Brake, Stop};
 pub use vigil::{PATIENCE, Pulse, Vigil};
 pub use work::{OpenError, PassResult, Shop, Worker, Workshop};

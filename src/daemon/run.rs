@@ -3,8 +3,8 @@
 use super::board::{Board, Phase};
 use super::http::{self, Listen, ListenError};
 use super::shop::{House, Keeper};
-use super::{Brake, Notifier, OpenError, Shop, Signal, Vigil, Workshop};
-use crate::clock::Clock;
+use super::{Notifier, OpenError, Shop, Signal, Vigil, Workshop};
+use crate::clock::{Brake, Clock};
 use crate::model::Moment;
 use crate::telemetry::Metrics;
 use std::collections::BTreeMap;

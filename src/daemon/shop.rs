@@ -2,8 +2,8 @@
 //! others.
 
 use super::board::{Board, Entry};
-use super::{KeyLock, OpenError, PassResult, Shop, Stop, Worker};
-use crate::clock::Clock;
+use super::{KeyLock, OpenError, PassResult, Shop, Worker};
+use crate::clock::{Clock, Stop};
 use crate::model::Moment;
 use crate::telemetry::{Metrics, PassEnd};
 use futures_util::FutureExt;

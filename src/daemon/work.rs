@@ -1,6 +1,6 @@
 //! What the daemon needs from above: shops to look after, and a way to do their work.
 
-use super::Stop;
+use crate::clock::Stop;
 use crate::model::Moment;
 use crate::telemetry::Meter;
 use std::future::Future;

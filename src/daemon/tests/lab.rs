@@ -1,6 +1,6 @@
 //! Fake shops that write a diary, and a daemon that runs them.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stop};
 use crate::daemon::*;
 use crate::model::{EffectKind, End, Moment};
 use crate::telemetry::{Meter, Metrics};

@@ -1,7 +1,11 @@
-//! The only reader of time.
+//! The only reader of time, and the word that time is up.
 //!
 //! Everything below takes `now` as an argument. Tests hand in a manual clock on which waiting costs
 //! nothing: a sleep moves the clock and returns.
+
+mod stop;
+
+pub use stop::{Brake, Stop};
 
 use crate::model::Moment;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -2,9 +2,9 @@
 
 use tokio::sync::watch;
 
-/// Hears whether it is time to stop. Clones hear the same.
-#[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<bool>);
+/// Hears whether it is time to stop. Clones hear the same; the default never hears it.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Option<watch::Receiver<bool>>);
 
 /// Says that it is time to stop. A dropped brake says so too.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ impl Brake {
     /// A brake and the ear for it.
     pub fn new() -> (Self, Stop) {
         let (tell, hear) = watch::channel(false);
-        (Self(tell), Stop(hear))
+        (Self(tell), Stop(Some(hear)))
     }
 
     /// From now on it is time to stop.
@@ -26,13 +26,18 @@ impl Brake {
 impl Stop {
     /// Whether it is time to stop.
     pub fn is_set(&self) -> bool {
-        *self.0.borrow() || self.0.has_changed().is_err()
+        self.0
+            .as_ref()
+            .is_some_and(|hear| *hear.borrow() || hear.has_changed().is_err())
     }
 
     /// Returns when it is time to stop.
     pub async fn wait(&self) {
-        // An error means that the brake is gone, and nobody is left to work for.
-        let _ = self.0.clone().wait_for(|set| *set).await;
+        match &self.0 {
+            // An error means that the brake is gone, and nobody is left to work for.
+            Some(hear) => drop(hear.clone().wait_for(|set| *set).await),
+            None => std::future::pending().await,
+        }
     }
 }
 
