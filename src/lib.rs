@@ -5,9 +5,12 @@
 pub mod clock;
 pub mod config;
 pub mod daemon;
+#[cfg(test)]
+mod golden;
 pub mod model;
 pub mod pace;
 pub mod policy;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod telemetry;
+pub mod unify;
