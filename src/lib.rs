@@ -12,5 +12,6 @@ pub mod pace;
 pub mod policy;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod score;
 pub mod telemetry;
 pub mod unify;
