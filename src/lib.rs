@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod detect;
 #[cfg(test)]
 mod golden;
 pub mod model;

@@ -169,7 +169,7 @@ impl Engagement {
 mod tests {
     use super::*;
     use crate::golden;
-    use crate::score::people::{Vendor, day, order, person};
+    use crate::score::fixtures::{Vendor, day, order, person};
     use crate::score::roles;
 
     const NOW: i64 = 20_500;

@@ -10,7 +10,7 @@ mod roles;
 mod tier;
 
 #[cfg(test)]
-pub(crate) mod people;
+pub(crate) mod fixtures;
 
 pub use facts::{Facts, facts};
 pub use lifecycle::stage;

@@ -152,7 +152,7 @@ pub fn human(event: &Event, roles: &Roles) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::people::{Vendor, day};
+    use crate::score::fixtures::{Vendor, day};
 
     #[test]
     fn machines_are_told_from_humans_however_the_flag_is_spelt() {
