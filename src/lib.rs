@@ -14,5 +14,6 @@ pub mod policy;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod score;
+pub mod segment;
 pub mod telemetry;
 pub mod unify;
