@@ -10,6 +10,7 @@ pub mod detect;
 mod golden;
 pub mod model;
 pub mod pace;
+pub mod plan;
 pub mod policy;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -202,6 +202,8 @@ pub enum HoldReason {
     RuleOnlyReports,
     /// The record has no e-mail address to name it by.
     NoAddress,
+    /// The person's profiles are several mailboxes; a bounce of one says nothing of the others.
+    SeveralMailboxes,
     /// Shopify allows 250 tags on a customer.
     TagLimit,
 }
@@ -214,6 +216,7 @@ impl HoldReason {
             Self::SecondScan => "absent once; waits for a second complete scan",
             Self::RuleOnlyReports => "the rule only reports",
             Self::NoAddress => "no e-mail address to name it by",
+            Self::SeveralMailboxes => "the person has several mailboxes; look which one bounces",
             Self::TagLimit => "250 tags are on the customer already",
         }
     }

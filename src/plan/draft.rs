@@ -1,0 +1,268 @@
+//! From wishes to an ordered plan.
+
+use super::values::{self, TagChange};
+use crate::detect::Verdicts;
+use crate::model::{Dossier, Effect, EffectKind, HeldBack, HoldReason, Moment, Profile, Slot};
+use crate::policy::{Mode, Policy};
+use crate::score::Facts;
+use roaring::RoaringBitmap;
+use std::collections::BTreeMap;
+
+/// What upstream looked like when it was pulled.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// One entry per managed list of the policy, in its order.
+    pub lists: Vec<SeenList>,
+    /// Profiles that the mirror holds a record of.
+    pub known: RoaringBitmap,
+    /// Profiles that two complete scans, far enough apart, did not show.
+    pub absent_twice: RoaringBitmap,
+}
+
+/// One managed list as it was seen.
+#[derive(Clone, Debug, Default)]
+pub struct SeenList {
+    /// Whether it exists upstream.
+    pub exists: bool,
+    /// Its members.
+    pub members: RoaringBitmap,
+}
+
+/// What to do, in order, and what was left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Ordered by kind, then list, then slot.
+    pub effects: Vec<Effect>,
+    /// Wanted, but not planned, and why.
+    pub held_back: Vec<HeldBack>,
+    /// One entry per managed list, in the policy's order.
+    pub lists: Vec<ListChange>,
+}
+
+/// How a managed list would change, whatever the mode allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListChange {
+    /// Its name.
+    pub name: String,
+    /// Members seen upstream.
+    pub seen: u64,
+    /// Members wanted.
+    pub wanted: u64,
+    /// To join.
+    pub join: u64,
+    /// To leave.
+    pub leave: u64,
+}
+
+impl Plan {
+    /// Effects by kind.
+    pub fn counts(&self) -> BTreeMap<EffectKind, u64> {
+        let mut counts = BTreeMap::new();
+        for effect in &self.effects {
+            *counts.entry(effect.kind()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Distinct people touched by effects of a kind.
+    pub fn people(&self, kind: EffectKind) -> u64 {
+        let of_kind = self.effects.iter().filter(|effect| effect.kind() == kind);
+        of_kind
+            .filter_map(|effect| effect.who().map(|slot| slot.0))
+            .collect::<RoaringBitmap>()
+            .len()
+    }
+}
+
+/// A plan under construction; feed it every person once.
+#[derive(Debug)]
+pub struct Draft<'p> {
+    policy: &'p Policy,
+    now: Moment,
+    wanted: Vec<RoaringBitmap>,
+    effects: Vec<Effect>,
+    held: BTreeMap<(EffectKind, HoldReason), u64>,
+}
+
+impl<'p> Draft<'p> {
+    /// An empty draft.
+    pub fn new(policy: &'p Policy, now: Moment) -> Self {
+        let wanted = vec![RoaringBitmap::new(); policy.lists.len()];
+        Self {
+            policy,
+            now,
+            wanted,
+            effects: Vec::new(),
+            held: BTreeMap::new(),
+        }
+    }
+
+    /// Remembers what one person should look like upstream, where that differs.
+    pub fn person(&mut self, dossier: &Dossier, facts: &Facts, verdicts: &Verdicts) {
+        if let Some((slot, _)) = dossier.primary_profile() {
+            for (list, wanted) in self.policy.lists.iter().zip(&mut self.wanted) {
+                if list.who.holds(facts, verdicts, self.now) {
+                    wanted.insert(slot.0);
+                }
+            }
+        }
+        for (slot, profile) in &dossier.profiles {
+            let map = &self.policy.properties;
+            let changes = values::property_changes(map, profile, facts, verdicts);
+            if !changes.is_empty() {
+                self.wish(Effect::Properties {
+                    who: *slot,
+                    changes,
+                });
+            }
+            if verdicts.bouncing {
+                self.suppress(*slot, profile, values::several_mailboxes(dossier));
+            }
+        }
+        for (slot, customer) in &dossier.customers {
+            match values::tag_change(&self.policy.tags, customer, facts, verdicts) {
+                TagChange::None => {}
+                TagChange::Some { add, remove } => {
+                    self.wish(Effect::Tags {
+                        who: *slot,
+                        add,
+                        remove,
+                    });
+                }
+                TagChange::NoRoom => self.hold(EffectKind::Tag, HoldReason::TagLimit, 1),
+            }
+            let metafield = self.policy.metafield.as_ref();
+            let change =
+                metafield.and_then(|map| values::metafield_change(map, customer, facts, verdicts));
+            if let Some(to) = change {
+                self.wish(Effect::Metafield {
+                    who: *slot,
+                    from: customer.metafield.clone(),
+                    to,
+                });
+            }
+        }
+    }
+
+    fn suppress(&mut self, who: Slot, profile: &Profile, several_mailboxes: bool) {
+        if profile.is_suppressed() {
+            return;
+        }
+        if !self.policy.bounce.act {
+            self.hold(EffectKind::Suppression, HoldReason::RuleOnlyReports, 1);
+        } else if profile.email.is_none() {
+            self.hold(EffectKind::Suppression, HoldReason::NoAddress, 1);
+        } else if several_mailboxes {
+            self.hold(EffectKind::Suppression, HoldReason::SeveralMailboxes, 1);
+        } else {
+            self.wish(Effect::Suppressed { who });
+        }
+    }
+
+    /// Plans an effect if the mode allows its kind, else counts it as held back.
+    fn wish(&mut self, effect: Effect) {
+        if self.policy.mode >= least_mode(effect.kind()) {
+            self.effects.push(effect);
+        } else {
+            self.hold(effect.kind(), HoldReason::Mode, 1);
+        }
+    }
+
+    fn hold(&mut self, kind: EffectKind, reason: HoldReason, count: u64) {
+        if count > 0 {
+            *self.held.entry((kind, reason)).or_default() += count;
+        }
+    }
+
+    /// Subtracts what was seen from what is wanted.
+    pub fn finish(mut self, seen: &Seen) -> Plan {
+        let mut lists = Vec::with_capacity(self.wanted.len());
+        for (index, wanted) in std::mem::take(&mut self.wanted).into_iter().enumerate() {
+            let seen_list = seen.lists.get(index).cloned().unwrap_or_default();
+            lists.push(self.list(index, &wanted, &seen_list, seen));
+        }
+        let mut effects = self.effects;
+        effects.sort_by_key(|effect| (rank(effect), list_of(effect), effect.who()));
+        let held_back = self.held.into_iter();
+        let held_back = held_back
+            .map(|((kind, reason), count)| HeldBack {
+                kind,
+                count,
+                reason,
+            })
+            .collect();
+        Plan {
+            effects,
+            held_back,
+            lists,
+        }
+    }
+
+    fn list(
+        &mut self,
+        list: usize,
+        wanted: &RoaringBitmap,
+        seen_list: &SeenList,
+        seen: &Seen,
+    ) -> ListChange {
+        let join = wanted - &seen_list.members;
+        let leave = &seen_list.members - wanted;
+        let doubtful = &(&leave - &seen.known) - &seen.absent_twice;
+        if !seen_list.exists {
+            self.wish(Effect::ListExists { list });
+        }
+        for who in &join {
+            self.wish(Effect::OnList {
+                list,
+                who: Slot(who),
+            });
+        }
+        self.hold(
+            EffectKind::ListRemove,
+            HoldReason::SecondScan,
+            doubtful.len(),
+        );
+        for who in &leave - &doubtful {
+            self.wish(Effect::OffList {
+                list,
+                who: Slot(who),
+            });
+        }
+        ListChange {
+            name: self.policy.lists[list].name.clone(),
+            seen: seen_list.members.len(),
+            wanted: wanted.len(),
+            join: join.len(),
+            leave: leave.len(),
+        }
+    }
+}
+
+/// The least mode that allows a kind.
+fn least_mode(kind: EffectKind) -> Mode {
+    match kind {
+        EffectKind::Property | EffectKind::Tag | EffectKind::Metafield => Mode::Enrich,
+        EffectKind::ListCreate | EffectKind::ListAdd => Mode::Additive,
+        EffectKind::ListRemove | EffectKind::Suppression => Mode::Full,
+    }
+}
+
+fn rank(effect: &Effect) -> usize {
+    let kind = effect.kind();
+    EffectKind::ALL
+        .iter()
+        .position(|known| *known == kind)
+        .unwrap_or(EffectKind::ALL.len())
+}
+
+fn list_of(effect: &Effect) -> Option<usize> {
+    match effect {
+        Effect::ListExists { list }
+        | Effect::OnList { list, .. }
+        | Effect::OffList { list, .. } => Some(*list),
+        Effect::Properties { .. }
+        | Effect::Suppressed { .. }
+        | Effect::Tags { .. }
+        | Effect::Metafield { .. } => None,
+    }
+}

@@ -1,0 +1,170 @@
+//! The second pair of eyes: may this plan be carried out at all?
+//!
+//! A guard that trips stops the whole plan before its first write (reliability.md, section 2.2).
+//! Guards read the plan and the circumstances of the pass, never the rules that made the plan.
+
+use super::Plan;
+use crate::model::EffectKind;
+use crate::policy::{Allowances, Guard, Guards};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What the guards must know besides the plan.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// Profiles in the mirror.
+    pub profiles: u64,
+    /// Customers in the mirror.
+    pub customers: u64,
+    /// People changed in the last 24 h, by kind, from the journal.
+    pub spent: BTreeMap<EffectKind, u64>,
+    /// Listings of this pass.
+    pub listings: Vec<Listing>,
+    /// Sentinel profiles that upstream no longer shows.
+    pub missing_sentinels: u64,
+    /// Whether these very rules were observed in a whole pass before.
+    pub rules_observed: bool,
+}
+
+/// One listing that was read to conclude something from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Such as `customers` or `list Newsletter`.
+    pub name: String,
+    /// Records it gave.
+    pub count: u64,
+    /// Records the last complete one gave.
+    pub before: Option<u64>,
+    /// It reached its end and its count agrees.
+    pub complete: bool,
+}
+
+/// A guard that stopped the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trip {
+    /// Which.
+    pub guard: Guard,
+    /// What `--allow <guard>=<count>` must name to let it through once.
+    pub count: u64,
+    /// One line: what was found, and what would have been allowed.
+    pub note: String,
+}
+
+/// Every guard that stops this plan. An empty plan trips nothing: there is nothing to stop.
+pub fn check(
+    plan: &Plan,
+    circumstances: &Circumstances,
+    guards: &Guards,
+    allowed: &Allowances,
+) -> Vec<Trip> {
+    if plan.effects.is_empty() {
+        return Vec::new();
+    }
+    let mut trips = Vec::new();
+    first_run(plan, circumstances, guards, &mut trips);
+    budgets(plan, circumstances, guards, &mut trips);
+    listings(circumstances, guards, &mut trips);
+    segment_jump(plan, guards, &mut trips);
+    if circumstances.missing_sentinels > 0 {
+        trips.push(Trip {
+            guard: Guard::Sentinels,
+            count: circumstances.missing_sentinels,
+            note: format!(
+                "{} sentinel profiles are gone",
+                circumstances.missing_sentinels
+            ),
+        });
+    }
+    trips.retain(|trip| !allowed.covers(trip.guard, trip.count));
+    trips
+}
+
+fn first_run(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<Trip>) {
+    if guards.first_run && !now.rules_observed {
+        trips.push(Trip {
+            guard: Guard::FirstRun,
+            count: plan.effects.len() as u64,
+            note: "these rules were never observed before; the next pass may write".to_owned(),
+        });
+    }
+}
+
+fn budgets(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<Trip>) {
+    let mut totals: BTreeMap<Guard, (u64, u64, u64)> = BTreeMap::new();
+    for kind in EffectKind::ALL {
+        let Some((guard, budget)) = guards.budget(kind) else {
+            continue;
+        };
+        let population = match kind {
+            EffectKind::Tag | EffectKind::Metafield => now.customers,
+            _ => now.profiles,
+        };
+        let (planned, spent, _) = totals.get(&guard).copied().unwrap_or_default();
+        let spent = spent + now.spent.get(&kind).copied().unwrap_or(0);
+        totals.insert(
+            guard,
+            (planned + plan.people(kind), spent, budget.limit(population)),
+        );
+    }
+    for (guard, (planned, spent, limit)) in totals {
+        let people = planned + spent;
+        if planned > 0 && people > limit {
+            let note = format!("{people} people within 24 h; {limit} are allowed");
+            trips.push(Trip {
+                guard,
+                count: people,
+                note,
+            });
+        }
+    }
+}
+
+fn listings(now: &Circumstances, guards: &Guards, trips: &mut Vec<Trip>) {
+    for listing in &now.listings {
+        let Listing {
+            name,
+            count,
+            before,
+            complete,
+        } = listing;
+        if !complete {
+            let note = format!("{name}: the listing of {count} did not reach its end");
+            trips.push(Trip {
+                guard: Guard::CompleteListing,
+                count: *count,
+                note,
+            });
+        }
+        let Some(before) = before.filter(|before| *before > 0) else {
+            continue;
+        };
+        if (*count as f64) < before as f64 * guards.empty_source_share {
+            let note = format!("{name}: {count} where {before} were seen before");
+            trips.push(Trip {
+                guard: Guard::EmptySource,
+                count: before - count,
+                note,
+            });
+        }
+    }
+}
+
+fn segment_jump(plan: &Plan, guards: &Guards, trips: &mut Vec<Trip>) {
+    for list in &plan.lists {
+        let changed = list.join + list.leave;
+        let share = changed as f64 / list.seen.max(1) as f64;
+        if list.seen >= guards.segment_jump_floor && share > guards.segment_jump_share {
+            let note = format!(
+                "list `{}`: {changed} of {} members would change ({:.0} %)",
+                list.name,
+                list.seen,
+                share * 100.0
+            );
+            trips.push(Trip {
+                guard: Guard::SegmentJump,
+                count: changed,
+                note,
+            });
+        }
+    }
+}

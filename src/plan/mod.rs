@@ -1,0 +1,15 @@
+//! Wanted minus seen, inside the guards.
+//!
+//! A [`Draft`] is fed one person at a time and remembers only what differs from upstream, so a plan
+//! over a million people costs what it changes. [`Draft::finish`] subtracts bitmaps, orders the
+//! effects and says what was held back; [`guard::check`] is the second pair of eyes.
+
+mod draft;
+pub mod guard;
+mod lists;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use draft::{Draft, ListChange, Plan, Seen, SeenList};
+pub use guard::{Circumstances, Listing, Trip};
