@@ -7,8 +7,10 @@ mod logs;
 mod meter;
 mod metrics;
 mod persona;
+mod progress;
 
 pub use logs::{LogError, LogFormat, UnknownLogFormat, init};
 pub use meter::{Api, Meter, Outcome, Totals};
 pub use metrics::{Metrics, PassEnd};
 pub use persona::{PseudonymError, Pseudonyms};
+pub use progress::{Progress, Step};
