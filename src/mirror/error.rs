@@ -1,0 +1,94 @@
+use crate::model::{ListId, Slot};
+use std::io;
+
+/// What the mirror may answer instead. No variant carries a key, a value or an address.
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    /// Another process works on the same state directory.
+    #[error(
+        "the state directory is in use by {holder}: stop that driftless, or wait for it to end"
+    )]
+    Locked {
+        /// Process id, host and start of the holder, as it wrote them down.
+        holder: String,
+    },
+    /// The store cannot be opened, even without its snapshots.
+    #[error("the mirror cannot be opened ({what}): {remedy}")]
+    Damaged {
+        /// What the store said.
+        what: String,
+        /// The command that helps.
+        remedy: &'static str,
+    },
+    /// A value's checksum or form is wrong; it was not used.
+    #[error("the mirror's shelf `{shelf}` holds a damaged value: run `driftless rebuild`")]
+    BadValue {
+        /// Where.
+        shelf: &'static str,
+    },
+    /// A value was written by a later version.
+    #[error(
+        "the mirror's shelf `{shelf}` has format {found}, this driftless reads up to {known}: \
+         use the version that wrote it, or run `driftless rebuild`"
+    )]
+    Newer {
+        /// Where.
+        shelf: &'static str,
+        /// The value's format.
+        found: u8,
+        /// The newest format known here.
+        known: u8,
+    },
+    /// A file operation beside the store failed.
+    #[error("cannot {action}: {source}; check the state directory's space and permissions")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The store itself failed.
+    #[error("the mirror failed to {action}: {source}; check the disk, then restart driftless")]
+    Store {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A write failed earlier; what is on disk is unknown until the mirror is opened again.
+    #[error("the mirror takes no more writes after a failed one: restart driftless")]
+    Failed,
+    /// A dense number would not fit its width.
+    #[error("the mirror has no number left for another {what}: run `driftless rebuild`")]
+    Exhausted {
+        /// Of what kind.
+        what: &'static str,
+    },
+    /// Members or an end arrived for a listing that was never begun.
+    #[error("no listing of list {list} is under way: begin one first")]
+    NotListing {
+        /// Which list.
+        list: ListId,
+    },
+    /// A receipt names a record that the mirror does not hold.
+    #[error("record {slot} is not a stored {what}: pull it before writing to it")]
+    NoRecord {
+        /// Which record.
+        slot: Slot,
+        /// What it should be.
+        what: &'static str,
+    },
+}
+
+impl MirrorError {
+    pub(super) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+
+    pub(super) fn store(action: &'static str) -> impl FnOnce(sled::Error) -> Self {
+        move |source| Self::Store {
+            action,
+            source: Box::new(source),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Staged events become part of their timelines, in key order.
+//!
+//! A window of staged parts is sorted by (slot, time) and merged timeline by timeline; its parts
+//! go with the last commit. Merging the same events again changes nothing, so that a crash in
+//! between costs only time.
+
+use super::bytes::Reader;
+use super::shelf::Shelf;
+use super::slots::Identity;
+use super::staging::read_staged;
+use super::timeline::{self, Raw};
+use super::{Mirror, MirrorError, Page, codec};
+use crate::model::{ProfileId, Slot};
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+/// Sorting this many events takes under 100 MB.
+const WINDOW_EVENTS: usize = 1 << 20;
+const WINDOW_BYTES: usize = 64 << 20;
+
+/// Larger batches gain nothing and hold readers up longer (store.md).
+const TIMELINES_PER_COMMIT: usize = 1000;
+
+/// A chunk over this many bytes is cut, so that sled keeps its values in pages.
+const CHUNK_BYTES: usize = 6_000;
+
+/// What a fold did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Staged events read.
+    pub events: u64,
+    /// Those among them that were new.
+    pub added: u64,
+    /// Timelines written.
+    pub timelines: u64,
+}
+
+/// Staged events of one window.
+#[derive(Default)]
+struct Window {
+    parts: Vec<Vec<u8>>,
+    /// Profiles in order of first sight; [`Place::owner`] counts in these.
+    owners: Vec<ProfileId>,
+    places: Vec<Place>,
+    tails: Vec<u8>,
+}
+
+/// Where one event's tail lies, and what it sorts by.
+struct Place {
+    owner: u32,
+    at: i64,
+    metric: u16,
+    id: u32,
+    from: usize,
+    to: usize,
+}
+
+impl Place {
+    fn raw<'a>(&self, tails: &'a [u8]) -> Raw<'a> {
+        Raw {
+            at: self.at,
+            metric: self.metric,
+            id: self.id,
+            tail: &tails[self.from..self.to],
+        }
+    }
+}
+
+/// Key and payload of one chunk of a timeline.
+type Chunk = (Vec<u8>, Vec<u8>);
+
+/// How many more commits a fold may make.
+struct Commits(usize);
+
+impl Mirror {
+    /// Folds all staged events into their timelines. Call it after pulling events and before
+    /// reading timelines. Not while the same thread holds a page.
+    pub fn fold(&self) -> Result<Folded, MirrorError> {
+        self.fold_within(usize::MAX)
+    }
+
+    /// As [`Mirror::fold`], giving up before commit number `commits` + 1, as a crash would.
+    pub(super) fn fold_within(&self, commits: usize) -> Result<Folded, MirrorError> {
+        let _alone = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut commits = Commits(commits);
+        let mut folded = Folded::default();
+        loop {
+            let window = self.read_window()?;
+            if window.parts.is_empty() || !self.fold_window(window, &mut commits, &mut folded)? {
+                return Ok(folded);
+            }
+        }
+    }
+
+    fn read_window(&self) -> Result<Window, MirrorError> {
+        let mut window = Window::default();
+        let mut numbers: HashMap<Box<str>, u32> = HashMap::new();
+        for pair in self.store.scan(&Shelf::Staged.key(&[])) {
+            let (key, payload) = pair?;
+            let mut reader = Reader::new(&payload);
+            while !reader.is_empty() {
+                let (owner, raw) = read_staged(&mut reader).ok_or_else(|| codec::bad(&key))?;
+                let owner = match numbers.get(owner) {
+                    Some(known) => *known,
+                    None => {
+                        let number = numbers.len() as u32; // at most one per event of the window
+                        numbers.insert(owner.into(), number);
+                        window.owners.push(owner.into());
+                        number
+                    }
+                };
+                window.add(owner, &raw);
+            }
+            window.parts.push(key.to_vec());
+            if window.places.len() >= WINDOW_EVENTS || window.tails.len() >= WINDOW_BYTES {
+                break;
+            }
+        }
+        Ok(window)
+    }
+
+    /// Whether the window was finished.
+    fn fold_window(
+        &self,
+        mut window: Window,
+        commits: &mut Commits,
+        folded: &mut Folded,
+    ) -> Result<bool, MirrorError> {
+        let Some(slots) = self.slots_of(&window.owners, commits)? else {
+            return Ok(false);
+        };
+        let slot_of = |place: &Place| slots[place.owner as usize];
+        // Stable: of equal keys the one staged last comes last.
+        window
+            .places
+            .sort_by_key(|place| (slot_of(place), place.at, place.metric, place.id));
+        let mut page = self.page();
+        let mut in_page = 0;
+        for events in window.places.chunk_by(|a, b| a.owner == b.owner) {
+            if in_page == TIMELINES_PER_COMMIT {
+                if !commits.spend(page)? {
+                    return Ok(false);
+                }
+                page = self.page();
+                in_page = 0;
+            }
+            let Some(first) = events.first() else {
+                continue;
+            };
+            let raws = without_repeats(events, &window.tails);
+            let added = page.merge_timeline(slot_of(first), &raws)?;
+            in_page += 1;
+            folded.events += events.len() as u64;
+            folded.added += added;
+            folded.timelines += 1;
+        }
+        for part in window.parts {
+            page.remove(part);
+        }
+        commits.spend(page)
+    }
+
+    /// The slots of all owners, new ones for those never seen. Looked up here, once per owner and
+    /// window and in key order, rather than for every event when it is staged. `None` when the
+    /// commits are used up.
+    fn slots_of(
+        &self,
+        owners: &[ProfileId],
+        commits: &mut Commits,
+    ) -> Result<Option<Vec<Slot>>, MirrorError> {
+        let mut order: Vec<usize> = (0..owners.len()).collect();
+        order.sort_by(|&a, &b| owners[a].cmp(&owners[b]));
+        let mut slots = vec![Slot(0); owners.len()];
+        let mut page = self.page();
+        let mut given = page.next_slot;
+        for index in order {
+            slots[index] = page.slot_for(Identity::Profile(owners[index].clone()))?;
+            if (page.next_slot - given) as usize >= TIMELINES_PER_COMMIT {
+                if !commits.spend(page)? {
+                    return Ok(None);
+                }
+                page = self.page();
+                given = page.next_slot;
+            }
+        }
+        let unfinished = page.next_slot != given;
+        if unfinished && !commits.spend(page)? {
+            return Ok(None);
+        }
+        Ok(Some(slots))
+    }
+}
+
+impl Window {
+    fn add(&mut self, owner: u32, raw: &Raw<'_>) {
+        let from = self.tails.len();
+        self.tails.extend_from_slice(raw.tail);
+        self.places.push(Place {
+            owner,
+            at: raw.at,
+            metric: raw.metric,
+            id: raw.id,
+            from,
+            to: self.tails.len(),
+        });
+    }
+}
+
+impl Commits {
+    /// Commits, unless the commits are used up; then the page is dropped.
+    fn spend(&mut self, page: Page<'_>) -> Result<bool, MirrorError> {
+        let Some(left) = self.0.checked_sub(1) else {
+            return Ok(false);
+        };
+        self.0 = left;
+        page.commit()?;
+        Ok(true)
+    }
+}
+
+/// The last of every key.
+fn without_repeats<'a>(events: &[Place], tails: &'a [u8]) -> Vec<Raw<'a>> {
+    let mut raws: Vec<Raw<'a>> = Vec::with_capacity(events.len());
+    for place in events {
+        let raw = place.raw(tails);
+        match raws.last_mut() {
+            Some(last) if last.key() == raw.key() => *last = raw,
+            _ => raws.push(raw),
+        }
+    }
+    raws
+}
+
+impl Page<'_> {
+    /// Merges events, ascending and without repeats, into one timeline; how many were new.
+    fn merge_timeline(&mut self, slot: Slot, new: &[Raw<'_>]) -> Result<u64, MirrorError> {
+        let Some(first) = new.first() else {
+            return Ok(0);
+        };
+        let chunks = self.chunks_from(slot, first.at)?;
+        let mut added = 0;
+        let mut rest = new;
+        for (index, (key, payload)) in chunks.iter().enumerate() {
+            let next_start = chunks
+                .get(index + 1)
+                .and_then(|(next, _)| timeline::chunk_start(next));
+            let here = match next_start {
+                Some(start) => rest.partition_point(|raw| raw.at < start),
+                None => rest.len(),
+            };
+            let (mine, later) = rest.split_at(here);
+            rest = later;
+            if !mine.is_empty() {
+                added += self.merge_chunk(slot, key, payload, mine)?;
+            }
+        }
+        self.tally.events += added;
+        Ok(added)
+    }
+
+    /// The chunk in which `at` lies and all later ones; an empty first chunk if there is none.
+    fn chunks_from(&self, slot: Slot, at: i64) -> Result<Vec<Chunk>, MirrorError> {
+        let store = &self.mirror.store;
+        let lowest = timeline::chunk_key(slot, i64::MIN);
+        let highest = timeline::chunk_key(slot, i64::MAX);
+        let found = store.last_between(&lowest, &timeline::chunk_key(slot, at))?;
+        let Some((key, payload)) = found else {
+            return Ok(vec![(lowest, Vec::new())]);
+        };
+        let mut chunks = vec![(key.to_vec(), payload.to_vec())];
+        for pair in store.between(&key, &highest).skip(1) {
+            let (key, payload) = pair?;
+            chunks.push((key.to_vec(), payload.to_vec()));
+        }
+        Ok(chunks)
+    }
+
+    fn merge_chunk(
+        &mut self,
+        slot: Slot,
+        key: &[u8],
+        payload: &[u8],
+        new: &[Raw<'_>],
+    ) -> Result<u64, MirrorError> {
+        if let Some(body) = timeline::append(payload, new)
+            && body.len() <= CHUNK_BYTES
+        {
+            self.put_body(key.to_vec(), body);
+            return Ok(new.len() as u64);
+        }
+        let old = match payload {
+            [] => Vec::new(),
+            stored => timeline::read_chunk(stored).ok_or_else(|| codec::bad(key))?,
+        };
+        let merged = timeline::merge(&old, new);
+        if merged != old {
+            self.put_chunks(slot, key, &merged);
+        }
+        Ok((merged.len() - old.len()) as u64)
+    }
+
+    /// Writes events as one chunk, or as several cut between two instants: all events of one
+    /// instant stay together, for a chunk is found by its first instant.
+    fn put_chunks(&mut self, slot: Slot, key: &[u8], raws: &[Raw<'_>]) {
+        let mut key = key.to_vec();
+        let (mut from, mut bytes) = (0, 0);
+        for (index, pair) in raws.windows(2).enumerate() {
+            bytes += pair[0].tail.len() + INSTANT_BYTES;
+            if bytes + pair[1].tail.len() > CHUNK_BYTES && pair[0].at < pair[1].at {
+                let next = timeline::chunk_key(slot, pair[1].at);
+                let body = timeline::write_chunk(&raws[from..=index]);
+                self.put_body(std::mem::replace(&mut key, next), body);
+                (from, bytes) = (index + 1, 0);
+            }
+        }
+        self.put_body(key, timeline::write_chunk(&raws[from..]));
+    }
+}
+
+/// What the distance to the event before usually takes at most.
+const INSTANT_BYTES: usize = 4;

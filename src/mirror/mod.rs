@@ -1,0 +1,110 @@
+//! The local copy of one shop: what both platforms said. It can always be rebuilt from them.
+//!
+//! The only room that names sled. Everything lies in one tree, so that one batch is atomic over
+//! records, indexes and the cursor of a page; a commit counts after an fdatasync. Every value
+//! carries a version and a checksum: a damaged one is reported, never used.
+//!
+//! Records get dense numbers ([`crate::model::Slot`]) at first sight, in the order of arrival.
+//! Events are staged as they come and folded into one compact timeline per profile afterwards.
+
+mod bitmap;
+mod bytes;
+mod codec;
+mod error;
+mod export;
+mod fold;
+mod groups;
+mod listing;
+mod lock;
+mod names;
+mod notes;
+mod orders;
+mod page;
+mod receipts;
+mod records;
+mod shelf;
+mod slots;
+mod staging;
+mod store;
+mod stream;
+mod tally;
+mod timeline;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::MirrorError;
+pub use fold::Folded;
+pub use groups::Look;
+pub use listing::{LIST_LAG, Listed};
+pub use notes::Pins;
+pub use page::Page;
+pub use receipts::Receipt;
+pub use staging::Staged;
+pub use store::Repaired;
+pub use stream::{Cursor, Stream};
+pub use tally::MirrorTotals;
+
+use crate::model::Moment;
+use names::Names;
+use page::Fact;
+use shelf::{Shelf, tail_u64};
+use std::path::Path;
+use std::sync::Mutex;
+use store::Store;
+use tally::Tally;
+
+/// One shop's mirror. Share it by `Arc`; readers never wait for each other, writers take turns.
+pub struct Mirror {
+    writer: Mutex<Writer>,
+    /// Held by the one fold that may run.
+    folding: Mutex<()>,
+    store: Store,
+}
+
+/// What a page needs to know about everything committed so far.
+struct Writer {
+    next_slot: u32,
+    next_staged: u64,
+    names: Names,
+    tally: Tally,
+}
+
+impl Writer {
+    fn load(store: &Store) -> Result<Self, MirrorError> {
+        let staged = Shelf::Staged.key(&[]);
+        let last = store.last_between(&staged, &Shelf::Staged.key(&[&[u8::MAX; 9]]))?;
+        let next_staged = match last {
+            Some((key, _)) => tail_u64(&key).ok_or_else(|| codec::bad(&key))? + 1,
+            None => 0,
+        };
+        Ok(Self {
+            next_slot: store.read(&Fact::NextSlot.key())?.unwrap_or_default(),
+            next_staged,
+            names: Names::load(store)?,
+            tally: store.read(&Fact::Tally.key())?.unwrap_or_default(),
+        })
+    }
+}
+
+impl Mirror {
+    /// Opens `<state_dir>/mirror`, creating it if absent, and locks the state directory for as
+    /// long as the mirror lives. `now` is written down for whoever finds it locked.
+    ///
+    /// Snapshot files that keep the store from opening are set aside and every checksum is
+    /// verified; the caller should log that it was [`Repaired`].
+    pub fn open(state_dir: &Path, now: Moment) -> Result<(Self, Option<Repaired>), MirrorError> {
+        let (store, repaired) = Store::open(state_dir, now)?;
+        let mirror = Self {
+            writer: Mutex::new(Writer::load(&store)?),
+            folding: Mutex::new(()),
+            store,
+        };
+        Ok((mirror, repaired))
+    }
+
+    /// Reads every value and checks its checksum; how many there are.
+    pub fn verify(&self) -> Result<u64, MirrorError> {
+        self.store.verify()
+    }
+}

@@ -1,0 +1,133 @@
+//! What the rest of the house must remember between passes.
+
+use super::page::Fact;
+use super::shelf::{Shelf, tail_u32};
+use super::{Cursor, Mirror, MirrorError, Page, Stream, codec};
+use crate::model::{ListId, Moment, ProfileId, Slot};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The accounts this mirror belongs to. A key of another account must not fill it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pins {
+    /// Klaviyo's account id.
+    pub klaviyo_account: Option<String>,
+    /// The `myshopify.com` domain.
+    pub shop_domain: Option<String>,
+}
+
+impl Mirror {
+    /// How far a stream was pulled; `None` before its first page.
+    pub fn cursor(&self, stream: &Stream) -> Result<Option<Cursor>, MirrorError> {
+        self.store.read(&stream_key(Shelf::Cursors, stream))
+    }
+
+    /// Records in the last complete listing of a stream.
+    pub fn complete_count(&self, stream: &Stream) -> Result<Option<u64>, MirrorError> {
+        self.store.read(&stream_key(Shelf::Counts, stream))
+    }
+
+    /// The property names a stream's records were pulled with. When another one is mentioned, the
+    /// stream is pulled again from its beginning.
+    pub fn mentions(&self, stream: &Stream) -> Result<Option<Vec<String>>, MirrorError> {
+        self.store.read(&stream_key(Shelf::Mentions, stream))
+    }
+
+    /// The accounts this mirror belongs to.
+    pub fn pins(&self) -> Result<Pins, MirrorError> {
+        Ok(self.store.read(&Fact::Pins.key())?.unwrap_or_default())
+    }
+
+    /// Which Klaviyo list a managed list is, by the name in the policy.
+    pub fn bindings(&self) -> Result<BTreeMap<String, ListId>, MirrorError> {
+        let bindings = self.store.scan_as(&Shelf::Bindings.key(&[]));
+        bindings.collect()
+    }
+
+    /// The hash of the rules that a whole pass has observed (guard `first_run`).
+    pub fn observed_rules(&self) -> Result<Option<String>, MirrorError> {
+        self.store.read(&Fact::ObservedRules.key())
+    }
+
+    /// Profiles that must be in every complete listing (guard `sentinels`), when chosen by us.
+    pub fn sentinels(&self) -> Result<Vec<ProfileId>, MirrorError> {
+        Ok(self.store.read(&Fact::Sentinels.key())?.unwrap_or_default())
+    }
+
+    /// List members whose record is known to be missing, and since when (guard `two_scans`).
+    pub fn absences(&self) -> Result<BTreeMap<Slot, Moment>, MirrorError> {
+        let mut absences = BTreeMap::new();
+        for pair in self.store.scan(&Shelf::Absences.key(&[])) {
+            let (key, payload) = pair?;
+            let slot = tail_u32(&key).ok_or_else(|| codec::bad(&key))?;
+            absences.insert(Slot(slot), codec::decode(&key, &payload)?);
+        }
+        Ok(absences)
+    }
+}
+
+impl Page<'_> {
+    /// Sets how far a stream was pulled: up to and including this page.
+    pub fn cursor(&mut self, stream: &Stream, cursor: &Cursor) {
+        self.put(stream_key(Shelf::Cursors, stream), cursor);
+    }
+
+    /// Forgets how far a stream was pulled, its count and its property names.
+    pub fn forget_stream(&mut self, stream: &Stream) {
+        for shelf in [Shelf::Cursors, Shelf::Counts, Shelf::Mentions] {
+            self.remove(stream_key(shelf, stream));
+        }
+    }
+
+    /// Sets the number of records in a listing that reached its end.
+    pub fn complete_count(&mut self, stream: &Stream, records: u64) {
+        self.put(stream_key(Shelf::Counts, stream), &records);
+    }
+
+    /// Sets the property names a stream's records are pulled with from now on.
+    pub fn mentions(&mut self, stream: &Stream, names: &[String]) {
+        self.put(stream_key(Shelf::Mentions, stream), names);
+    }
+
+    /// Sets the accounts this mirror belongs to.
+    pub fn pin(&mut self, pins: &Pins) {
+        self.put(Fact::Pins.key(), pins);
+    }
+
+    /// Notes which Klaviyo list a managed list is.
+    pub fn bind(&mut self, name: &str, list: &ListId) {
+        self.put(binding_key(name), &(name, list));
+    }
+
+    /// Forgets which Klaviyo list a managed list is.
+    pub fn unbind(&mut self, name: &str) {
+        self.remove(binding_key(name));
+    }
+
+    /// Sets the hash of the rules that a whole pass has observed.
+    pub fn observed_rules(&mut self, hash: &str) {
+        self.put(Fact::ObservedRules.key(), hash);
+    }
+
+    /// Sets the profiles that must be in every complete listing.
+    pub fn sentinels(&mut self, profiles: &[ProfileId]) {
+        self.put(Fact::Sentinels.key(), profiles);
+    }
+
+    /// Notes since when a list member's record is known to be missing; `None` forgets it.
+    pub fn absent(&mut self, slot: Slot, since: Option<Moment>) {
+        let key = Shelf::Absences.slot(slot);
+        match since {
+            Some(since) => self.put(key, &since),
+            None => self.remove(key),
+        }
+    }
+}
+
+fn stream_key(shelf: Shelf, stream: &Stream) -> Vec<u8> {
+    shelf.key(&[stream.to_string().as_bytes()])
+}
+
+fn binding_key(name: &str) -> Vec<u8> {
+    Shelf::Bindings.key(&[name.as_bytes()])
+}

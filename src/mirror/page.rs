@@ -1,0 +1,169 @@
+//! Changes that become visible and durable together.
+
+use super::names::Names;
+use super::{Mirror, MirrorError, Writer, codec, shelf::Shelf, tally::Tally};
+use crate::model::Slot;
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
+/// Collects the records of one page, with the cursor that stands after it. Nothing is visible to
+/// readers before [`Page::commit`]; a dropped page never was.
+///
+/// There is one page at a time: opening a second one waits for the first, forever if the same
+/// thread holds both. It is not `Send`, so that no page is held while waiting for a vendor.
+pub struct Page<'m> {
+    pub(super) mirror: &'m Mirror,
+    pub(super) writer: MutexGuard<'m, Writer>,
+    /// Version byte and payload by key; `None` removes.
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pub(super) next_slot: u32,
+    pub(super) next_staged: u64,
+    pub(super) names: Names,
+    pub(super) tally: Tally,
+}
+
+/// Facts: single values, one byte each.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(super) enum Fact {
+    NextSlot = 1,
+    Tally = 2,
+    Pins = 3,
+    ObservedRules = 4,
+    Sentinels = 5,
+}
+
+impl Fact {
+    pub(super) fn key(self) -> Vec<u8> {
+        Shelf::Facts.key(&[&[self as u8]])
+    }
+}
+
+impl Mirror {
+    /// Opens a page; see [`Page`].
+    pub fn page(&self) -> Page<'_> {
+        // A panic cannot leave the writer half changed: it changes only after a durable commit.
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Page {
+            mirror: self,
+            changes: BTreeMap::new(),
+            next_slot: writer.next_slot,
+            next_staged: writer.next_staged,
+            names: Names::default(),
+            tally: writer.tally,
+            writer,
+        }
+    }
+}
+
+impl Page<'_> {
+    /// Writes everything at once; on `Ok` it survives a power cut.
+    pub fn commit(mut self) -> Result<(), MirrorError> {
+        if self.next_slot != self.writer.next_slot {
+            self.put(Fact::NextSlot.key(), &self.next_slot.clone());
+        }
+        if self.tally != self.writer.tally {
+            self.put(Fact::Tally.key(), &self.tally.clone());
+        }
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        let mut batch = sled::Batch::default();
+        for (key, body) in std::mem::take(&mut self.changes) {
+            match body {
+                Some(body) => {
+                    let sealed = codec::seal(&key, body);
+                    batch.insert(key, sealed);
+                }
+                None => batch.remove(key),
+            }
+        }
+        self.mirror.store.apply(batch)?;
+        self.writer.next_slot = self.next_slot;
+        self.writer.next_staged = self.next_staged;
+        self.writer.tally = self.tally;
+        self.writer.names.absorb(std::mem::take(&mut self.names));
+        Ok(())
+    }
+
+    pub(super) fn put<T: Serialize + ?Sized>(&mut self, key: Vec<u8>, value: &T) {
+        self.put_body(key, codec::encode(value));
+    }
+
+    /// `body` begins with the version byte.
+    pub(super) fn put_body(&mut self, key: Vec<u8>, body: Vec<u8>) {
+        self.changes.insert(key, Some(body));
+    }
+
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.changes.insert(key, None);
+    }
+
+    /// Takes this page's change of one key back.
+    pub(super) fn keep_as_stored(&mut self, key: &[u8]) {
+        self.changes.remove(key);
+    }
+
+    /// Whether a slot was given by this very page.
+    pub(super) fn is_new(&self, slot: Slot) -> bool {
+        slot.0 >= self.writer.next_slot
+    }
+
+    /// Removes everything whose key begins so, changes of this page included.
+    pub(super) fn remove_under(&mut self, prefix: &[u8]) -> Result<(), MirrorError> {
+        for change in self.changes.range_mut(prefix.to_vec()..) {
+            if !change.0.starts_with(prefix) {
+                break;
+            }
+            *change.1 = None;
+        }
+        for key in self.mirror.store.keys(prefix) {
+            self.changes.insert(key?.to_vec(), None);
+        }
+        Ok(())
+    }
+
+    /// A value as it will be after this page.
+    pub(super) fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, MirrorError> {
+        match self.changes.get(key) {
+            Some(Some(body)) => codec::decode(key, codec::body_payload(key, body)?).map(Some),
+            Some(None) => Ok(None),
+            None => self.mirror.store.read(key),
+        }
+    }
+
+    /// A payload as it will be after this page.
+    pub(super) fn read_payload(&self, key: &[u8]) -> Result<Option<Vec<u8>>, MirrorError> {
+        match self.changes.get(key) {
+            Some(Some(body)) => Ok(Some(codec::body_payload(key, body)?.to_vec())),
+            Some(None) => Ok(None),
+            None => Ok(self.mirror.store.get(key)?.map(|payload| payload.to_vec())),
+        }
+    }
+
+    /// The entry with the greatest key from `first` to `last`, both included, as it will be after
+    /// this page. The shelves it is used on never remove an entry, only replace it.
+    pub(super) fn last_between<T: DeserializeOwned>(
+        &self,
+        first: &[u8],
+        last: &[u8],
+    ) -> Result<Option<(Vec<u8>, T)>, MirrorError> {
+        let mut changed = self.changes.range(first.to_vec()..=last.to_vec()).rev();
+        let changed = changed.find_map(|(key, body)| body.as_ref().map(|body| (key, body)));
+        let stored = self.mirror.store.last_between(first, last)?;
+        match (changed, stored) {
+            (Some((key, _)), Some((stored, payload))) if stored.as_ref() > key.as_slice() => {
+                Ok(Some((stored.to_vec(), codec::decode(&stored, &payload)?)))
+            }
+            (Some((key, body)), _) => {
+                let value = codec::decode(key, codec::body_payload(key, body)?)?;
+                Ok(Some((key.clone(), value)))
+            }
+            (None, Some((key, payload))) => {
+                Ok(Some((key.to_vec(), codec::decode(&key, &payload)?)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}

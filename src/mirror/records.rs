@@ -1,0 +1,173 @@
+//! Profiles, customers and guests.
+
+use super::shelf::{Shelf, tail_u32};
+use super::slots::Identity;
+use super::store::Pair;
+use super::{Mirror, MirrorError, Page, codec};
+use crate::model::{Customer, Dossier, Person, Profile, Record, Slot};
+use std::iter::Peekable;
+
+impl Mirror {
+    /// A profile that has arrived.
+    pub fn profile(&self, slot: Slot) -> Result<Option<Profile>, MirrorError> {
+        self.store.read(&Shelf::Profiles.slot(slot))
+    }
+
+    /// A customer that has arrived.
+    pub fn customer(&self, slot: Slot) -> Result<Option<Customer>, MirrorError> {
+        self.store.read(&Shelf::Customers.slot(slot))
+    }
+
+    /// One record; `None` for a slot never given, and for the one that owns ownerless orders.
+    pub fn record(&self, slot: Slot) -> Result<Option<Record>, MirrorError> {
+        if let Some(profile) = self.profile(slot)? {
+            return Ok(Some(Record::Profile(profile)));
+        }
+        if let Some(customer) = self.customer(slot)? {
+            return Ok(Some(Record::Customer(customer)));
+        }
+        let guest: Option<String> = self.store.read(&Shelf::Guests.slot(slot))?;
+        if let Some(email) = guest {
+            return Ok((!email.is_empty()).then_some(Record::Guest(email)));
+        }
+        let unseen = self.store.contains(&Shelf::Unseen.slot(slot))?;
+        Ok(unseen.then_some(Record::Unseen))
+    }
+
+    /// All records, ascending by slot. The slot that owns ownerless orders is left out: it stands
+    /// for no human. Pages committed meanwhile may or may not show.
+    pub fn records(&self) -> impl Iterator<Item = Result<(Slot, Record), MirrorError>> + '_ {
+        let shelves = [
+            Shelf::Profiles,
+            Shelf::Customers,
+            Shelf::Guests,
+            Shelf::Unseen,
+        ];
+        let mut heads = shelves.map(|shelf| {
+            let entries = self.store.scan(&shelf.key(&[]));
+            let decoded = entries.map(move |pair| decode(shelf, pair?));
+            let records = decoded.filter_map(Result::transpose);
+            records.peekable()
+        });
+        let mut failed = false;
+        std::iter::from_fn(move || {
+            if failed {
+                return None;
+            }
+            let next = next_in_order(&mut heads)?;
+            failed = next.is_err();
+            Some(next)
+        })
+    }
+
+    /// Everything about one person: records, events in time order, orders by date of sale.
+    pub fn dossier(&self, person: &Person) -> Result<Dossier, MirrorError> {
+        let mut dossier = Dossier {
+            id: person.id,
+            profiles: Vec::new(),
+            customers: Vec::new(),
+            guests: Vec::new(),
+            events: Vec::new(),
+            orders: Vec::new(),
+        };
+        for &slot in &person.slots {
+            match self.record(slot)? {
+                Some(Record::Profile(profile)) => {
+                    dossier.events.extend(self.timeline(slot)?.events);
+                    dossier.profiles.push((slot, profile));
+                }
+                Some(Record::Customer(customer)) => {
+                    dossier.orders.extend(self.orders(slot)?);
+                    dossier.customers.push((slot, customer));
+                }
+                Some(Record::Guest(email)) => {
+                    dossier.orders.extend(self.orders(slot)?);
+                    dossier.guests.push(email);
+                }
+                Some(Record::Unseen) => {
+                    dossier.events.extend(self.timeline(slot)?.events);
+                    dossier.orders.extend(self.orders(slot)?);
+                }
+                None => {}
+            }
+        }
+        let by_time = |event: &crate::model::Event| (event.at, event.metric, event.id);
+        dossier.events.sort_by_key(by_time);
+        dossier
+            .orders
+            .sort_by_key(|order| (order.processed, order.id));
+        Ok(dossier)
+    }
+}
+
+type Entry = Result<(Slot, Record), MirrorError>;
+
+fn decode(shelf: Shelf, (key, payload): Pair) -> Result<Option<(Slot, Record)>, MirrorError> {
+    let slot = Slot(tail_u32(&key).ok_or_else(|| codec::bad(&key))?);
+    let record = match shelf {
+        Shelf::Profiles => Record::Profile(codec::decode(&key, &payload)?),
+        Shelf::Customers => Record::Customer(codec::decode(&key, &payload)?),
+        Shelf::Guests => {
+            let email: String = codec::decode(&key, &payload)?;
+            if email.is_empty() {
+                return Ok(None);
+            }
+            Record::Guest(email)
+        }
+        _ => Record::Unseen,
+    };
+    Ok(Some((slot, record)))
+}
+
+/// The entry with the lowest slot; an error before everything else.
+fn next_in_order<I: Iterator<Item = Entry>>(heads: &mut [Peekable<I>]) -> Option<Entry> {
+    let slots = heads.iter_mut().enumerate().filter_map(|(index, head)| {
+        let entry = head.peek()?;
+        Some((entry.as_ref().ok().map(|(slot, _)| *slot), index))
+    });
+    let (_, first) = slots.min()?;
+    heads.get_mut(first)?.next()
+}
+
+impl Page<'_> {
+    /// Stores a profile unless a newer one is there; equally old replaces. Its slot.
+    pub fn profile(&mut self, profile: Profile) -> Result<Slot, MirrorError> {
+        let slot = self.slot_for(Identity::Profile(profile.id.clone()))?;
+        let key = Shelf::Profiles.slot(slot);
+        match self.read::<Profile>(&key)? {
+            Some(stored) if stored.updated > profile.updated || stored == profile => {}
+            Some(_) => self.put(key, &profile),
+            None => {
+                self.tally.profiles += 1;
+                self.arrived(slot);
+                self.put(key, &profile);
+            }
+        }
+        Ok(slot)
+    }
+
+    /// Stores a customer unless a newer one is there; equally old replaces. Its slot.
+    pub fn customer(&mut self, customer: Customer) -> Result<Slot, MirrorError> {
+        let slot = self.slot_for(Identity::Customer(customer.id))?;
+        let key = Shelf::Customers.slot(slot);
+        match self.read::<Customer>(&key)? {
+            Some(stored) if stored.updated > customer.updated || stored == customer => {}
+            Some(_) => self.put(key, &customer),
+            None => {
+                self.tally.customers += 1;
+                self.arrived(slot);
+                self.put(key, &customer);
+            }
+        }
+        Ok(slot)
+    }
+
+    fn arrived(&mut self, slot: Slot) {
+        if self.is_new(slot) {
+            self.keep_as_stored(&Shelf::Unseen.slot(slot));
+            return;
+        }
+        self.remove(Shelf::Unseen.slot(slot));
+        self.remove(Shelf::Absences.slot(slot));
+    }
+}

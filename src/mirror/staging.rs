@@ -1,0 +1,102 @@
+//! Events are laid down as they come and folded into timelines later: rewriting timelines at
+//! every page costs six times as much (store.md, measured).
+
+use super::bytes::{Reader, put_signed, put_varint};
+use super::codec::VERSION;
+use super::shelf::Shelf;
+use super::timeline::{Raw, put_tail};
+use super::{MirrorError, Page};
+use crate::model::{Atom, IncomingEvent, IncomingValue, MetricId, MetricNo, ProfileId, PropertyNo};
+
+/// sled keeps values over about 7 KB in files of their own and is slow to forget them.
+const PART_BYTES: usize = 7_000;
+
+/// What became of a page of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Staged {
+    /// Laid down.
+    pub events: usize,
+    /// Without a profile, as deleted profiles leave them; not kept.
+    pub orphans: usize,
+}
+
+impl Page<'_> {
+    /// Lays down events of one metric, in any order, repeats allowed.
+    pub fn events(
+        &mut self,
+        metric: &MetricId,
+        events: Vec<IncomingEvent>,
+    ) -> Result<Staged, MirrorError> {
+        let metric = self.metric_no(metric)?;
+        let mut staged = Staged::default();
+        let mut part = vec![VERSION];
+        for event in events {
+            let Some(profile) = &event.profile else {
+                staged.orphans += 1;
+                continue;
+            };
+            staged.events += 1;
+            let length_before = part.len();
+            self.put_event(&mut part, metric, profile, &event)?;
+            if part.len() > PART_BYTES && length_before > 1 {
+                let overflow = part.split_off(length_before);
+                self.put_part(std::mem::replace(&mut part, vec![VERSION]));
+                part.extend(overflow);
+            }
+        }
+        if part.len() > 1 {
+            self.put_part(part);
+        }
+        Ok(staged)
+    }
+
+    fn put_part(&mut self, part: Vec<u8>) {
+        let key = Shelf::Staged.key(&[&self.next_staged.to_be_bytes()]);
+        self.next_staged += 1;
+        self.put_body(key, part);
+    }
+
+    fn put_event(
+        &mut self,
+        part: &mut Vec<u8>,
+        metric: MetricNo,
+        profile: &ProfileId,
+        event: &IncomingEvent,
+    ) -> Result<(), MirrorError> {
+        let owner = profile.as_str().as_bytes();
+        put_varint(part, owner.len() as u64);
+        part.extend_from_slice(owner);
+        put_signed(part, event.at.secs());
+        let properties = self.numbered(&event.properties)?;
+        let id = crc32c::crc32c(event.id.as_bytes());
+        put_tail(part, metric, id, event.value, &properties);
+        Ok(())
+    }
+
+    /// Names become numbers; of a name given twice the first stays.
+    fn numbered(
+        &mut self,
+        properties: &[(String, IncomingValue)],
+    ) -> Result<Vec<(PropertyNo, Atom)>, MirrorError> {
+        let mut numbered = Vec::with_capacity(properties.len());
+        for (name, value) in properties {
+            let atom = match value {
+                IncomingValue::Bool(truth) => Atom::Bool(*truth),
+                IncomingValue::Number(number) => Atom::Number(*number),
+                IncomingValue::Text(text) => Atom::Text(self.text_no(text)?),
+            };
+            numbered.push((self.property_no(name)?, atom));
+        }
+        numbered.sort_by_key(|(no, _)| *no);
+        numbered.dedup_by_key(|(no, _)| *no);
+        Ok(numbered)
+    }
+}
+
+/// One staged event: whose, and what.
+pub(super) fn read_staged<'a>(reader: &mut Reader<'a>) -> Option<(&'a str, Raw<'a>)> {
+    let length = usize::try_from(reader.varint()?).ok()?;
+    let owner = std::str::from_utf8(reader.take(length)?).ok()?;
+    let at = reader.signed()?;
+    Some((owner, Raw::read(at, reader)?))
+}

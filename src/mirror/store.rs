@@ -1,0 +1,320 @@
+//! sled, and what it needs around it to keep its word.
+
+use super::codec;
+use super::{MirrorError, lock::Lock};
+use crate::model::Moment;
+use serde::de::DeserializeOwned;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::ops::Deref;
+use std::os::unix::fs::DirBuilderExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Decides the memory: with 64 MiB a scan of a million people stays under 256 MiB in all, at
+/// little cost in speed (store.md, measured).
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// sled gives its file lock back a moment after it was closed; a reopening waits this long.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+const REBUILD: &str = "run `driftless rebuild` to fill it again from both platforms";
+
+/// What was set aside to make the mirror open again. Worth a warning in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// Where the unreadable snapshot files lie now.
+    pub quarantine: PathBuf,
+    /// How many there were.
+    pub files: usize,
+    /// Values whose checksums were verified afterwards.
+    pub values: u64,
+}
+
+/// One sled database with one tree.
+pub(super) struct Store {
+    db: sled::Db,
+    /// The same file sled writes; see [`Store::apply`].
+    file: File,
+    failed: AtomicBool,
+    /// Last, so that it is released after the database was closed.
+    _lock: Lock,
+}
+
+/// A value whose checksum was right.
+pub(super) struct Payload {
+    sealed: sled::IVec,
+    start: usize,
+    end: usize,
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.sealed[self.start..self.end]
+    }
+}
+
+/// A key and its value.
+pub(super) type Pair = (sled::IVec, Payload);
+
+impl Store {
+    /// Opens `<state_dir>/mirror`, repairing what can be repaired.
+    pub(super) fn open(
+        state_dir: &Path,
+        now: Moment,
+    ) -> Result<(Self, Option<Repaired>), MirrorError> {
+        let dir = state_dir.join("mirror");
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.map_err(MirrorError::io("create the mirror's directory"))?;
+        let lock = Lock::take(state_dir, now)?;
+        drop_unfinished_snapshots(&dir)?;
+        let (db, set_aside) = match open_patiently(&dir) {
+            Ok(db) => (db, None),
+            Err(Refusal::Other(error)) => return Err(error),
+            Err(Refusal::Damage(what)) => {
+                let set_aside = quarantine_snapshots(state_dir, &dir, &what)?;
+                (reopen(&dir)?, Some(set_aside))
+            }
+        };
+        let file = OpenOptions::new().write(true).open(dir.join("db"));
+        let store = Self {
+            db,
+            file: file.map_err(MirrorError::io("open the mirror's file"))?,
+            failed: AtomicBool::new(false),
+            _lock: lock,
+        };
+        let repaired = match set_aside {
+            None => None,
+            Some((quarantine, files)) => Some(Repaired {
+                quarantine,
+                files,
+                values: store.verify()?,
+            }),
+        };
+        Ok((store, repaired))
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Payload>, MirrorError> {
+        let found = self.db.get(key).map_err(MirrorError::store("read"))?;
+        found.map(|sealed| checked(key, sealed)).transpose()
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, MirrorError> {
+        let found = self.get(key)?;
+        found
+            .map(|payload| codec::decode(key, &payload))
+            .transpose()
+    }
+
+    pub(super) fn contains(&self, key: &[u8]) -> Result<bool, MirrorError> {
+        self.db
+            .contains_key(key)
+            .map_err(MirrorError::store("read"))
+    }
+
+    /// Everything whose key begins so, in key order.
+    pub(super) fn scan(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<Pair, MirrorError>> + use<> {
+        self.db.scan_prefix(prefix).map(checked_pair)
+    }
+
+    /// As [`Store::scan`], decoded.
+    pub(super) fn scan_as<T: DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<T, MirrorError>> + use<T> {
+        self.scan(prefix).map(|pair| {
+            let (key, payload) = pair?;
+            codec::decode(&key, &payload)
+        })
+    }
+
+    /// The keys that begin so, in order.
+    pub(super) fn keys(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<sled::IVec, MirrorError>> + use<> {
+        let keys = self.db.scan_prefix(prefix).keys();
+        keys.map(|key| key.map_err(MirrorError::store("scan")))
+    }
+
+    /// The entry with the greatest key from `first` to `last`, both included.
+    pub(super) fn last_between(
+        &self,
+        first: &[u8],
+        last: &[u8],
+    ) -> Result<Option<Pair>, MirrorError> {
+        let found = self.db.range(first..=last).next_back();
+        found.map(checked_pair).transpose()
+    }
+
+    /// All entries from `first` to `last`, both included.
+    pub(super) fn between(
+        &self,
+        first: &[u8],
+        last: &[u8],
+    ) -> impl Iterator<Item = Result<Pair, MirrorError>> + use<> {
+        self.db.range(first..=last).map(checked_pair)
+    }
+
+    /// Applies a batch as a whole and makes it survive a power cut.
+    ///
+    /// sled's flush is a `sync_file_range`, which reaches neither the file's metadata nor the
+    /// drive's cache; only with an fdatasync after *every* commit did 60 of 60 power cuts leave a
+    /// sound store (store.md). A failed write or sync is final: pages may be gone although a second
+    /// sync would report success.
+    pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), MirrorError> {
+        if self.failed.load(Ordering::SeqCst) {
+            return Err(MirrorError::Failed);
+        }
+        let written = self.apply_and_sync(batch);
+        if written.is_err() {
+            self.failed.store(true, Ordering::SeqCst);
+        }
+        written
+    }
+
+    fn apply_and_sync(&self, batch: sled::Batch) -> Result<(), MirrorError> {
+        let applied = self.db.apply_batch(batch);
+        applied.map_err(MirrorError::store("write a batch"))?;
+        self.db.flush().map_err(MirrorError::store("flush"))?;
+        let synced = self.file.sync_data();
+        synced.map_err(MirrorError::io("sync the mirror's file"))
+    }
+
+    /// Reads every value and checks its checksum; their number.
+    pub(super) fn verify(&self) -> Result<u64, MirrorError> {
+        let mut values = 0;
+        for pair in self.scan(&[]) {
+            pair?;
+            values += 1;
+        }
+        Ok(values)
+    }
+
+    /// Writes bytes past the envelope, as damage would.
+    #[cfg(test)]
+    pub(super) fn put_raw(&self, key: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
+        let mut value = self.db.get(key).unwrap().unwrap().to_vec();
+        change(&mut value);
+        self.db.insert(key, value).unwrap();
+    }
+}
+
+fn checked_pair(pair: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Pair, MirrorError> {
+    let (key, sealed) = pair.map_err(MirrorError::store("scan"))?;
+    let payload = checked(&key, sealed)?;
+    Ok((key, payload))
+}
+
+fn checked(key: &[u8], sealed: sled::IVec) -> Result<Payload, MirrorError> {
+    let length = codec::payload(key, &sealed)?.len();
+    Ok(Payload {
+        sealed,
+        start: 1,
+        end: 1 + length,
+    })
+}
+
+/// Why an opening failed.
+enum Refusal {
+    /// The files are damaged, as far as sled can tell.
+    Damage(String),
+    /// Anything else, such as a full disk.
+    Other(MirrorError),
+}
+
+fn open_patiently(dir: &Path) -> Result<sled::Db, Refusal> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match open_once(dir) {
+            Err(Refusal::Other(error)) if waited < LOCK_PATIENCE && is_lock_trouble(&error) => {
+                std::thread::sleep(LOCK_POLL);
+                waited += LOCK_POLL;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// sled answers some damage with an error and some with a panic.
+fn open_once(dir: &Path) -> Result<sled::Db, Refusal> {
+    let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(error @ sled::Error::Corruption { .. })) => Err(Refusal::Damage(error.to_string())),
+        Ok(Err(error)) => Err(Refusal::Other(MirrorError::store("open")(error))),
+        Err(_) => Err(Refusal::Damage("its recovery panicked".to_owned())),
+    }
+}
+
+fn is_lock_trouble(error: &MirrorError) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
+fn reopen(dir: &Path) -> Result<sled::Db, MirrorError> {
+    open_patiently(dir).map_err(|refusal| match refusal {
+        Refusal::Other(error) => error,
+        Refusal::Damage(what) => MirrorError::Damaged {
+            what,
+            remedy: REBUILD,
+        },
+    })
+}
+
+/// A kill while sled writes its snapshot leaves a file that makes it refuse to open; without the
+/// file nothing is lost (reliability.md, F1 and F2).
+fn drop_unfinished_snapshots(dir: &Path) -> Result<(), MirrorError> {
+    for path in snapshots(dir)? {
+        if path.extension().is_some_and(|ext| ext == "generating") {
+            fs::remove_file(&path).map_err(MirrorError::io("remove an unfinished snapshot"))?;
+        }
+    }
+    Ok(())
+}
+
+fn quarantine_snapshots(
+    state_dir: &Path,
+    dir: &Path,
+    what: &str,
+) -> Result<(PathBuf, usize), MirrorError> {
+    let files = snapshots(dir)?;
+    if files.is_empty() {
+        return Err(MirrorError::Damaged {
+            what: what.to_owned(),
+            remedy: REBUILD,
+        });
+    }
+    let quarantine = (1_u32..)
+        .map(|n| state_dir.join(format!("quarantine-{n}")))
+        .find(|path| !path.exists())
+        .expect("some number is free");
+    let made = DirBuilder::new().mode(0o700).create(&quarantine);
+    made.map_err(MirrorError::io("create a quarantine directory"))?;
+    for path in &files {
+        let Some(name) = path.file_name() else {
+            continue;
+        };
+        let moved = fs::rename(path, quarantine.join(name));
+        moved.map_err(MirrorError::io("set a snapshot aside"))?;
+    }
+    Ok((quarantine, files.len()))
+}
+
+fn snapshots(dir: &Path) -> Result<Vec<PathBuf>, MirrorError> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(dir).map_err(MirrorError::io("list the mirror's directory"))?;
+    for entry in entries {
+        let entry = entry.map_err(MirrorError::io("list the mirror's directory"))?;
+        if entry.file_name().to_string_lossy().starts_with("snap.") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,233 @@
+use super::*;
+use crate::model::{Atom, Event, Metric, MetricNo, TextNo};
+use proptest::prelude::*;
+
+fn metric(id: &str) -> Metric {
+    Metric {
+        id: id.into(),
+        name: format!("metric {id}"),
+        integration: None,
+    }
+}
+
+fn fill(mirror: &Mirror, pages: &[(&str, Vec<IncomingEvent>)]) {
+    for (metric, events) in pages {
+        let mut page = mirror.page();
+        page.events(&(*metric).into(), events.clone()).unwrap();
+        page.commit().unwrap();
+    }
+}
+
+fn timeline(mirror: &Mirror, id: &str) -> Vec<Event> {
+    let slot = mirror.slot_of_profile(&id.into()).unwrap().unwrap();
+    mirror.timeline(slot).unwrap().events
+}
+
+#[test]
+fn names_become_numbers_and_come_back() {
+    let dir = dir();
+    let text = |text: &str| IncomingValue::Text(text.to_owned());
+    let rich = IncomingEvent {
+        value: Some(Money(-1)),
+        properties: vec![
+            ("machine_open".to_owned(), IncomingValue::Bool(true)),
+            ("Bounce Type".to_owned(), text("Soft")),
+            ("Bounce Type".to_owned(), text("second one is ignored")),
+            ("Items".to_owned(), IncomingValue::Number(2.5)),
+        ],
+        ..event("e1", "A", 100)
+    };
+    let orphan = IncomingEvent {
+        profile: None,
+        ..event("e2", "", 1)
+    };
+    {
+        let mirror = open(&dir);
+        let mut page = mirror.page();
+        page.metric(metric("M0")).unwrap();
+        let staged = page.events(&"M1".into(), vec![rich, orphan]).unwrap();
+        assert_eq!(
+            staged,
+            Staged {
+                events: 1,
+                orphans: 1
+            }
+        );
+        page.commit().unwrap();
+        let id: Vec<MetricId> = mirror
+            .metrics()
+            .unwrap()
+            .into_iter()
+            .map(|m| m.id)
+            .collect();
+        assert_eq!(id, ["M0".into()], "only named so far: M1");
+    }
+    let mirror = open(&dir);
+    let mut page = mirror.page();
+    assert_eq!(page.metric(metric("M1")).unwrap(), MetricNo(1));
+    page.commit().unwrap();
+    mirror.fold().unwrap();
+    let vocabulary = mirror.vocabulary().unwrap();
+    assert_eq!(vocabulary.metrics, [metric("M0"), metric("M1")]);
+    let bounce = vocabulary.property("Bounce Type").unwrap();
+    let events = timeline(&mirror, "A");
+    assert_eq!(events.len(), 1);
+    assert_eq!((events[0].at, events[0].metric), (100, MetricNo(1)));
+    assert_eq!(events[0].value, Some(Money(-1)));
+    assert_eq!(events[0].property(bounce), Some(Atom::Text(TextNo(0))));
+    assert_eq!(vocabulary.text(TextNo(0)), Some("Soft"));
+    let items = vocabulary.property("Items").unwrap();
+    assert_eq!(events[0].property(items), Some(Atom::Number(2.5)));
+}
+
+#[test]
+fn an_event_pulled_again_with_more_properties_replaces_the_poorer_one() {
+    let dir = dir();
+    let mirror = open(&dir);
+    fill(
+        &mirror,
+        &[("M", vec![event("e", "A", 1), event("f", "A", 9)])],
+    );
+    mirror.fold().unwrap();
+    let richer = IncomingEvent {
+        properties: vec![("p".to_owned(), IncomingValue::Bool(true))],
+        ..event("e", "A", 1)
+    };
+    fill(
+        &mirror,
+        &[("M", vec![event("e", "A", 1)]), ("M", vec![richer])],
+    );
+    let folded = mirror.fold().unwrap();
+    assert_eq!((folded.events, folded.added), (2, 0));
+    let events = timeline(&mirror, "A");
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0].properties.len(), 1);
+    assert_eq!(mirror.totals().unwrap().events, 2);
+}
+
+#[test]
+fn a_timeline_of_thousands_is_cut_and_comes_back_in_order() {
+    let dir = dir();
+    let mirror = open(&dir);
+    let mut rng = fastrand::Rng::with_seed(3);
+    let mut times: Vec<i64> = (0..4000).map(|_| rng.i64(-5000..200_000)).collect();
+    // Very many in one second: they cannot be cut apart.
+    times.extend([777; 1000]);
+    rng.shuffle(&mut times);
+    let events: Vec<_> = (0..)
+        .zip(&times)
+        .map(|(n, at)| event(&format!("e{n}"), "A", *at))
+        .collect();
+    for events in events.chunks(700) {
+        fill(&mirror, &[("M", events.to_vec())]);
+        mirror.fold().unwrap();
+    }
+    let stored: Vec<i64> = timeline(&mirror, "A")
+        .iter()
+        .map(|event| event.at)
+        .collect();
+    times.sort_unstable();
+    assert_eq!(stored, times);
+    let chunks = mirror.store.scan(&Shelf::Timelines.key(&[]));
+    let sizes: Vec<usize> = chunks.map(|pair| pair.unwrap().1.len()).collect();
+    assert!(sizes.len() > 4, "{sizes:?}");
+    let long = sizes.iter().filter(|size| **size > 7000).count();
+    assert!(long <= 1, "{sizes:?}");
+    fill(&mirror, &[("M", events)]);
+    assert_eq!(mirror.fold().unwrap().added, 0);
+}
+
+/// Ids, owners and instants that collide often.
+fn any_event() -> impl Strategy<Value = (String, IncomingEvent)> {
+    (0..3_u8, 0..12_u16, 0..4_u8, -2..12_i64).prop_map(|(metric, id, owner, at)| {
+        let event = event(&format!("e{id}"), &format!("P{owner}"), at);
+        (format!("M{metric}"), event)
+    })
+}
+
+/// What the timelines must be: sorted, without repeats.
+fn expected(events: &[(String, IncomingEvent)]) -> Vec<(String, i64, String, u32)> {
+    let keys = events.iter().map(|(metric, event)| {
+        let owner = event.profile.clone().unwrap().to_string();
+        let id = crc32c::crc32c(event.id.as_bytes());
+        (owner, event.at.secs(), metric.clone(), id)
+    });
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+fn found(mirror: &Mirror) -> Vec<(String, i64, String, u32)> {
+    let vocabulary = mirror.vocabulary().unwrap();
+    let mut keys = Vec::new();
+    for record in mirror.records() {
+        let (slot, _) = record.unwrap();
+        let owner = mirror.profile_id(slot).unwrap().unwrap().to_string();
+        for event in mirror.timeline(slot).unwrap().events {
+            let metric = &vocabulary.metrics[usize::from(event.metric.0)];
+            keys.push((owner.clone(), event.at, metric.id.to_string(), event.id));
+        }
+    }
+    keys.sort();
+    keys
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn events_in_any_order_repeated_and_across_pages_fold_to_one_timeline(
+        events in proptest::collection::vec(any_event(), 1..60),
+        folds in proptest::collection::vec(any::<bool>(), 60),
+    ) {
+        let dir = dir();
+        let mirror = open(&dir);
+        for ((metric, event), fold) in events.iter().zip(folds) {
+            let mut page = mirror.page();
+            page.events(&metric.as_str().into(), vec![event.clone()]).unwrap();
+            page.commit().unwrap();
+            if fold {
+                mirror.fold().unwrap();
+            }
+        }
+        mirror.fold().unwrap();
+        prop_assert_eq!(found(&mirror), expected(&events));
+        let total = mirror.totals().unwrap().events;
+        prop_assert_eq!(total, expected(&events).len() as u64);
+    }
+}
+
+#[test]
+fn a_fold_cut_off_after_any_commit_is_finished_by_the_next_one() {
+    let owners = 2500;
+    let fill_both = |mirror: &Mirror| {
+        for round in 0..2 {
+            let events =
+                (0..owners).map(|n| event(&format!("e{n}"), &format!("P{n}"), n % 7 + round));
+            fill(mirror, &[("M", events.collect())]);
+        }
+    };
+    let whole = dir();
+    let reference = open(&whole);
+    fill_both(&reference);
+    reference.fold().unwrap();
+    let (lines_whole, totals) = (lines(&reference), reference.totals().unwrap());
+    assert_eq!(totals.events, 5000);
+    // Three commits give slots, three write timelines.
+    for commits in 0..=6 {
+        let dir = dir();
+        {
+            let mirror = open(&dir);
+            fill_both(&mirror);
+            mirror.fold_within(commits).unwrap();
+            let staged = mirror.store.keys(&Shelf::Staged.key(&[])).count();
+            assert_eq!(staged == 0, commits == 6, "{commits} commits");
+        }
+        let mirror = open(&dir);
+        mirror.fold().unwrap();
+        assert_eq!(lines(&mirror), lines_whole, "{commits} commits");
+        assert_eq!(mirror.totals().unwrap(), totals, "{commits} commits");
+        assert_eq!(mirror.fold().unwrap(), Folded::default());
+    }
+}
