@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod detect;
 #[cfg(test)]
 mod golden;
+pub mod journal;
 pub mod mirror;
 pub mod model;
 pub mod pace;

@@ -1,0 +1,169 @@
+//! What a journal says.
+
+use crate::model::{EffectKind, End, Moment};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// One pass that had effects; counted from 1, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub u64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One intended effect of one run, as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EffectId(pub u64);
+
+impl fmt::Display for EffectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for EffectId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EffectId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let number = u64::from_str_radix(&text, 16).ok();
+        let id = number.map(Self).filter(|id| id.to_string() == text);
+        id.ok_or_else(|| de::Error::custom("an effect id has 16 hexadecimal digits"))
+    }
+}
+
+/// One change that is about to be sent, with what it takes to undo it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Follows from everything below but `from` and `at`.
+    pub id: EffectId,
+    /// The pass it belongs to.
+    pub run: RunId,
+    /// What guards count it as.
+    pub kind: EffectKind,
+    /// The Klaviyo profile id or Shopify customer gid it changes; `None` for the creation of a list.
+    pub subject: Option<String>,
+    /// What about it: a list's id or name, property names, a metafield's namespace and key.
+    pub target: String,
+    /// What was there before.
+    pub from: serde_json::Value,
+    /// What should be there afterwards.
+    pub to: serde_json::Value,
+    /// When it was decided.
+    pub at: Moment,
+}
+
+impl Intent {
+    /// An intent with its id, which no other target of this shop in this run shares.
+    #[expect(clippy::too_many_arguments, reason = "it is a record, field by field")]
+    pub fn new(
+        shop: &str,
+        run: RunId,
+        kind: EffectKind,
+        subject: Option<String>,
+        target: String,
+        from: serde_json::Value,
+        to: serde_json::Value,
+        at: Moment,
+    ) -> Self {
+        let id = effect_id(shop, run, kind, subject.as_deref(), &target, &to);
+        Self {
+            id,
+            run,
+            kind,
+            subject,
+            target,
+            from,
+            to,
+            at,
+        }
+    }
+}
+
+/// The first 8 bytes of a SHA-256 over all parts, each after its length.
+fn effect_id(
+    shop: &str,
+    run: RunId,
+    kind: EffectKind,
+    subject: Option<&str>,
+    target: &str,
+    to: &serde_json::Value,
+) -> EffectId {
+    let (run, to) = (run.to_string(), to.to_string());
+    let mut hash = Sha256::new();
+    for part in [
+        shop,
+        kind.as_str(),
+        subject.unwrap_or(""),
+        target,
+        &to,
+        &run,
+    ] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let digest = hash.finalize();
+    let first = digest.first_chunk().expect("SHA-256 has 32 bytes");
+    EffectId(u64::from_be_bytes(*first))
+}
+
+/// An asynchronous job upstream that carries effects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The pass that started it.
+    pub run: RunId,
+    /// The vendor's id.
+    pub job: String,
+    /// What it carries.
+    pub effects: Vec<EffectId>,
+    /// When the vendor accepted it.
+    pub at: Moment,
+}
+
+/// How an effect ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Which.
+    pub effect: EffectId,
+    /// How.
+    pub end: End,
+    /// The vendor's error code or a guard's name, when there is one.
+    pub code: Option<String>,
+    /// When.
+    pub at: Moment,
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Entry {
+    /// A pass with effects begins.
+    Run {
+        /// Its number.
+        run: RunId,
+        /// When.
+        at: Moment,
+    },
+    /// An effect is about to be sent.
+    Intent(Intent),
+    /// A job was accepted.
+    Job(Job),
+    /// An effect ended.
+    Outcome(Outcome),
+    /// A pass with effects ended.
+    RunEnd {
+        /// Its number.
+        run: RunId,
+        /// When.
+        at: Moment,
+    },
+}

@@ -1,0 +1,255 @@
+//! What was about to be done, and what became of it: append-only, checksummed, readable.
+//!
+//! Nothing is sent upstream before its intent is durable here, and every intent reaches exactly one
+//! end. Unlike the mirror, the journal cannot be rebuilt from anywhere else. After a crash the open
+//! intents tell what may or may not have been sent: observe, then decide.
+
+mod entry;
+mod error;
+mod files;
+mod line;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use entry::{EffectId, Entry, Intent, Job, Outcome, RunId};
+pub use error::JournalError;
+
+use crate::model::{EffectKind, End, Moment};
+use files::Tail;
+use state::State;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// A file that has grown to this size is followed by a new one.
+const FILE_BYTES: u64 = 64 << 20;
+
+/// One shop's journal, open for writing.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+    tail: Tail,
+    file_bytes: u64,
+    state: State,
+    /// Set by a failed write or sync. A later sync could report success for pages that are gone.
+    poisoned: bool,
+    _lock: File,
+}
+
+/// What was found when a journal was opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recovery {
+    /// Bytes of a torn last record that were cut; it was never acknowledged. Worth a warning.
+    pub cut_bytes: u64,
+    /// Intents without an outcome, by effect id: sent or not, nobody knows.
+    pub open: Vec<Intent>,
+    /// Jobs that carry any of them.
+    pub jobs: Vec<Job>,
+    /// The run that [`Journal::begin_run`] will begin.
+    pub next_run: RunId,
+}
+
+/// One effect of a run, and its end if it has one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effected {
+    /// What was intended, with what was there before.
+    pub intent: Intent,
+    /// `None` while it is open.
+    pub outcome: Option<Outcome>,
+}
+
+impl Journal {
+    /// Opens the journal in `dir`, creating it if absent, and locks it. A torn last record is cut; a
+    /// damaged one before it is an error, for what it said may have been sent.
+    pub fn open(dir: &Path) -> Result<(Self, Recovery), JournalError> {
+        Self::open_with(dir, FILE_BYTES)
+    }
+
+    fn open_with(dir: &Path, file_bytes: u64) -> Result<(Self, Recovery), JournalError> {
+        files::create_dir(dir)?;
+        let lock = lock(dir)?;
+        let mut state = State::default();
+        let mut tail = None;
+        let mut cut_bytes = 0;
+        let numbers = files::numbers(dir)?;
+        for &number in &numbers {
+            let is_last = numbers.last() == Some(&number);
+            let read = files::read(dir, number, is_last, |entry| state.apply(&entry))?;
+            if is_last {
+                cut_bytes = read.torn;
+                tail = Some(Tail::open(dir, number, &read)?);
+            }
+        }
+        // Whatever was under way has ended with the process.
+        state.running = None;
+        let recovery = Recovery {
+            cut_bytes,
+            open: state.open.values().cloned().collect(),
+            jobs: state.open_jobs(),
+            next_run: RunId(state.last_run + 1),
+        };
+        let tail = match tail {
+            Some(tail) => tail,
+            None => Tail::create(dir, 1)?,
+        };
+        let journal = Self {
+            dir: dir.to_owned(),
+            tail,
+            file_bytes,
+            state,
+            poisoned: false,
+            _lock: lock,
+        };
+        Ok((journal, recovery))
+    }
+
+    /// Begins a run. Spending older than a day before `now` is forgotten.
+    pub fn begin_run(&mut self, now: Moment) -> Result<RunId, JournalError> {
+        let run = RunId(self.state.last_run + 1);
+        self.write(&[Entry::Run { run, at: now }])?;
+        Ok(run)
+    }
+
+    /// Ends the run under way. Its open intents stay open.
+    pub fn end_run(&mut self, run: RunId, now: Moment) -> Result<(), JournalError> {
+        if self.state.running != Some(run) {
+            return Err(JournalError::NotRunning { run });
+        }
+        self.write(&[Entry::RunEnd { run, at: now }])
+    }
+
+    /// Writes intents down, with one sync for all. Only after `Ok` may any of them be sent.
+    pub fn intend(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
+        let mut fresh = BTreeSet::new();
+        for intent in intents {
+            let (run, effect) = (intent.run, intent.id);
+            if self.state.running != Some(run) {
+                return Err(JournalError::NotRunning { run });
+            }
+            if self.state.is_intended(effect) || !fresh.insert(effect) {
+                return Err(JournalError::Repeated { effect });
+            }
+        }
+        let entries: Vec<Entry> = intents.iter().cloned().map(Entry::Intent).collect();
+        self.write(&entries)
+    }
+
+    /// Notes a job that the vendor accepted, before its first poll.
+    pub fn job(
+        &mut self,
+        run: RunId,
+        job: &str,
+        effects: &[EffectId],
+        now: Moment,
+    ) -> Result<(), JournalError> {
+        for &effect in effects {
+            if !self.state.open.contains_key(&effect) {
+                return Err(JournalError::NotOpen { effect });
+            }
+        }
+        self.write(&[Entry::Job(Job {
+            run,
+            job: job.to_owned(),
+            effects: effects.to_vec(),
+            at: now,
+        })])
+    }
+
+    /// Writes outcomes down: how each effect ended, with the vendor's code if there is one.
+    pub fn conclude(
+        &mut self,
+        ends: &[(EffectId, End, Option<String>)],
+        now: Moment,
+    ) -> Result<(), JournalError> {
+        let mut fresh = BTreeSet::new();
+        let mut entries = Vec::with_capacity(ends.len());
+        for (effect, end, code) in ends {
+            let effect = *effect;
+            if !self.state.open.contains_key(&effect) || !fresh.insert(effect) {
+                return Err(JournalError::NotOpen { effect });
+            }
+            entries.push(Entry::Outcome(Outcome {
+                effect,
+                end: *end,
+                code: code.clone(),
+                at: now,
+            }));
+        }
+        self.write(&entries)
+    }
+
+    /// Distinct subjects with a confirmed or still open effect of this kind since then. Rolling
+    /// guards count with it; it survives restarts. `since` lies at most a day back.
+    pub fn spent(&self, kind: EffectKind, since: Moment) -> u64 {
+        self.state.spent(kind, since)
+    }
+
+    /// Intents without an outcome, by effect id.
+    pub fn open_intents(&self) -> impl Iterator<Item = &Intent> {
+        self.state.open.values()
+    }
+
+    /// All effects of one run with their ends, in the order in which they were intended.
+    pub fn effects_of(&self, run: RunId) -> Result<Vec<Effected>, JournalError> {
+        let mut effects: Vec<Effected> = Vec::new();
+        let mut index = BTreeMap::new();
+        for number in files::numbers(&self.dir)? {
+            files::read(&self.dir, number, false, |entry| {
+                match entry {
+                    Entry::Intent(intent) if intent.run == run => {
+                        index.insert(intent.id, effects.len());
+                        let outcome = None;
+                        effects.push(Effected { intent, outcome });
+                    }
+                    Entry::Outcome(outcome) => {
+                        let at = index.get(&outcome.effect).copied();
+                        if let Some(effected) = at.and_then(|at| effects.get_mut(at)) {
+                            effected.outcome = Some(outcome);
+                        }
+                    }
+                    _ => {}
+                }
+                Ok(())
+            })?;
+        }
+        Ok(effects)
+    }
+
+    /// Appends and syncs; only then the records count.
+    fn write(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        for entry in entries {
+            let json = serde_json::to_vec(entry).expect("entries have text keys");
+            line::write(&mut lines, &json);
+        }
+        let written = self.tail.append(&self.dir, &lines, self.file_bytes);
+        self.poisoned = written.is_err();
+        written?;
+        for entry in entries {
+            let applied = self.state.apply(entry);
+            applied.expect("every caller has checked its entries against the state");
+        }
+        Ok(())
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, JournalError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(dir.join("lock"));
+    let file = file.map_err(JournalError::io("open the lock of"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked),
+        Err(TryLockError::Error(source)) => Err(JournalError::io("lock")(source)),
+    }
+}

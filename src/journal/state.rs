@@ -1,0 +1,112 @@
+//! What follows from the records so far. The same for a journal just read and one being written.
+
+use super::{EffectId, Entry, Intent, Job, Outcome, RunId};
+use crate::model::{EffectKind, End, Moment};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Guards look back over a day; nothing older is remembered.
+pub(super) const LOOK_BACK: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The run under way.
+    pub(super) running: Option<RunId>,
+    /// The highest run ever begun; 0 before the first.
+    pub(super) last_run: u64,
+    /// Effects intended since the latest run began.
+    intended: BTreeSet<EffectId>,
+    pub(super) open: BTreeMap<EffectId, Intent>,
+    jobs: Vec<Job>,
+    charges: BTreeMap<EffectId, Charge>,
+}
+
+/// What one effect costs a budget.
+#[derive(Debug)]
+struct Charge {
+    kind: EffectKind,
+    /// Whom it hit; the target when it hits nobody.
+    subject: String,
+    /// When it was confirmed, or intended while it is open.
+    at: Moment,
+}
+
+impl State {
+    /// Takes one record in; `Err` when it contradicts the ones before.
+    pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), ()> {
+        match entry {
+            Entry::Run { run, at } => self.begin(*run, *at),
+            Entry::Intent(intent) => self.intend(intent),
+            Entry::Job(job) => {
+                self.jobs.push(job.clone());
+                Ok(())
+            }
+            Entry::Outcome(outcome) => self.conclude(outcome),
+            Entry::RunEnd { run, .. } => {
+                let ended = self.running.take();
+                if ended == Some(*run) { Ok(()) } else { Err(()) }
+            }
+        }
+    }
+
+    pub(super) fn is_intended(&self, effect: EffectId) -> bool {
+        self.intended.contains(&effect) || self.open.contains_key(&effect)
+    }
+
+    /// Jobs of which an effect is still open.
+    pub(super) fn open_jobs(&self) -> Vec<Job> {
+        let is_open = |job: &&Job| job.effects.iter().any(|id| self.open.contains_key(id));
+        self.jobs.iter().filter(is_open).cloned().collect()
+    }
+
+    /// Distinct subjects hit since then, or about to be.
+    pub(super) fn spent(&self, kind: EffectKind, since: Moment) -> u64 {
+        let charges = self.charges.values();
+        let counted = charges.filter(|charge| charge.kind == kind && charge.at >= since);
+        let subjects: BTreeSet<&str> = counted.map(|charge| charge.subject.as_str()).collect();
+        subjects.len() as u64
+    }
+
+    fn begin(&mut self, run: RunId, at: Moment) -> Result<(), ()> {
+        if run.0 <= self.last_run {
+            return Err(());
+        }
+        self.last_run = run.0;
+        self.running = Some(run);
+        self.intended.clear();
+        self.jobs = self.open_jobs();
+        let oldest = at.minus(LOOK_BACK);
+        let open = &self.open;
+        self.charges
+            .retain(|id, charge| charge.at >= oldest || open.contains_key(id));
+        Ok(())
+    }
+
+    fn intend(&mut self, intent: &Intent) -> Result<(), ()> {
+        if self.running != Some(intent.run) || self.is_intended(intent.id) {
+            return Err(());
+        }
+        self.intended.insert(intent.id);
+        let charge = Charge {
+            kind: intent.kind,
+            subject: intent
+                .subject
+                .clone()
+                .unwrap_or_else(|| intent.target.clone()),
+            at: intent.at,
+        };
+        self.charges.insert(intent.id, charge);
+        self.open.insert(intent.id, intent.clone());
+        Ok(())
+    }
+
+    fn conclude(&mut self, outcome: &Outcome) -> Result<(), ()> {
+        self.open.remove(&outcome.effect).ok_or(())?;
+        if outcome.end != End::Confirmed {
+            self.charges.remove(&outcome.effect);
+        } else if let Some(charge) = self.charges.get_mut(&outcome.effect) {
+            charge.at = charge.at.max(outcome.at);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,330 @@
+use super::*;
+use serde_json::json;
+use std::fs;
+use tempfile::TempDir;
+
+const NOW: Moment = Moment::from_secs(1_790_000_000);
+const HOUR: i64 = 3_600_000;
+
+fn later(hours: i64) -> Moment {
+    Moment(NOW.0 + hours * HOUR)
+}
+
+fn open(dir: &TempDir) -> (Journal, Recovery) {
+    Journal::open(dir.path()).unwrap()
+}
+
+fn intent(run: RunId, kind: EffectKind, subject: &str, at: Moment) -> Intent {
+    let subject = Some(subject.to_owned());
+    let target = "L1".to_owned();
+    Intent::new(
+        "shop",
+        run,
+        kind,
+        subject,
+        target,
+        json!(false),
+        json!(true),
+        at,
+    )
+}
+
+fn first_file(dir: &TempDir) -> PathBuf {
+    dir.path().join("00000001.log")
+}
+
+/// One run: `A` confirmed, `B` refused, `C` open and carried by a job.
+fn fill(dir: &TempDir) -> (RunId, Vec<Intent>) {
+    let (mut journal, _) = open(dir);
+    let run = journal.begin_run(NOW).unwrap();
+    let intents = ["A", "B", "C"].map(|who| intent(run, EffectKind::ListAdd, who, NOW));
+    journal.intend(&intents).unwrap();
+    journal.job(run, "job-1", &[intents[2].id], NOW).unwrap();
+    let ends = [
+        (intents[0].id, End::Confirmed, None),
+        (intents[1].id, End::Refused, Some("invalid".to_owned())),
+    ];
+    journal.conclude(&ends, later(1)).unwrap();
+    (run, intents.to_vec())
+}
+
+#[test]
+fn open_intents_and_their_jobs_are_found_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, intents) = fill(&dir);
+    let (mut journal, recovery) = open(&dir);
+    assert_eq!(recovery.cut_bytes, 0);
+    assert_eq!(recovery.open, [intents[2].clone()]);
+    assert_eq!(recovery.jobs.len(), 1);
+    assert_eq!(
+        (recovery.jobs[0].run, recovery.jobs[0].job.as_str()),
+        (run, "job-1")
+    );
+    assert_eq!(recovery.next_run, RunId(run.0 + 1));
+
+    let effects = journal.effects_of(run).unwrap();
+    let found: Vec<_> = effects.iter().map(|effect| effect.intent.clone()).collect();
+    assert_eq!(found, intents);
+    let ends: Vec<_> = effects
+        .iter()
+        .map(|e| e.outcome.as_ref().map(|o| o.end))
+        .collect();
+    assert_eq!(ends, [Some(End::Confirmed), Some(End::Refused), None]);
+    let code = effects[1].outcome.as_ref().unwrap().code.as_deref();
+    assert_eq!(code, Some("invalid"));
+
+    let next = journal.begin_run(later(2)).unwrap();
+    assert_eq!(next, recovery.next_run);
+    let ends = [(intents[2].id, End::Withdrawn, None)];
+    journal.conclude(&ends, later(2)).unwrap();
+    journal.end_run(next, later(2)).unwrap();
+    drop(journal);
+    let (_, recovery) = open(&dir);
+    assert!(recovery.open.is_empty() && recovery.jobs.is_empty());
+}
+
+#[test]
+fn a_torn_end_is_cut_at_every_byte_of_the_last_record() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir);
+    let whole = fs::read(first_file(&dir)).unwrap();
+    let body = &whole[..whole.len() - 1];
+    let last = body.iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    for cut in last..=whole.len() {
+        let torn = tempfile::tempdir().unwrap();
+        fs::write(first_file(&torn), &whole[..cut]).unwrap();
+        let (mut journal, recovery) = open(&torn);
+        let expected = if cut == whole.len() { 0 } else { cut - last };
+        assert_eq!(recovery.cut_bytes, expected as u64, "cut at {cut}");
+        // The last record is the outcome of B.
+        let open_now = recovery.open.len();
+        assert_eq!(
+            open_now,
+            if cut == whole.len() { 1 } else { 2 },
+            "cut at {cut}"
+        );
+        journal.begin_run(later(2)).unwrap();
+        drop(journal);
+        let (_, again) = open(&torn);
+        assert_eq!((again.cut_bytes, again.open.len()), (0, open_now));
+    }
+}
+
+#[test]
+fn a_bad_last_line_is_cut_and_a_bad_line_before_it_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir);
+    let whole = fs::read(first_file(&dir)).unwrap();
+    let starts: Vec<usize> = whole
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(<[u8]>::len)
+        .collect();
+    let mut at = 0;
+    for (index, length) in starts.iter().enumerate() {
+        let hurt = tempfile::tempdir().unwrap();
+        let mut bytes = whole.clone();
+        bytes[at + length / 2] ^= 1;
+        fs::write(first_file(&hurt), &bytes).unwrap();
+        let opened = Journal::open(hurt.path());
+        if index + 1 == starts.len() {
+            assert_eq!(opened.unwrap().1.cut_bytes, *length as u64);
+        } else {
+            let line = index as u64 + 1;
+            let refused = opened.unwrap_err();
+            assert!(matches!(refused, JournalError::Damaged { file: 1, line: l } if l == line));
+            assert_eq!(
+                fs::read(first_file(&hurt)).unwrap(),
+                bytes,
+                "left as it was"
+            );
+        }
+        at += length;
+    }
+}
+
+#[test]
+fn records_that_contradict_each_other_are_damage_and_unknown_ones_are_newer() {
+    let dir = tempfile::tempdir().unwrap();
+    let outcome =
+        r#"{"type":"outcome","effect":"00000000000000aa","end":"confirmed","code":null,"at":1}"#;
+    let unknown = r#"{"type":"pause","at":1}"#;
+    for (json, is_newer) in [(outcome, false), (unknown, true)] {
+        let mut bytes = Vec::new();
+        line::write(&mut bytes, json.as_bytes());
+        fs::write(first_file(&dir), bytes).unwrap();
+        let refused = Journal::open(dir.path()).unwrap_err();
+        assert_eq!(
+            matches!(refused, JournalError::Newer { .. }),
+            is_newer,
+            "{refused}"
+        );
+        assert_eq!(
+            matches!(refused, JournalError::Damaged { .. }),
+            !is_newer,
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn every_intent_reaches_exactly_one_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(&dir);
+    let early = intent(RunId(1), EffectKind::Tag, "A", NOW);
+    let refused = journal.intend(std::slice::from_ref(&early));
+    assert!(matches!(refused, Err(JournalError::NotRunning { .. })));
+    let run = journal.begin_run(NOW).unwrap();
+    journal.intend(std::slice::from_ref(&early)).unwrap();
+    let again = journal.intend(std::slice::from_ref(&early));
+    assert!(matches!(again, Err(JournalError::Repeated { effect }) if effect == early.id));
+    let twin = intent(run, EffectKind::Tag, "B", NOW);
+    let twins = journal.intend(&[twin.clone(), twin.clone()]);
+    assert!(matches!(twins, Err(JournalError::Repeated { .. })));
+    let end = |id| (id, End::Confirmed, None);
+    let refused = journal.conclude(&[end(early.id), end(early.id)], NOW);
+    assert!(matches!(refused, Err(JournalError::NotOpen { .. })));
+    journal.conclude(&[end(early.id)], NOW).unwrap();
+    let twice = journal.conclude(&[end(early.id)], NOW);
+    assert!(matches!(twice, Err(JournalError::NotOpen { effect }) if effect == early.id));
+    let unknown = journal.conclude(&[end(twin.id)], NOW);
+    assert!(matches!(unknown, Err(JournalError::NotOpen { .. })));
+    let again = journal.intend(&[early]);
+    assert!(
+        matches!(again, Err(JournalError::Repeated { .. })),
+        "ended in this run"
+    );
+    assert!(journal.job(run, "j", &[twin.id], NOW).is_err());
+    drop(journal);
+    let (_, recovery) = open(&dir);
+    assert!(recovery.open.is_empty(), "refused calls leave no record");
+}
+
+#[test]
+fn spending_survives_a_restart_and_counts_people_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(&dir);
+    let run = journal.begin_run(NOW).unwrap();
+    let remove = EffectKind::ListRemove;
+    let mut other_list = intent(run, remove, "A", NOW);
+    other_list.id = EffectId(1);
+    let refused = intent(run, remove, "R", NOW);
+    let intents = [
+        intent(run, remove, "A", NOW),
+        other_list,
+        intent(run, remove, "B", NOW),
+        refused.clone(),
+        intent(run, EffectKind::Suppression, "A", NOW),
+    ];
+    journal.intend(&intents).unwrap();
+    let ends = [
+        (intents[0].id, End::Confirmed, None),
+        (refused.id, End::Stopped, None),
+    ];
+    journal.conclude(&ends, later(2)).unwrap();
+    let check = |journal: &Journal| {
+        assert_eq!(journal.spent(remove, NOW), 2, "A twice, B open, R stopped");
+        assert_eq!(journal.spent(EffectKind::Suppression, NOW), 1);
+        assert_eq!(journal.spent(EffectKind::Tag, NOW), 0);
+        assert_eq!(journal.spent(remove, later(1)), 1, "A was confirmed later");
+        assert_eq!(journal.spent(remove, later(3)), 0);
+    };
+    check(&journal);
+    drop(journal);
+    let (mut journal, _) = open(&dir);
+    check(&journal);
+    journal.begin_run(later(25)).unwrap();
+    assert_eq!(journal.spent(remove, later(1)), 1);
+    journal.begin_run(later(27)).unwrap();
+    assert_eq!(journal.spent(remove, later(1)), 0, "older than a day");
+    assert_eq!(journal.spent(remove, NOW), 2, "open ones are kept");
+}
+
+#[test]
+fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open_with(dir.path(), 400).unwrap();
+    let run = journal.begin_run(NOW).unwrap();
+    for n in 0..10 {
+        let who = format!("P{n}");
+        journal
+            .intend(&[intent(run, EffectKind::Property, &who, NOW)])
+            .unwrap();
+    }
+    drop(journal);
+    let numbers = files::numbers(dir.path()).unwrap();
+    assert!(numbers.len() > 3, "{numbers:?}");
+    let (journal, recovery) = Journal::open_with(dir.path(), 400).unwrap();
+    assert_eq!(recovery.open.len(), 10);
+    assert_eq!(journal.effects_of(run).unwrap().len(), 10);
+    drop(journal);
+    let second = dir.path().join("00000002.log");
+    let bytes = fs::read(&second).unwrap();
+    fs::write(&second, &bytes[..bytes.len() - 3]).unwrap();
+    let torn = Journal::open(dir.path()).unwrap_err();
+    assert!(
+        matches!(torn, JournalError::Damaged { file: 2, .. }),
+        "{torn}"
+    );
+    fs::remove_file(second).unwrap();
+    let gap = Journal::open(dir.path()).unwrap_err();
+    assert!(matches!(gap, JournalError::Missing { file: 2 }), "{gap}");
+}
+
+#[test]
+fn a_failed_write_poisons_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(&dir);
+    let run = journal.begin_run(NOW).unwrap();
+    let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
+        return;
+    };
+    let kept = std::mem::replace(&mut journal.tail.file, full);
+    let wanted = [intent(run, EffectKind::Tag, "A", NOW)];
+    let failed = journal.intend(&wanted);
+    assert!(matches!(failed, Err(JournalError::Io { .. })));
+    assert_eq!(journal.spent(EffectKind::Tag, NOW), 0);
+    journal.tail.file = kept;
+    let later_on = journal.intend(&wanted);
+    assert!(matches!(later_on, Err(JournalError::Poisoned)), "no retry");
+    assert!(matches!(
+        journal.begin_run(NOW),
+        Err(JournalError::Poisoned)
+    ));
+}
+
+#[test]
+fn two_journals_on_one_directory_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, _) = open(&dir);
+    assert!(matches!(
+        Journal::open(dir.path()),
+        Err(JournalError::Locked)
+    ));
+    drop(first);
+    open(&dir);
+}
+
+#[test]
+fn an_effect_id_depends_on_every_part() {
+    let make = |shop: &str, run, kind, subject: Option<&str>, target: &str, to| {
+        let subject = subject.map(str::to_owned);
+        let target = target.to_owned();
+        Intent::new(shop, RunId(run), kind, subject, target, json!(0), to, NOW).id
+    };
+    let (add, remove) = (EffectKind::ListAdd, EffectKind::ListRemove);
+    let ids = BTreeSet::from([
+        make("s", 1, add, Some("p"), "t", json!(1)),
+        make("z", 1, add, Some("p"), "t", json!(1)),
+        make("s", 2, add, Some("p"), "t", json!(1)),
+        make("s", 1, remove, Some("p"), "t", json!(1)),
+        make("s", 1, add, Some("q"), "t", json!(1)),
+        make("s", 1, add, None, "t", json!(1)),
+        make("s", 1, add, Some("pt"), "", json!(1)),
+        make("s", 1, add, Some("p"), "t", json!(2)),
+    ]);
+    assert_eq!(ids.len(), 8);
+    let again = make("s", 1, add, Some("p"), "t", json!(1));
+    assert!(ids.contains(&again));
+    let text = serde_json::to_string(&again).unwrap();
+    assert_eq!(serde_json::from_str::<EffectId>(&text).unwrap(), again);
+}
