@@ -1,15 +1,40 @@
-//! What definitions and rules read, and therefore what is worth storing.
+//! What the store bothers to keep.
 
 use super::MetricId;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The properties that some definition or rule mentions. Nothing else is fetched or stored.
+/// The property names that some segment definition or rule reads, and our own. Only these are
+/// decoded and stored; everything else about a profile or an event is skipped on arrival.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mentions {
-    /// Custom profile properties, by full name.
+    /// Custom profile properties by name.
     pub profile: BTreeSet<String>,
-    /// Profile properties that start with this are ours and always kept; empty keeps none.
+    /// The prefix of the properties driftless keeps; empty means that it keeps none.
     pub profile_prefix: String,
-    /// Metrics, and the event properties read from each. `$value` is always read.
+    /// Event properties by metric.
     pub events: BTreeMap<MetricId, BTreeSet<String>>,
+}
+
+impl Mentions {
+    /// Whether a custom profile property is kept.
+    pub fn keeps(&self, property: &str) -> bool {
+        let ours = !self.profile_prefix.is_empty() && property.starts_with(&self.profile_prefix);
+        ours || self.profile.contains(property)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_prefix_keeps_nothing() {
+        let mut mentions = Mentions::default();
+        assert!(!mentions.keeps("tier"));
+        mentions.profile.insert("tier".to_owned());
+        mentions.profile_prefix = "driftless_".to_owned();
+        assert!(mentions.keeps("tier"));
+        assert!(mentions.keeps("driftless_stage"));
+        assert!(!mentions.keeps("stage"));
+    }
 }
