@@ -1,0 +1,123 @@
+//! What passes between the layers: a call goes down, an answer comes up.
+
+use super::ApiError;
+use super::shopify::Envelope;
+use crate::model::Moment;
+use crate::pace::RateHeaders;
+use crate::telemetry::Api;
+use bytes::Bytes;
+use reqwest::header::HeaderValue;
+use std::time::Duration;
+
+pub use reqwest::Method;
+
+/// An endpoint class: requests that share a limit, a counter and a name in logs and metrics.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Class {
+    /// Whose.
+    pub api: Api,
+    /// The vendor's name of the operation.
+    pub name: &'static str,
+    /// Fixed windows; `None` where the vendor counts otherwise.
+    pub limits: Option<Limits>,
+}
+
+/// The published limits of an endpoint class (klaviyo.md, section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests per second.
+    pub burst: u32,
+    /// Requests per minute.
+    pub steady: u32,
+    /// Requests per day, where there is such a cap.
+    pub daily: Option<u32>,
+}
+
+/// One request, before any layer has seen it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The endpoint class.
+    pub class: &'static Class,
+    /// A second class whose limit this request uses up as well: an expensive parameter has a quota
+    /// of its own, shared by all endpoints.
+    pub surcharge: Option<&'static Class>,
+    /// HTTP method.
+    pub method: Method,
+    /// Encoded path and query, from the first slash on. The origin is the transport's.
+    pub path_and_query: String,
+    /// The body with its media type.
+    pub body: Option<(&'static str, Bytes)>,
+    /// A credential that is not fixed for the client's life.
+    pub token: Option<HeaderValue>,
+    /// Whether a repeat after an unknown outcome is harmless.
+    pub idempotent: bool,
+    /// Estimated points of a query cost; `None` where none is counted.
+    pub cost: Option<f64>,
+}
+
+impl Call {
+    /// A read.
+    pub fn get(class: &'static Class, path_and_query: String) -> Self {
+        Self {
+            class,
+            surcharge: None,
+            method: Method::GET,
+            path_and_query,
+            body: None,
+            token: None,
+            idempotent: true,
+            cost: None,
+        }
+    }
+
+    /// A request with a body; idempotent unless the caller says otherwise.
+    pub fn send(
+        class: &'static Class,
+        method: Method,
+        path_and_query: String,
+        media: &'static str,
+        body: Vec<u8>,
+    ) -> Self {
+        Self {
+            method,
+            body: Some((media, body.into())),
+            ..Self::get(class, path_and_query)
+        }
+    }
+}
+
+/// One reply of any status.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The headers that some layer reads.
+    pub headers: Headers,
+    /// The decompressed body.
+    pub body: Bytes,
+    /// The GraphQL envelope, where the body is one.
+    pub envelope: Option<Envelope>,
+}
+
+/// The headers that some layer reads.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    /// The server's clock.
+    pub date: Option<Moment>,
+    /// The steady window, as the vendor counts it.
+    pub rate: Option<RateHeaders>,
+    /// How long a 429 asks to wait; `None` when absent or nonsense.
+    pub retry_after: Option<Duration>,
+    /// The vendor's id of this request, for their support.
+    pub request_id: Option<Box<str>>,
+    /// The API version that really answered.
+    pub api_version: Option<Box<str>>,
+    /// Origin of a redirect's target.
+    pub redirect: Option<Box<str>>,
+}
+
+/// One layer, or the whole stack of them.
+pub trait Exchange: Send + Sync {
+    /// Sends a call on its way and brings back the answer.
+    fn exchange(&self, call: &Call) -> impl Future<Output = Result<Answer, ApiError>> + Send;
+}

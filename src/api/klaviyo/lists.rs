@@ -1,0 +1,155 @@
+//! Lists and who is on them.
+
+use super::client::{Klaviyo, Listing, at, encode, segment};
+use super::jsonapi::{plain, single};
+use super::limits::{GET_LIST, GET_LIST_PROFILES, GET_LISTS, PROFILE_COUNT};
+use crate::api::lenient;
+use crate::api::{ApiError, Call, Cursor, Exchange, Fault, Page};
+use crate::model::{List, ListId, Member, Moment, ProfileId};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct ListItem {
+    id: ListId,
+    attributes: ListAttributes,
+}
+
+#[derive(Deserialize)]
+struct ListAttributes {
+    name: Option<String>,
+    #[serde(default, deserialize_with = "lenient::instant")]
+    updated: Option<Moment>,
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    attributes: Count,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    #[serde(default, deserialize_with = "lenient::count")]
+    profile_count: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct MemberItem {
+    id: ProfileId,
+    #[serde(default)]
+    attributes: Option<Joined>,
+}
+
+#[derive(Deserialize)]
+struct Joined {
+    #[serde(default, deserialize_with = "lenient::instant")]
+    joined_group_at: Option<Moment>,
+}
+
+impl<E: Exchange> Klaviyo<E> {
+    /// All lists.
+    ///
+    /// # Errors
+    /// Whatever a request meets.
+    pub async fn lists(&self) -> Result<Page<List>, ApiError> {
+        let listing = Listing {
+            class: &GET_LISTS,
+            path: "/api/lists",
+            query: &[
+                ("fields[list]", "name,updated"),
+                ("page[size]", "10"),
+                ("sort", "id"),
+            ],
+        };
+        let page = self.walk(&listing, plain::<ListItem>()).await?;
+        Ok(page.map(|item| List {
+            id: item.id,
+            name: item.attributes.name.unwrap_or_default(),
+            updated: item.attributes.updated,
+        }))
+    }
+
+    /// How many profiles Klaviyo counts on a list. Dear: 15 a minute for all lists and segments.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] when the list is gone, and whatever the request meets.
+    pub async fn list_size(&self, list: &ListId) -> Result<u64, ApiError> {
+        let query = [
+            ("additional-fields[list]", "profile_count"),
+            ("fields[list]", "profile_count"),
+        ];
+        let path = format!("/api/lists/{}?{}", segment(list.as_str()), encode(&query));
+        let mut call = Call::get(&GET_LIST, path);
+        call.surcharge = Some(&PROFILE_COUNT);
+        let answer = self.ask(&call).await?;
+        let failed = |fault| at(&GET_LIST, &answer, fault);
+        let counted: Counted = single(&answer.body).map_err(failed)?;
+        let missing = Fault::Shape { line: 1, column: 1 };
+        counted.attributes.profile_count.ok_or(failed(missing))
+    }
+
+    /// One page of a list's members, in order of joining.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] when the list is gone, and whatever the request meets.
+    pub async fn list_members(
+        &self,
+        list: &ListId,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Member>, ApiError> {
+        let path = format!("/api/lists/{}/profiles", segment(list.as_str()));
+        let listing = Listing {
+            class: &GET_LIST_PROFILES,
+            path: &path,
+            query: &[
+                ("fields[profile]", "joined_group_at"),
+                ("page[size]", "100"),
+                ("sort", "joined_group_at"),
+            ],
+        };
+        let page = self.page(&listing, cursor, plain::<MemberItem>()).await?;
+        Ok(page.map(|item| Member {
+            profile: item.id,
+            joined: item.attributes.and_then(|joined| joined.joined_group_at),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::fake::{Fake, body};
+    use crate::api::klaviyo::client::tests_support::client;
+
+    #[tokio::test]
+    async fn members_come_with_the_time_they_joined() {
+        let reply = r#"{"data":[{"type":"profile","id":"01A","attributes":{"joined_group_at":"2026-01-02T00:00:00+00:00"}},
+            {"type":"profile","id":"01B","attributes":{}},{"type":"profile","id":null}],
+            "links":{"next":"/api/lists/Y6nRLr/profiles?page%5Bcursor%5D=z"}}"#;
+        let fake = Fake::new([body(reply)]);
+        let page = client(&fake).list_members(&"Y6nRLr".into(), None).await;
+        let page = page.unwrap();
+        assert_eq!(page.items[0].joined, Moment::parse("2026-01-02"));
+        assert_eq!(page.items[1].joined, None);
+        assert_eq!(page.quarantined, 1);
+        assert!(page.next.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_cursor_of_another_list_is_refused_before_any_request() {
+        let fake = Fake::default();
+        let cursor = Cursor::from_stored("/api/lists/OTHER/profiles?page%5Bcursor%5D=z");
+        let (klaviyo, list) = (client(&fake), "Y6nRLr".into());
+        let result = klaviyo.list_members(&list, Some(&cursor)).await;
+        assert_eq!(result.unwrap_err().fault, Fault::ForeignLink);
+        assert!(fake.seen().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_count_pays_for_its_parameter() {
+        let fake = Fake::new([body(
+            r#"{"data":{"id":"a","attributes":{"profile_count":12}}}"#,
+        )]);
+        assert_eq!(client(&fake).list_size(&"a".into()).await, Ok(12));
+        assert_eq!(fake.seen()[0].surcharge, Some(&PROFILE_COUNT));
+    }
+}

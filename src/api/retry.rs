@@ -1,0 +1,195 @@
+//! Knocks again when that can help. Every knock passes the budget below anew.
+
+use super::{Answer, ApiError, Call, Exchange, Fault, Verdict};
+use crate::clock::Clock;
+use crate::pace::full_jitter;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What an unexplained throttling waits: the longest window but the daily ones.
+const ONE_WINDOW: Duration = Duration::from_secs(60);
+
+/// How stubborn a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conduct {
+    /// Longest wait for one request before it is given back as parked.
+    pub patience: Duration,
+    /// Attempts at a request that fails for the vendor's or the network's fault.
+    pub tries: u32,
+    /// Seeds the jitter.
+    pub seed: u64,
+}
+
+impl Default for Conduct {
+    /// 15 minutes, 5 attempts.
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(900),
+            tries: 5,
+            seed: 0,
+        }
+    }
+}
+
+/// Reads a vendor's verdict out of an answer of any status.
+pub type Judge = fn(&Call, Answer) -> Result<Answer, ApiError>;
+
+/// Judges each answer of the layer below, and asks again where that can help.
+#[derive(Debug)]
+pub struct Retry<E> {
+    inner: E,
+    judge: Judge,
+    conduct: Conduct,
+    clock: Clock,
+    random: Mutex<fastrand::Rng>,
+}
+
+impl<E> Retry<E> {
+    /// Wraps `inner`.
+    pub fn new(inner: E, judge: Judge, conduct: Conduct, clock: Clock) -> Self {
+        Self {
+            inner,
+            judge,
+            conduct,
+            clock,
+            random: Mutex::new(fastrand::Rng::with_seed(conduct.seed)),
+        }
+    }
+
+    /// The layer below.
+    pub fn inner(&self) -> &E {
+        &self.inner
+    }
+
+    fn jitter<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        draw(&mut self.random.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<E: Exchange> Exchange for Retry<E> {
+    async fn exchange(&self, call: &Call) -> Result<Answer, ApiError> {
+        let (mut failures, mut throttled) = (0, Duration::ZERO);
+        loop {
+            let result = self.inner.exchange(call).await;
+            let mut error = match result.and_then(|answer| (self.judge)(call, answer)) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let wait = match error.verdict(call.idempotent) {
+                Verdict::GiveUp => return Err(error),
+                Verdict::After(span) => {
+                    let span = span.unwrap_or(ONE_WINDOW);
+                    throttled += span;
+                    if throttled > self.conduct.patience {
+                        let until = self.clock.now().plus(span);
+                        error.fault = Fault::Parked { until };
+                        return Err(error);
+                    }
+                    span + Duration::from_secs(1).mul_f64(self.jitter(fastrand::Rng::f64))
+                }
+                Verdict::Backoff => {
+                    failures += 1;
+                    if failures >= self.conduct.tries {
+                        return Err(error);
+                    }
+                    self.jitter(|random| full_jitter(failures - 1, random))
+                }
+            };
+            tracing::debug!(class = call.class.name, ?wait, %error, "again later");
+            self.clock.sleep(wait).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Phase;
+    use crate::api::fake::{Fake, answer, call};
+    use crate::api::klaviyo::judge;
+    use crate::model::Moment;
+
+    fn throttled(wait: Option<u64>) -> Answer {
+        let mut answer = answer(429);
+        answer.headers.retry_after = wait.map(Duration::from_secs);
+        answer
+    }
+
+    fn retry(fake: &Fake) -> (Retry<&Fake>, Clock) {
+        let clock = Clock::manual(Moment::from_secs(1_000_000));
+        let retry = Retry::new(fake, judge, Conduct::default(), clock.clone());
+        (retry, clock)
+    }
+
+    fn elapsed(clock: &Clock) -> u64 {
+        clock.now().since(Moment::from_secs(1_000_000)).as_secs()
+    }
+
+    #[tokio::test]
+    async fn a_vendors_fault_is_tried_again_and_then_given_up() {
+        let fake = Fake::new([answer(503), answer(502), answer(200)]);
+        assert_eq!(retry(&fake).0.exchange(&call()).await.unwrap().status, 200);
+        let fake = Fake::new((0..5).map(|_| answer(500)));
+        let error = retry(&fake).0.exchange(&call()).await.unwrap_err();
+        assert_eq!(error.fault, Fault::VendorDown);
+        assert_eq!(fake.seen().len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_never_tried_again() {
+        for status in [400, 401, 403, 404, 405, 409, 410, 413, 415] {
+            let mut refusal = answer(status);
+            refusal.body = r#"{"errors":[]}"#.into();
+            let fake = Fake::new([refusal]);
+            retry(&fake).0.exchange(&call()).await.unwrap_err();
+            assert_eq!(fake.seen().len(), 1, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn retry_after_is_respected_and_a_missing_one_waits_a_window() {
+        for (asked, least) in [(Some(7), 7), (None, 60)] {
+            let fake = Fake::new([throttled(asked), answer(200)]);
+            let (retry, clock) = retry(&fake);
+            retry.exchange(&call()).await.unwrap();
+            assert!((least..=least + 2).contains(&elapsed(&clock)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wait_beyond_patience_is_parked_without_waiting() {
+        let fake = Fake::new([throttled(Some(67_608))]);
+        let (retry, clock) = retry(&fake);
+        let error = retry.exchange(&call()).await.unwrap_err();
+        let until = Moment::from_secs(1_000_000 + 67_608);
+        assert_eq!(error.fault, Fault::Parked { until });
+        assert_eq!(elapsed(&clock), 0);
+    }
+
+    #[tokio::test]
+    async fn a_storm_of_429s_ends_parked() {
+        let fake = Fake::new((0..16).map(|_| throttled(Some(60))));
+        let (retry, clock) = retry(&fake);
+        let error = retry.exchange(&call()).await.unwrap_err();
+        assert!(matches!(error.fault, Fault::Parked { .. }));
+        assert!(elapsed(&clock) <= 900 + 16);
+    }
+
+    #[tokio::test]
+    async fn a_write_of_unknown_outcome_is_not_repeated() {
+        let lost = ApiError::new(
+            call().class,
+            Fault::Unreachable {
+                host: "a".into(),
+                phase: Phase::Sent,
+                cause: "reset",
+            },
+        );
+        let mut write = call();
+        write.idempotent = false;
+        let fake = Fake::results([Err(lost.clone())]);
+        assert_eq!(retry(&fake).0.exchange(&write).await.unwrap_err(), lost);
+        let fake = Fake::results([Err(lost), Ok(answer(200))]);
+        retry(&fake).0.exchange(&call()).await.unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+//! Shopify's query cost: a request leaves when the bucket holds its price.
+
+use crate::api::{Answer, ApiError, Call, Exchange, Fault};
+use crate::clock::Clock;
+use crate::pace::CostBucket;
+use crate::telemetry::Meter;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Lets a call through to the layer below when the bucket holds its price.
+#[derive(Debug)]
+pub struct CostBudget<E> {
+    inner: E,
+    clock: Clock,
+    meter: Meter,
+    patience: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    bucket: CostBucket,
+    /// What Shopify said each class costs; better than our estimate.
+    known: BTreeMap<&'static str, f64>,
+}
+
+impl<E> CostBudget<E> {
+    /// Starts with the smallest plan's bucket; the first reply corrects it.
+    pub fn new(inner: E, patience: Duration, clock: Clock, meter: Meter) -> Self {
+        let bucket = CostBucket::new(clock.monotonic());
+        let known = BTreeMap::new();
+        Self {
+            inner,
+            clock,
+            meter,
+            patience,
+            state: Mutex::new(State { bucket, known }),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the price out of the bucket, or says how long until it is there.
+    fn claim(&self, price: f64) -> Duration {
+        let mut state = self.lock();
+        let now = self.clock.monotonic();
+        let wait = state.bucket.wait(price, now);
+        if wait.is_zero() {
+            state.bucket.spend(price, now);
+        }
+        wait
+    }
+
+    async fn acquire(&self, call: &Call, price: f64) -> Result<(), ApiError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let wait = self.claim(price);
+            if wait.is_zero() {
+                break;
+            }
+            if waited + wait > self.patience {
+                let until = self.clock.now().plus(wait);
+                return Err(ApiError::new(call.class, Fault::Parked { until }));
+            }
+            self.clock.sleep(wait).await;
+            waited += wait;
+        }
+        if !waited.is_zero() {
+            self.meter.waited(call.class.api, call.class.name, waited);
+        }
+        Ok(())
+    }
+}
+
+impl<E: Exchange> Exchange for CostBudget<E> {
+    async fn exchange(&self, call: &Call) -> Result<Answer, ApiError> {
+        let Some(estimate) = call.cost else {
+            return self.inner.exchange(call).await;
+        };
+        let known = self.lock().known.get(call.class.name).copied();
+        let price = known.unwrap_or(estimate);
+        self.acquire(call, price).await?;
+        let result = self.inner.exchange(call).await;
+        let said = result.as_ref().ok().and_then(|a| a.envelope.as_ref());
+        let cost = said.map(|envelope| envelope.cost()).unwrap_or_default();
+        let mut state = self.lock();
+        state
+            .bucket
+            .settle(price, cost.level, self.clock.monotonic());
+        if let Some(requested) = cost.requested.filter(|cost| cost.is_finite()) {
+            state.known.insert(call.class.name, requested);
+        }
+        drop(state);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::fake::{Fake, body, call};
+    use crate::api::shopify::Opened;
+    use crate::model::Moment;
+
+    fn reply(requested: u32, available: u32) -> Answer {
+        body(&format!(
+            r#"{{"data":{{}},"extensions":{{"cost":{{"requestedQueryCost":{requested},"actualQueryCost":1,
+            "throttleStatus":{{"maximumAvailable":2000.0,"currentlyAvailable":{available},"restoreRate":100.0}}}}}}}}"#
+        ))
+    }
+
+    fn budget(fake: &Fake) -> (CostBudget<Opened<&Fake>>, Clock) {
+        let clock = Clock::manual(Moment::from_secs(1_000));
+        let patience = Duration::from_secs(900);
+        let budget = CostBudget::new(Opened(fake), patience, clock.clone(), Meter::default());
+        (budget, clock)
+    }
+
+    #[tokio::test]
+    async fn a_request_waits_for_the_price_the_vendor_named() {
+        let fake = Fake::new([reply(300, 100), reply(300, 100)]);
+        let (budget, clock) = budget(&fake);
+        let mut priced = call();
+        priced.cost = Some(10.0);
+        budget.exchange(&priced).await.unwrap();
+        let before = clock.now();
+        budget.exchange(&priced).await.unwrap();
+        assert_eq!(clock.now().since(before), Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn an_unpriced_call_neither_waits_nor_pays() {
+        let fake = Fake::new([reply(300, 0), reply(300, 0), reply(300, 0)]);
+        let (budget, clock) = budget(&fake);
+        let mut priced = call();
+        priced.cost = Some(10.0);
+        budget.exchange(&priced).await.unwrap();
+        let before = clock.now();
+        budget.exchange(&call()).await.unwrap();
+        assert_eq!(clock.now(), before);
+    }
+}

@@ -1,0 +1,22 @@
+//! Shopify's GraphQL Admin API, version 2026-10 (shopify.md). The documents are files beside the
+//! code, one operation each.
+
+mod budget;
+mod bulk;
+mod client;
+mod customers;
+mod envelope;
+mod lines;
+mod orders;
+mod shop;
+mod token;
+mod writes;
+
+pub use budget::CostBudget;
+pub use bulk::{Bulk, BulkQuery, BulkStatus};
+pub use client::{HttpStack, Shopify};
+pub use customers::decode_customer;
+pub use envelope::{Envelope, Opened};
+pub use lines::BulkLines;
+pub use orders::decode_order;
+pub use shop::Shop;

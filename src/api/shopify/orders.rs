@@ -1,0 +1,138 @@
+//! Orders, by pages and by lines of a bulk result.
+
+use super::client::{Operation, Shopify};
+use super::customers::{changed_since, check_filter};
+use crate::api::lenient;
+use crate::api::{ApiError, Cursor, Exchange, Page};
+use crate::model::{CustomerId, Moment, Money, Order, OrderId, OrderOwner};
+use serde::Deserialize;
+use serde_json::json;
+
+static ORDERS: Operation = Operation::new("orders", include_str!("orders.graphql"), 24.0);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    id: String,
+    #[serde(deserialize_with = "lenient::instant")]
+    processed_at: Option<Moment>,
+    #[serde(deserialize_with = "lenient::instant")]
+    updated_at: Option<Moment>,
+    #[serde(deserialize_with = "lenient::instant")]
+    cancelled_at: Option<Moment>,
+    test: bool,
+    #[serde(default, deserialize_with = "lenient::text")]
+    email: Option<String>,
+    customer: Option<Owner>,
+    current_total_price_set: Bag,
+    total_refunded_set: Bag,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bag {
+    shop_money: Amount,
+}
+
+#[derive(Deserialize)]
+struct Amount {
+    amount: String,
+}
+
+impl Bag {
+    fn money(&self) -> Option<Money> {
+        self.shop_money.amount.parse().ok()
+    }
+}
+
+impl Node {
+    fn order(self) -> Option<Order> {
+        let owner = match (self.customer, self.email) {
+            (Some(customer), _) => OrderOwner::Customer(CustomerId::parse(&customer.id)?),
+            (None, Some(email)) => OrderOwner::Guest(email),
+            (None, None) => OrderOwner::Nobody,
+        };
+        Some(Order {
+            id: OrderId::parse(&self.id)?,
+            owner,
+            processed: self.processed_at?,
+            updated: self.updated_at?,
+            total: self.current_total_price_set.money()?,
+            refunded: self.total_refunded_set.money()?,
+            cancelled: self.cancelled_at.is_some(),
+            test: self.test,
+        })
+    }
+}
+
+/// Reads one line of a bulk result of orders; `None` when it does not fit.
+pub fn decode_order(line: &str) -> Option<Order> {
+    serde_json::from_str::<Node>(line).ok()?.order()
+}
+
+impl<E: Exchange> Shopify<E> {
+    /// One page, of 250 at most, of the orders changed at or after `since`, in order of change; of
+    /// all orders the token may see when absent.
+    ///
+    /// # Errors
+    /// As [`Shopify::customers`].
+    pub async fn orders(
+        &self,
+        since: Option<Moment>,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Order>, ApiError> {
+        let variables = json!({
+            "query": since.map(changed_since),
+            "after": cursor.map(Cursor::as_str),
+            "first": 250,
+        });
+        let page = self.page(&ORDERS, variables, cursor, decode_order).await?;
+        check_filter(since, page.items.iter().map(|order| Some(order.updated)))
+            .map_err(|fault| ApiError::new(&ORDERS.class, fault))?;
+        Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDER: &str = r#"{"id":"gid:\/\/shopify\/Order\/1001","processedAt":"2026-01-01T00:00:00Z","updatedAt":"2026-01-02T00:00:00Z",
+        "cancelledAt":null,"test":false,"email":"guest@example.com","customer":{"id":"gid:\/\/shopify\/Customer\/7"},
+        "currentTotalPriceSet":{"shopMoney":{"amount":"18"}},"totalRefundedSet":{"shopMoney":{"amount":"2.50"}}}"#;
+
+    #[test]
+    fn a_line_is_an_order_with_its_owner_and_exact_amounts() {
+        let order = decode_order(ORDER).unwrap();
+        assert_eq!(order.owner, OrderOwner::Customer(CustomerId(7)));
+        assert_eq!((order.total, order.refunded), (Money(18_000), Money(2_500)));
+        let guest = ORDER.replace(r#"{"id":"gid:\/\/shopify\/Customer\/7"}"#, "null");
+        let owner = decode_order(&guest).unwrap().owner;
+        assert_eq!(owner, OrderOwner::Guest("guest@example.com".to_owned()));
+        let cash = guest.replace(r#""guest@example.com""#, "null");
+        assert_eq!(decode_order(&cash).unwrap().owner, OrderOwner::Nobody);
+        let cancelled = ORDER.replace(
+            r#""cancelledAt":null"#,
+            r#""cancelledAt":"2026-01-02T00:00:00Z""#,
+        );
+        assert!(decode_order(&cancelled).unwrap().cancelled);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_no_order() {
+        for (from, to) in [
+            ("\"18\"", "\"much\""),
+            ("\"18\"", "18"),
+            ("Order", "Refund"),
+            ("\"2026-01-01T00:00:00Z\"", "null"),
+            ("false", "null"),
+        ] {
+            assert_eq!(decode_order(&ORDER.replacen(from, to, 1)), None, "{to}");
+        }
+    }
+}
