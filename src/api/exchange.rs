@@ -112,6 +112,8 @@ pub struct Headers {
     pub request_id: Option<Box<str>>,
     /// The API version that really answered.
     pub api_version: Option<Box<str>>,
+    /// The origin that was asked.
+    pub origin: Box<str>,
     /// Origin of a redirect's target.
     pub redirect: Option<Box<str>>,
 }

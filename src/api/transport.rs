@@ -80,7 +80,7 @@ impl Transport {
         let lost = |error| ApiError::new(class, unreachable(&self.host, &error));
         let mut response = self.client.execute(request).await.map_err(lost)?;
         let status = response.status().as_u16();
-        let headers = read_headers(response.headers());
+        let headers = read_headers(response.headers(), &self.origin);
         let body = read_body(&mut response, &self.host).await;
         match body {
             Ok(body) => Ok(Answer {
@@ -179,7 +179,7 @@ fn is_untrusted(error: &reqwest::Error) -> bool {
     false
 }
 
-fn read_headers(headers: &HeaderMap) -> Headers {
+fn read_headers(headers: &HeaderMap, asked: &str) -> Headers {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = |link: &str| Some(Url::parse(link).ok()?.origin().ascii_serialization().into());
     Headers {
@@ -190,6 +190,7 @@ fn read_headers(headers: &HeaderMap) -> Headers {
             .or_else(|| text("cf-ray"))
             .and_then(label),
         api_version: text("x-shopify-api-version").and_then(label),
+        origin: asked.into(),
         redirect: text("location").and_then(origin),
     }
 }

@@ -227,7 +227,7 @@ pub(in crate::api) fn judge(call: &Call, answer: Answer) -> Result<Answer, ApiEr
         },
         500.. => Fault::VendorDown,
         300..=399 => Fault::Redirected {
-            from: "the base URL".into(),
+            from: answer.headers.origin.clone(),
             to: answer.headers.redirect.clone(),
         },
         410 => Fault::VersionChanged {
@@ -330,6 +330,33 @@ mod tests {
             judged(410, "").fault,
             Fault::VersionChanged { .. }
         ));
+    }
+
+    #[tokio::test]
+    async fn a_real_client_sends_key_and_revision_and_shows_neither() {
+        use axum::http::HeaderMap;
+        let reply = |headers: HeaderMap| async move {
+            assert_eq!(headers["authorization"], "Klaviyo-API-Key pk_secret");
+            assert_eq!(headers["revision"], REVISION);
+            assert_eq!(headers["accept"], MEDIA);
+            let agent = headers["user-agent"].to_str().unwrap();
+            assert!(agent.starts_with("driftless/"));
+            r#"{"data":[],"links":{"next":null}}"#
+        };
+        let app = axum::Router::new().route("/api/lists", axum::routing::get(reply));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let access = KlaviyoAccess {
+            base_url: Url::parse(&base).unwrap(),
+            key: "pk_secret".into(),
+            account: None,
+            budget_share: 0.7,
+        };
+        let conduct = Conduct::default();
+        let klaviyo = Klaviyo::new(&access, Clock::System, Meter::default(), conduct).unwrap();
+        assert_eq!(klaviyo.lists().await.unwrap().items, []);
+        assert!(!format!("{klaviyo:?}").contains("pk_secret"));
     }
 
     #[test]

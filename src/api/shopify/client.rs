@@ -307,7 +307,7 @@ fn status_fault(call: &Call, status: u16, answer: &Answer) -> Fault {
             wait: answer.headers.retry_after.or(Some(Duration::from_secs(2))),
         },
         300..=399 => Fault::Redirected {
-            from: "the base URL".into(),
+            from: answer.headers.origin.clone(),
             to: answer.headers.redirect.clone(),
         },
         500.. => Fault::VendorDown,
@@ -423,6 +423,29 @@ mod tests {
         let first = shopify.customers(None, None).await.unwrap();
         let again = shopify.customers(None, first.next.as_ref()).await;
         assert_eq!(again.unwrap_err().fault, Fault::Loop);
+    }
+
+    #[tokio::test]
+    async fn a_real_client_sends_its_token_in_the_header_and_shows_it_nowhere() {
+        use axum::http::HeaderMap;
+        let reply = |headers: HeaderMap, sent: String| async move {
+            assert_eq!(headers["x-shopify-access-token"], "shpat_secret");
+            assert_eq!(headers["content-type"], "application/json");
+            assert!(!sent.contains("shpat_secret"));
+            EMPTY
+        };
+        let path = "/admin/api/2026-10/graphql.json";
+        let app = axum::Router::new().route(path, axum::routing::post(reply));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let mut access = access(ShopifyAuth::Token("shpat_secret".into()));
+        access.base_url = Url::parse(&base).unwrap();
+        let (clock, conduct) = (Clock::System, Conduct::default());
+        let shopify = Shopify::new(&access, None, clock, Meter::default(), conduct).unwrap();
+        let page = shopify.customers(None, None).await.unwrap();
+        assert_eq!(page.items, []);
+        assert!(!format!("{shopify:?}").contains("shpat_secret"));
     }
 
     #[test]
