@@ -14,7 +14,8 @@ use crate::model::{ProfileId, Slot};
 use std::collections::HashMap;
 use std::sync::PoisonError;
 
-/// Sorting this many events takes under 100 MB.
+/// Larger windows rewrite fewer timelines, smaller ones take less memory. Measured with 2 M events
+/// scattered over 200,000 profiles: a quarter of this takes twice the time and 40 MB less.
 const WINDOW_EVENTS: usize = 1 << 20;
 const WINDOW_BYTES: usize = 64 << 20;
 
@@ -31,38 +32,34 @@ pub struct Folded {
     pub events: u64,
     /// Those among them that were new.
     pub added: u64,
-    /// Timelines written.
+    /// Timelines merged into, once per window.
     pub timelines: u64,
 }
 
 /// Staged events of one window.
 #[derive(Default)]
 struct Window {
+    /// Keys of the parts read.
     parts: Vec<Vec<u8>>,
-    /// Profiles in order of first sight; [`Place::owner`] counts in these.
-    owners: Vec<ProfileId>,
+    /// Profiles, numbered by first sight in this window.
+    owners: HashMap<ProfileId, u32>,
     places: Vec<Place>,
     tails: Vec<u8>,
 }
 
-/// Where one event's tail lies, and what it sorts by.
+/// Where one event's tail begins, and what it sorts by. There are a million of these: 24 bytes.
 struct Place {
-    owner: u32,
     at: i64,
-    metric: u16,
+    owner: u32,
     id: u32,
-    from: usize,
-    to: usize,
+    from: u32,
+    metric: u16,
 }
 
 impl Place {
     fn raw<'a>(&self, tails: &'a [u8]) -> Raw<'a> {
-        Raw {
-            at: self.at,
-            metric: self.metric,
-            id: self.id,
-            tail: &tails[self.from..self.to],
-        }
+        let mut reader = Reader::new(&tails[self.from as usize..]);
+        Raw::read(self.at, &mut reader).expect("the window copied a tail that was read whole")
     }
 }
 
@@ -94,21 +91,11 @@ impl Mirror {
 
     fn read_window(&self) -> Result<Window, MirrorError> {
         let mut window = Window::default();
-        let mut numbers: HashMap<Box<str>, u32> = HashMap::new();
         for pair in self.store.scan(&Shelf::Staged.key(&[])) {
             let (key, payload) = pair?;
             let mut reader = Reader::new(&payload);
             while !reader.is_empty() {
                 let (owner, raw) = read_staged(&mut reader).ok_or_else(|| codec::bad(&key))?;
-                let owner = match numbers.get(owner) {
-                    Some(known) => *known,
-                    None => {
-                        let number = numbers.len() as u32; // at most one per event of the window
-                        numbers.insert(owner.into(), number);
-                        window.owners.push(owner.into());
-                        number
-                    }
-                };
                 window.add(owner, &raw);
             }
             window.parts.push(key.to_vec());
@@ -126,14 +113,16 @@ impl Mirror {
         commits: &mut Commits,
         folded: &mut Folded,
     ) -> Result<bool, MirrorError> {
-        let Some(slots) = self.slots_of(&window.owners, commits)? else {
+        let owners = std::mem::take(&mut window.owners);
+        let Some(slots) = self.slots_of(owners, commits)? else {
             return Ok(false);
         };
         let slot_of = |place: &Place| slots[place.owner as usize];
-        // Stable: of equal keys the one staged last comes last.
-        window
-            .places
-            .sort_by_key(|place| (slot_of(place), place.at, place.metric, place.id));
+        // Of equal keys the one staged last comes last.
+        window.places.sort_unstable_by_key(|place| {
+            let key = (slot_of(place), place.at, place.metric, place.id);
+            (key, place.from)
+        });
         let mut page = self.page();
         let mut in_page = 0;
         for events in window.places.chunk_by(|a, b| a.owner == b.owner) {
@@ -165,16 +154,16 @@ impl Mirror {
     /// commits are used up.
     fn slots_of(
         &self,
-        owners: &[ProfileId],
+        owners: HashMap<ProfileId, u32>,
         commits: &mut Commits,
     ) -> Result<Option<Vec<Slot>>, MirrorError> {
-        let mut order: Vec<usize> = (0..owners.len()).collect();
-        order.sort_by(|&a, &b| owners[a].cmp(&owners[b]));
         let mut slots = vec![Slot(0); owners.len()];
+        let mut owners: Vec<(ProfileId, u32)> = owners.into_iter().collect();
+        owners.sort_unstable();
         let mut page = self.page();
         let mut given = page.next_slot;
-        for index in order {
-            slots[index] = page.slot_for(Identity::Profile(owners[index].clone()))?;
+        for (id, number) in owners {
+            slots[number as usize] = page.slot_for(Identity::Profile(id))?;
             if (page.next_slot - given) as usize >= TIMELINES_PER_COMMIT {
                 if !commits.spend(page)? {
                     return Ok(None);
@@ -192,16 +181,18 @@ impl Mirror {
 }
 
 impl Window {
-    fn add(&mut self, owner: u32, raw: &Raw<'_>) {
-        let from = self.tails.len();
+    fn add(&mut self, owner: &str, raw: &Raw<'_>) {
+        // Both stay far below 2^32: the window ends at 2^20 events or 2^26 bytes and one part.
+        let next = self.owners.len() as u32;
+        let from = self.tails.len() as u32;
+        let owner = *self.owners.entry(owner.into()).or_insert(next);
         self.tails.extend_from_slice(raw.tail);
         self.places.push(Place {
-            owner,
             at: raw.at,
-            metric: raw.metric,
+            owner,
             id: raw.id,
             from,
-            to: self.tails.len(),
+            metric: raw.metric,
         });
     }
 }

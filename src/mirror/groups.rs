@@ -106,7 +106,8 @@ impl Page<'_> {
 
     /// Notes what a look at a group found on a day (days since 1970 in UTC). A later look of the
     /// same day replaces the earlier one and is compared with the day before, too. A day before
-    /// the newest known one changes nothing.
+    /// the newest known one changes nothing. One look at members per group and page: a second one
+    /// would not see the first.
     pub fn snapshot(&mut self, id: &GroupId, day: i64, look: Look<'_>) -> Result<(), MirrorError> {
         let key = under(Shelf::Histories, id);
         let mut history: History = self.read(&key)?.unwrap_or_default();

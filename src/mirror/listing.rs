@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Klaviyo may go on showing the old members of a list for a while after a change (klaviyo.md,
-/// section 13); so long our own receipt is believed over a listing.
+/// section 14); so long our own receipt is believed over a listing.
 pub const LIST_LAG: Duration = Duration::from_secs(15 * 60);
 
 /// Which members are valid, and which are on their way. The generations' members lie apart.
