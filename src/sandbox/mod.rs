@@ -4,6 +4,17 @@
 //! as far as driftless uses them. Only `cli` and tests use this room, and it shares no wire type with
 //! `api`: one mistake must not hide the other.
 
+pub mod shopify;
 pub mod world;
 
 pub use world::World;
+
+/// Whether the servers' limits hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speed {
+    /// Limits and cost buckets as the vendors have them.
+    #[default]
+    Real,
+    /// Headers and cost figures are there, but nothing is ever throttled.
+    Fast,
+}

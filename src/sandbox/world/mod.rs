@@ -4,7 +4,9 @@ mod klaviyo;
 mod shopify;
 
 pub use klaviyo::{Event, Job, JobKind, KlaviyoWorld, List, Metric, Profile, Segment, Suppression};
-pub use shopify::{Customer, Line, Metafield, Order, ShopifyWorld};
+pub use shopify::{
+    BulkOperation, Customer, Definition, Line, Metafield, Order, Purchases, ShopifyWorld,
+};
 
 use crate::clock::Clock;
 use crate::model::Moment;

@@ -1,7 +1,9 @@
 //! Shopify's side of the world.
 
 use crate::model::{Moment, Money};
+use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One shop.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,24 @@ pub struct ShopifyWorld {
     pub customers: BTreeMap<u64, Customer>,
     /// Orders by number.
     pub orders: BTreeMap<u64, Order>,
+    /// Tokens given out by the client credentials grant, and until when each is accepted.
+    pub grants: BTreeMap<String, Moment>,
+    /// Types of the metafield definitions of customers, by (namespace, key).
+    pub definitions: BTreeMap<(String, String), Definition>,
+    /// The shop's spelling of each customer tag that was ever written, by its lower case.
+    pub spellings: BTreeMap<String, String>,
+    /// Bulk operations by number.
+    pub operations: BTreeMap<u64, BulkOperation>,
+    /// The last number given to a metafield, definition, token or bulk operation.
+    pub last_number: u64,
+}
+
+impl ShopifyWorld {
+    /// A number that nothing else of this shop has.
+    pub fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
 }
 
 /// A customer.
@@ -103,3 +123,48 @@ pub struct Line {
     /// Price of one unit.
     pub price: Money,
 }
+
+/// A metafield definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Number of its own.
+    pub id: u64,
+    /// For people.
+    pub name: String,
+    /// The type that values of this metafield have.
+    pub kind: String,
+}
+
+/// An asynchronous bulk query. Its status follows from these times and the time of asking.
+#[derive(Clone, Debug, Default)]
+pub struct BulkOperation {
+    /// The inner query.
+    pub query: String,
+    /// Children directly after their parent.
+    pub grouped: bool,
+    /// Start.
+    pub created: Moment,
+    /// When the last row is read.
+    pub due: Moment,
+    /// When it was asked to stop.
+    pub canceled: Option<Moment>,
+    /// When it ended, whichever way.
+    pub completed: Option<Moment>,
+    /// `ACCESS_DENIED`, once it failed.
+    pub error: Option<&'static str>,
+    /// What to read: index of the root field, number of the record.
+    pub roots: Vec<(usize, u64)>,
+    /// How many of `roots` were read so far.
+    pub read: usize,
+    /// Root rows so far.
+    pub root_count: u64,
+    /// All rows so far.
+    pub object_count: u64,
+    /// The result so far, in pieces.
+    pub rows: Vec<Bytes>,
+    /// What each customer bought, as of the start.
+    pub purchases: Arc<Purchases>,
+}
+
+/// Order numbers by customer number, ascending.
+pub type Purchases = BTreeMap<u64, Vec<u64>>;

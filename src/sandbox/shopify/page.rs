@@ -1,0 +1,79 @@
+//! Paging by key: a cursor names the last row, not a place in a list.
+
+use super::fault::Fault;
+use super::resolve::{Ctx, Node};
+use serde_json::{Map, Value as Json};
+
+/// The value sorted by, and the number that settles ties.
+pub(super) type Key = (i64, u64);
+
+/// Some rows of a connection.
+#[derive(Debug)]
+pub(super) struct Page<'s> {
+    /// Cursor and node.
+    pub(super) edges: Vec<(String, Node<'s>)>,
+    pub(super) has_next: bool,
+    pub(super) has_previous: bool,
+}
+
+/// Cuts the page that `args` (`first`, `after`, `reverse`, `sortKey`) ask for out of `rows`, which
+/// may come in any order.
+pub(super) fn cut<'s>(
+    ctx: &Ctx<'s>,
+    args: &Map<String, Json>,
+    rows: impl Iterator<Item = (Key, Node<'s>)>,
+) -> Result<Page<'s>, Fault> {
+    let sort = args.get("sortKey").and_then(Json::as_str).unwrap_or("ID");
+    let reverse = args.get("reverse").and_then(Json::as_bool) == Some(true);
+    let after = match args.get("after").and_then(Json::as_str) {
+        Some(cursor) => Some(read(cursor, sort).ok_or_else(|| {
+            Fault::new("BAD_REQUEST", "Invalid cursor for current pagination sort.")
+        })?),
+        None => None,
+    };
+    let beyond = |key: &Key| match after {
+        Some(after) if reverse => *key < after,
+        Some(after) => *key > after,
+        None => true,
+    };
+    let mut rows: Vec<_> = rows.filter(|(key, _)| beyond(key)).collect();
+    let order = |a: &(Key, Node<'s>), b: &(Key, Node<'s>)| {
+        let ascending = a.0.cmp(&b.0);
+        if reverse {
+            ascending.reverse()
+        } else {
+            ascending
+        }
+    };
+    let first = args.get("first").and_then(Json::as_u64);
+    let first = match usize::try_from(first.unwrap_or(u64::MAX)) {
+        Ok(first) if !ctx.bulk => first,
+        _ => usize::MAX,
+    };
+    let has_next = rows.len() > first;
+    if has_next {
+        // Only the page is put in order, not the shop.
+        rows.select_nth_unstable_by(first, order);
+        rows.truncate(first);
+    }
+    rows.sort_unstable_by(order);
+    let edge = |(key, node): (Key, Node<'s>)| (write(sort, key), node);
+    Ok(Page {
+        edges: rows.into_iter().map(edge).collect(),
+        has_next,
+        has_previous: after.is_some(),
+    })
+}
+
+/// A cursor. Opaque, and with characters that a careless client would spoil.
+fn write(sort: &str, (value, number): Key) -> String {
+    format!("{{\"{sort}\":{value},\"last_id\":{number}}}")
+}
+
+fn read(cursor: &str, sort: &str) -> Option<Key> {
+    let parsed: Map<String, Json> = serde_json::from_str(cursor).ok()?;
+    Some((
+        parsed.get(sort)?.as_i64()?,
+        parsed.get("last_id")?.as_u64()?,
+    ))
+}
