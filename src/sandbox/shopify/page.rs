@@ -57,7 +57,15 @@ pub(super) fn cut<'s>(
         rows.truncate(first);
     }
     rows.sort_unstable_by(order);
-    let edge = |(key, node): (Key, Node<'s>)| (write(sort, key), node);
+    // Nobody pages through a bulk result.
+    let cursor = |key| {
+        if ctx.bulk {
+            String::new()
+        } else {
+            write(sort, key)
+        }
+    };
+    let edge = |(key, node): (Key, Node<'s>)| (cursor(key), node);
     Ok(Page {
         edges: rows.into_iter().map(edge).collect(),
         has_next,

@@ -1,6 +1,6 @@
 //! Reads the rows of running operations, a few records at a time, as fast as the clock allows.
 
-use super::{STOPPING, inner};
+use super::{QUEUE, STOPPING, inner};
 use crate::model::Moment;
 use crate::sandbox::World;
 use crate::sandbox::shopify::compile::{Field, Selection};
@@ -65,13 +65,16 @@ fn end(operation: &mut BulkOperation, now: Moment) {
     }
 }
 
-/// How many roots are read by now, at an even pace from start to end.
+/// How many roots are read by now: at an even pace from start to end, but none while queued.
 fn target(operation: &BulkOperation, now: Moment) -> usize {
     let total = operation.roots.len();
     let whole = operation.due.since(operation.created).as_millis();
     let passed = now.since(operation.created).as_millis();
     if passed >= whole || whole == 0 {
         return total;
+    }
+    if now < operation.created.plus(QUEUE) {
+        return 0;
     }
     usize::try_from(total as u128 * passed / whole).unwrap_or(total)
 }

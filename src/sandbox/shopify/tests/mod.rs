@@ -129,7 +129,7 @@ fn peopled(customers: u64) -> ShopifyWorld {
     let mut shop = empty();
     for number in 1..=customers {
         shop.customers.insert(number, person(number));
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             for place in 0..2 {
                 let order = purchase(number, place);
                 shop.orders.insert(1_000 + number * 2 + place, order);
@@ -150,8 +150,10 @@ fn person(number: u64) -> Customer {
     };
     let name = ("$app".to_owned(), "klaviyo_profile_id".to_owned());
     Customer {
-        email: (number % 7 != 0).then(|| format!("p{number}@example.com")),
-        phone: (number % 5 == 0).then(|| format!("+4930{number:06}")),
+        email: (!number.is_multiple_of(7)).then(|| format!("p{number}@example.com")),
+        phone: number
+            .is_multiple_of(5)
+            .then(|| format!("+4930{number:06}")),
         first_name: Some(format!("P{number}")),
         created: Moment::from_day(updated.day() - 400),
         updated,
@@ -180,9 +182,13 @@ fn purchase(customer: u64, place: u64) -> Order {
         created,
         processed: created,
         updated: created,
-        cancelled: (customer % 9 == 0 && place == 1).then_some(created),
+        cancelled: (customer.is_multiple_of(9) && place == 1).then_some(created),
         total: Money(20_000),
-        refunded: Money(if customer % 6 == 0 { 20_000 } else { 0 }),
+        refunded: Money(if customer.is_multiple_of(6) {
+            20_000
+        } else {
+            0
+        }),
         lines: vec![line(1), line(2)],
         ..Order::default()
     }

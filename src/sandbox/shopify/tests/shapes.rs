@@ -95,8 +95,6 @@ fn scalar_fits(name: &str, value: &Json) -> bool {
 #[tokio::test]
 async fn every_field_of_every_type_is_answered_in_its_form() {
     let mut world = peopled(60);
-    let whole = (peopled(6).orders.len(), 1_012);
-    assert!(world.orders.contains_key(&whole.1));
     for customer in world.customers.values_mut() {
         customer.email = Some("someone@example.com".to_owned());
         customer.phone = Some("+493012345".to_owned());
