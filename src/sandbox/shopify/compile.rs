@@ -148,7 +148,8 @@ impl<'q> Compiler<'q, '_> {
         for item in &set.items {
             match item {
                 Item::Field(field) => {
-                    if self.included(&field.directives, field.position) {
+                    let included = self.included(&field.directives, field.position);
+                    if included && self.is_defined(ty, field) {
                         add(groups, ty, field);
                     }
                 }
@@ -251,6 +252,21 @@ impl<'q> Compiler<'q, '_> {
         field
     }
 
+    /// Whether the type as written has the field.
+    fn is_defined(&mut self, ty: &str, field: Written<'q>) -> bool {
+        let defined = field.name == "__typename" || SCHEMA.field(ty, &field.name).is_some();
+        if !defined {
+            let message = format!("Field '{}' doesn't exist on type '{ty}'", field.name);
+            let fault = Fault::new("undefinedField", message)
+                .with("typeName", ty)
+                .with("fieldName", field.name.clone());
+            self.path.push(field.name.clone().into());
+            self.fault(fault, field.position);
+            self.path.pop();
+        }
+        defined
+    }
+
     fn typed(
         &mut self,
         key: &'q str,
@@ -273,14 +289,7 @@ impl<'q> Compiler<'q, '_> {
                 selection,
             });
         }
-        let Some(def) = SCHEMA.field(owner, &first.name) else {
-            let message = format!("Field '{}' doesn't exist on type '{owner}'", first.name);
-            let fault = Fault::new("undefinedField", message)
-                .with("typeName", owner)
-                .with("fieldName", first.name.clone());
-            self.fault(fault, first.position);
-            return None;
-        };
+        let def = SCHEMA.field(owner, &first.name)?;
         let args = self.arguments(def, first);
         let sets: Vec<Set<'q>> = places.iter().map(|place| &place.selection_set).collect();
         let selected = sets.iter().any(|set| !set.items.is_empty());

@@ -166,5 +166,5 @@ pub struct BulkOperation {
     pub purchases: Arc<Purchases>,
 }
 
-/// Order numbers by customer number, ascending.
-pub type Purchases = BTreeMap<u64, Vec<u64>>;
+/// Customer number and order number of every order that has a customer, ascending.
+pub type Purchases = Vec<(u64, u64)>;

@@ -152,12 +152,10 @@ impl<'s> Ctx<'s> {
     /// Orders by customer; read once for each request that needs them.
     pub(super) fn purchases(&self) -> &Arc<Purchases> {
         self.purchases.get_or_init(|| {
-            let mut purchases = Purchases::new();
-            for (number, order) in &self.state.shopify.orders {
-                if let Some(customer) = order.customer {
-                    purchases.entry(customer).or_default().push(*number);
-                }
-            }
+            let orders = self.state.shopify.orders.iter();
+            let owned = orders.filter_map(|(number, order)| Some((order.customer?, *number)));
+            let mut purchases: Purchases = owned.collect();
+            purchases.sort_unstable();
             Arc::new(purchases)
         })
     }

@@ -109,6 +109,10 @@ async fn what_the_schema_does_not_know_is_refused_without_data() {
     for (query, expected) in [
         ("{ shop { id nonsense } }", "undefinedField"),
         (
+            "{ customers(first: 1) { nodes { tags ... on Node { tags } } } }",
+            "undefinedField",
+        ),
+        (
             "{ customers(first: 1) { nodes { lifetimeDuration } } }",
             "undefinedField",
         ),
