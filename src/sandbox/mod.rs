@@ -4,9 +4,18 @@
 //! as far as driftless uses them. Only `cli` and tests use this room, and it shares no wire type with
 //! `api`: one mistake must not hide the other.
 
+mod definition;
+pub mod faults;
+mod generate;
+mod ids;
+mod orders_csv;
 pub mod shopify;
+mod standard;
 pub mod world;
 
+pub use definition::refresh;
+pub use generate::{GeneratorSettings, generate};
+pub use orders_csv::{CsvError, from_csv};
 pub use world::World;
 
 /// Whether the servers' limits hold.

@@ -3,6 +3,7 @@
 use crate::model::Moment;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One Klaviyo account.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,25 @@ pub struct KlaviyoWorld {
     pub events: BTreeMap<String, Vec<Event>>,
     /// Asynchronous jobs by id.
     pub jobs: BTreeMap<String, Job>,
+    /// Accepted list changes that do not show yet, in order of acceptance.
+    pub pending: Vec<ListChange>,
+    /// How many ids the server itself has given out; the seed of the next one.
+    pub minted: u64,
+}
+
+/// An accepted change of a list's members that shows a little later.
+#[derive(Clone, Debug)]
+pub struct ListChange {
+    /// From here on it shows.
+    pub due: Moment,
+    /// When it was accepted.
+    pub at: Moment,
+    /// The list.
+    pub list: String,
+    /// The profiles.
+    pub profiles: Vec<String>,
+    /// Whether they join or leave.
+    pub join: bool,
 }
 
 /// A profile with everything the API shows of it.
@@ -60,6 +80,18 @@ pub struct Profile {
     pub suppressions: Vec<Suppression>,
 }
 
+impl Profile {
+    /// Whether no global suppression stops marketing e-mail, whatever the consent.
+    pub fn can_receive(&self) -> bool {
+        self.email.is_some() && self.suppressions.is_empty()
+    }
+
+    /// Moves `updated`; it never goes back.
+    pub(in crate::sandbox) fn touch(&mut self, now: Moment) {
+        self.updated = self.updated.max(now);
+    }
+}
+
 /// A global suppression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suppression {
@@ -78,6 +110,8 @@ pub struct List {
     pub created: Moment,
     /// Last edit.
     pub updated: Moment,
+    /// Whether new subscribers must confirm.
+    pub double_opt_in: bool,
     /// Profile id and when it joined.
     pub members: BTreeMap<String, Moment>,
 }
@@ -99,6 +133,8 @@ pub struct Segment {
     pub members: BTreeMap<String, Moment>,
     /// When relative times were last refreshed.
     pub refreshed: Moment,
+    /// Of each refresh that moved somebody: when, how many joined, how many left.
+    pub moves: Vec<(Moment, usize, usize)>,
 }
 
 /// A kind of event.
@@ -121,8 +157,8 @@ pub struct Event {
     pub timestamp: i64,
     /// Whose it is; `None` once the profile was deleted.
     pub profile: Option<String>,
-    /// `event_properties`.
-    pub properties: Json,
+    /// `event_properties` without `$event_id`, shared by the events that have the same ones.
+    pub properties: Arc<Json>,
 }
 
 /// What a job does.
@@ -147,6 +183,8 @@ pub struct Job {
     pub applied: bool,
     /// The rows as sent.
     pub rows: Vec<Json>,
+    /// Lists that the imported profiles join.
+    pub lists: Vec<String>,
     /// Row index, code, title, detail and pointer of each refused row; known once applied.
     pub errors: Vec<(usize, &'static str, &'static str, String, String)>,
     /// Rows skipped (suppressions only).

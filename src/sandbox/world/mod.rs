@@ -3,11 +3,13 @@
 mod klaviyo;
 mod shopify;
 
-pub use klaviyo::{Event, Job, JobKind, KlaviyoWorld, List, Metric, Profile, Segment, Suppression};
+pub use klaviyo::Suppression;
+pub use klaviyo::{Event, Job, JobKind, KlaviyoWorld, List, ListChange, Metric, Profile, Segment};
 pub use shopify::{
     BulkOperation, Customer, Definition, Line, Metafield, Order, Purchases, ShopifyWorld,
 };
 
+use super::faults::Faults;
 use crate::clock::Clock;
 use crate::model::Moment;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +33,8 @@ pub struct State {
     pub history: Vec<Write>,
     /// What the generator planted. For tests; no server ever shows it.
     pub truth: Truth,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 /// One accepted write, as the vendor saw it.
@@ -57,6 +61,18 @@ pub struct Truth {
     pub duplicates: Vec<Vec<String>>,
     /// Profile id and customer id of the same human.
     pub pairs: Vec<(String, u64)>,
+    /// Provider whose mail soft-bounced for a few campaigns, and the `$message` of each of them.
+    pub outage: Option<(String, Vec<String>)>,
+    /// Profiles with a hard bounce that the vendor did not suppress.
+    pub missed_hard_bounces: Vec<String>,
+    /// Profiles with a spam complaint that the vendor did not suppress.
+    pub missed_complaints: Vec<String>,
+    /// Profile id and customer id whose e-mail consent differs between the vendors.
+    pub consent_conflicts: Vec<(String, u64)>,
+    /// Customers without a profile.
+    pub customers_only: Vec<u64>,
+    /// Orders that name nobody but an e-mail address.
+    pub guest_orders: Vec<u64>,
 }
 
 impl World {

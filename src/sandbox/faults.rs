@@ -1,0 +1,145 @@
+//! What goes wrong on purpose: refusals, storms of 429, dropped connections, truncated files, delay.
+//!
+//! One middleware stands before either server, so that a fault looks the same to the client whoever
+//! answers. A status is answered *instead of* the work; a reset or a truncation hits the reply *after* the
+//! work was done, which is the harder case for a client.
+
+use super::World;
+use crate::model::Moment;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde_json::json;
+use std::io;
+use std::time::Duration;
+
+/// Replies larger than this are not buffered to be cut.
+const LARGEST_REPLY: usize = 1 << 30;
+
+/// Everything that goes wrong at present; nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// Taken in order; the first that fits a request strikes.
+    pub planned: Vec<Fault>,
+    /// Every request waits this long on the world's clock.
+    pub latency: Duration,
+    /// Until then every request of every endpoint is answered with 429.
+    pub storm_until: Option<Moment>,
+    /// Accepted list changes show this much later.
+    pub lag: Duration,
+}
+
+/// One planned fault.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Start of the path, such as `/api/events` or `/bulk/`.
+    pub path: String,
+    /// Only this method, if given.
+    pub method: Option<Method>,
+    /// How many requests it still strikes.
+    pub times: u32,
+    /// What happens.
+    pub kind: FaultKind,
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Nothing is done, and this status is answered without a JSON body, as a proxy in front would.
+    Status(u16),
+    /// The work is done, then the connection drops in the middle of the reply.
+    Reset,
+    /// The work is done, and the reply ends cleanly in its middle.
+    Truncate,
+}
+
+impl Faults {
+    /// Plans a fault for the next `times` requests that fit.
+    pub fn plan(&mut self, path: &str, method: Option<Method>, times: u32, kind: FaultKind) {
+        let path = path.to_owned();
+        self.planned.push(Fault {
+            path,
+            method,
+            times,
+            kind,
+        });
+    }
+
+    fn strike(&mut self, method: &Method, path: &str) -> Option<FaultKind> {
+        let fault = self.planned.iter_mut().find(|fault| {
+            let method_fits = fault.method.as_ref().is_none_or(|wanted| wanted == method);
+            fault.times > 0 && method_fits && path.starts_with(&fault.path)
+        })?;
+        fault.times -= 1;
+        Some(fault.kind)
+    }
+}
+
+/// The middleware.
+pub(super) async fn disturb(State(world): State<World>, request: Request, next: Next) -> Response {
+    let (latency, kind, storm) = {
+        let now = world.clock.now();
+        let faults = &mut world.state().faults;
+        let storm = faults.storm_until.filter(|until| now < *until);
+        let struck = faults.strike(request.method(), request.uri().path());
+        (faults.latency, struck, storm.map(|until| until.since(now)))
+    };
+    if !latency.is_zero() {
+        world.clock.sleep(latency).await;
+    }
+    if let Some(left) = storm {
+        return throttled(left);
+    }
+    match kind {
+        None => next.run(request).await,
+        Some(FaultKind::Status(code)) => {
+            let status = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
+            (
+                status,
+                [(header::CONTENT_TYPE, "text/html")],
+                "<html></html>",
+            )
+                .into_response()
+        }
+        Some(FaultKind::Reset) => cut(next.run(request).await, true).await,
+        Some(FaultKind::Truncate) => cut(next.run(request).await, false).await,
+    }
+}
+
+fn throttled(left: Duration) -> Response {
+    let seconds = left.as_secs() + 1;
+    let body = json!({"errors": [{
+        "id": "00000000-0000-4000-8000-000000000429", "status": 429, "code": "throttled",
+        "title": "Request was throttled.",
+        "detail": format!("Request was throttled. Expected available in {seconds} seconds."),
+    }]});
+    let headers = [
+        (header::RETRY_AFTER, seconds.to_string()),
+        (header::CONTENT_TYPE, "application/vnd.api+json".to_owned()),
+    ];
+    (StatusCode::TOO_MANY_REQUESTS, headers, body.to_string()).into_response()
+}
+
+/// Keeps the first half of a reply and then breaks the connection or ends the reply.
+async fn cut(reply: Response, break_connection: bool) -> Response {
+    let (mut parts, body) = reply.into_parts();
+    let Ok(whole) = axum::body::to_bytes(body, LARGEST_REPLY).await else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
+    let half = whole.slice(..whole.len() / 2);
+    if !break_connection {
+        parts.headers.remove(header::CONTENT_LENGTH);
+        return Response::from_parts(parts, Body::from(half));
+    }
+    // Announced in full, so that even an empty half is seen to be incomplete.
+    let announced = HeaderValue::from(whole.len().max(1));
+    parts.headers.insert(header::CONTENT_LENGTH, announced);
+    if parts.status == StatusCode::NO_CONTENT {
+        parts.status = StatusCode::OK;
+    }
+    let pieces: [io::Result<Bytes>; 2] = [Ok(half), Err(io::ErrorKind::ConnectionReset.into())];
+    Response::from_parts(parts, Body::from_stream(stream::iter(pieces)))
+}
