@@ -8,7 +8,9 @@ mod definition;
 pub mod faults;
 mod generate;
 mod ids;
+pub mod klaviyo;
 mod orders_csv;
+mod serve;
 pub mod shopify;
 mod standard;
 pub mod world;
@@ -16,6 +18,7 @@ pub mod world;
 pub use definition::refresh;
 pub use generate::{GeneratorSettings, generate};
 pub use orders_csv::{CsvError, from_csv};
+pub use serve::{Sandbox, SandboxSettings, ServeError};
 pub use world::World;
 
 /// Whether the servers' limits hold.
