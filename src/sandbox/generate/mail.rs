@@ -123,10 +123,10 @@ impl Post<'_> {
                 .partition_point(|campaign| campaign.at <= death),
             _ => self.campaigns.len(),
         };
-        let wanted = if happens(self.rng, 0.8) {
+        let wanted = if happens(self.rng, 0.88) {
             8..=11
         } else {
-            12..=36
+            12..=40
         };
         let wanted = self.rng.usize(wanted);
         let chosen = pick(self.rng, alive.saturating_sub(first), wanted);

@@ -161,7 +161,7 @@ fn human(index: usize, fate: Fate, start: Moment, now: Moment, rng: &mut Rng) ->
             0.04 * rng.f64()
         },
         drifts: Moment(since.0 + (60.0 + 900.0 * rng.f64()) as i64 * DAY_MS),
-        apple: provider == "Apple" || happens(rng, 0.25),
+        apple: provider == "Apple" || happens(rng, 0.15),
         scanned: provider.contains(' ') && happens(rng, 0.6),
         buyer,
         twin_of: None,

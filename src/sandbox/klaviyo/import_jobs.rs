@@ -191,7 +191,6 @@ pub(super) fn errors(state: &mut world::State, call: &Call) -> Result<Reply, Fai
                 "source": { "pointer": pointer },
                 "original_payload": job.rows.get(*row),
             },
-            "links": { "self": call.link(&format!("{}/{id}", call.path)) },
         })
     });
     Ok((StatusCode::OK, Some(document)))
@@ -202,6 +201,11 @@ fn render(call: &Call, id: &str, job: &Job) -> Json {
     let status = job.status(call.now);
     let done = status == "complete";
     let failed = job.errors.len();
+    let lists = job.lists.iter();
+    let lists: Vec<Json> = lists
+        .map(|list| json!({ "type": "list", "id": list }))
+        .collect();
+    let errors = call.link(&format!("{path}/import-errors"));
     let started = (status != "queued").then(|| instant(job.created.plus(QUEUE_TIME)));
     json!({
         "type": "profile-bulk-import-job",
@@ -217,8 +221,8 @@ fn render(call: &Call, id: &str, job: &Job) -> Json {
             "failed_count": failed,
         },
         "relationships": {
-            "lists": { "data": job.lists.iter().map(|list| json!({ "type": "list", "id": list })).collect::<Vec<Json>>() },
-            "import-errors": { "links": { "related": call.link(&format!("{path}/import-errors")) } },
+            "lists": { "data": lists },
+            "import-errors": { "links": { "related": errors } },
         },
         "links": { "self": call.link(&path) },
     })
@@ -276,9 +280,9 @@ pub(super) fn settle(state: &mut world::State, now: Moment) {
 }
 
 fn apply(klaviyo: &mut world::KlaviyoWorld, job: &mut Job) {
-    let index = identifiers(&klaviyo.profiles);
+    let mut index = identifiers(&klaviyo.profiles);
     for (row, resource) in job.rows.iter().enumerate() {
-        match upsert(klaviyo, &index, resource, job.completes) {
+        match upsert(klaviyo, &mut index, resource, job.completes) {
             Ok(profile) => {
                 for list in &job.lists {
                     if let Some(list) = klaviyo.lists.get_mut(list) {
@@ -297,7 +301,9 @@ fn apply(klaviyo: &mut world::KlaviyoWorld, job: &mut Job) {
 }
 
 /// Profile ids by (kind of identifier, identifier).
-fn identifiers(profiles: &BTreeMap<String, Profile>) -> BTreeMap<(&'static str, String), String> {
+type Index = BTreeMap<(&'static str, String), String>;
+
+fn identifiers(profiles: &BTreeMap<String, Profile>) -> Index {
     let mut index = BTreeMap::new();
     for (id, profile) in profiles {
         for (kind, value) in [
@@ -317,7 +323,7 @@ fn identifiers(profiles: &BTreeMap<String, Profile>) -> BTreeMap<(&'static str, 
 
 fn upsert(
     klaviyo: &mut world::KlaviyoWorld,
-    index: &BTreeMap<(&'static str, String), String>,
+    index: &mut Index,
     resource: &Json,
     now: Moment,
 ) -> Result<String, super::profile_write::Fault> {
@@ -349,6 +355,9 @@ fn upsert(
         profile.touch(now);
     }
     klaviyo.profiles.insert(id.clone(), profile);
+    for key in keys.into_iter().flatten() {
+        index.entry(key).or_insert_with(|| id.clone());
+    }
     Ok(id)
 }
 
