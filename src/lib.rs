@@ -1,4 +1,50 @@
 //! driftless keeps a Shopify shop and its Klaviyo account true to each other.
+//!
+//! It mirrors both inside their rate limits, works out for every person what is true now, says where
+//! the platforms disagree and why, and patches lists, profile properties, suppressions and customer
+//! tags back: planned, guarded, journaled.
+//!
+//! # The tour
+//!
+//! ```text
+//!            ┌────────────── pure core: no IO, no clock, no async ──────────────┐
+//! pull ──▶ mirror ──▶ unify ──▶ evaluate ──▶ detect ──▶ plan ──▶ journal ──▶ push ──▶ receipt ──▶ mirror
+//! ```
+//!
+//! [`pass`] holds the flow; read it first. Every noun it speaks is in [`model`], every wish of the
+//! operator in [`policy`].
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 0 pure | [`model`], [`policy`] |
+//! | 1 pure | [`segment`], [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
+//! | 2 shell | [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
+//! | 3 shell | [`api`]: transport → record → budget → retry → typed endpoints |
+//! | 4 shell | [`pull`], [`push`] |
+//! | 5 shell | [`pass`] |
+//! | 6 shell | [`report`], [`daemon`] |
+//! | 7 shell | [`cli`] |
+//! | aside | `sandbox`: both vendors in miniature, for the demo and the tests |
+//!
+//! A room uses rooms on lower floors only; `tests/it/architecture.rs` holds it to that.
+//!
+//! # Invariants
+//!
+//! * Nothing is sent that was not journaled first, with fdatasync.
+//! * No value of [`model::Effect`] can raise anybody's consent.
+//! * A tripped guard means zero writes in that plan.
+//! * A page's records and its cursor commit together.
+//! * Below [`clock`], `now` is an argument; the same inputs give the same plan, byte for byte.
+//!
+//! # A walk: one lapsed customer, from Shopify's file to Klaviyo's list
+//!
+//! [`pull`] asks Shopify for a bulk result and stores its lines in the [`mirror`], a thousand to a
+//! commit. [`unify`] finds the customer's number in a Klaviyo profile's external id: one person.
+//! [`score`] sees the last order 400 days ago and says `lapsed`. [`plan`] finds the profile's bit in
+//! the wanted set of a managed list, not in the one seen upstream, and plans
+//! [`model::Effect::OnList`]. The [`plan::guard`]s agree; [`push`] writes the intent to the
+//! [`journal`], adds the profile with up to 999 others in one call, journals the outcome and tells
+//! the mirror. The next pass finds nothing to do.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +61,7 @@ pub mod model;
 pub mod pace;
 pub mod plan;
 pub mod policy;
+pub mod pull;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod score;

@@ -17,6 +17,7 @@ mod record;
 mod retry;
 pub mod shopify;
 mod transport;
+mod vendors;
 
 pub use budget::{BudgetMemory, WindowBudget};
 pub use error::{ApiError, Fault, Phase, Place, Verdict};
@@ -28,3 +29,4 @@ pub use record::Record;
 pub use retry::{Conduct, Judge, Retry};
 pub use shopify::Shopify;
 pub use transport::Transport;
+pub use vendors::Vendors;

@@ -1,16 +1,17 @@
 //! One file becomes one shop.
 
-use super::access::{KlaviyoAccess, ShopifyAccess};
+use super::access::{KlaviyoAccess, ShopifyAccess, ShopifyAuth};
 use super::environment::Environment;
 use super::fault::Faults;
 use super::reader::{At, Complaint, Reader, Section};
-use super::secret::Vault;
+use super::secret::{Vault, fingerprint};
 use super::source::Source;
 use super::value::{bytes, choice, quoted, span, text, word};
 use super::{guards, leak, lists, rules, vendors, writeback};
 use crate::model::Moment;
 use crate::pace::Schedule;
 use crate::policy::{Mode, Policy};
+use sha2::{Digest, Sha256};
 use std::iter::successors;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,6 +42,23 @@ pub struct Shop {
     pub policy: Policy,
     /// What is allowed but not wise; one line each.
     pub warnings: Vec<String>,
+}
+
+impl Shop {
+    /// Differs whenever anything the file says differs, secrets included, and gives nothing away.
+    pub fn revision(&self) -> String {
+        let secret = match &self.shopify.auth {
+            ShopifyAuth::Token(token) => token,
+            ShopifyAuth::Client { secret, .. } => secret,
+        };
+        let secrets = [&self.klaviyo.key, secret].map(fingerprint);
+        let digest = Sha256::digest(format!("{self:?} {secrets:?}"));
+        digest
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
 }
 
 /// What must differ between shops, with its place, as far as it could be read.

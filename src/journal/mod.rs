@@ -192,6 +192,11 @@ impl Journal {
         self.state.open.values()
     }
 
+    /// Jobs that carry any intent without an outcome.
+    pub fn open_jobs(&self) -> Vec<Job> {
+        self.state.open_jobs()
+    }
+
     /// All effects of one run with their ends, in the order in which they were intended.
     pub fn effects_of(&self, run: RunId) -> Result<Vec<Effected>, JournalError> {
         let mut effects: Vec<Effected> = Vec::new();

@@ -49,6 +49,7 @@ use crate::model::Moment;
 use names::Names;
 use page::Fact;
 use shelf::{Shelf, tail_u64};
+use std::fmt;
 use std::path::Path;
 use std::sync::Mutex;
 use store::Store;
@@ -84,6 +85,12 @@ impl Writer {
             names: Names::load(store)?,
             tally: store.read(&Fact::Tally.key())?.unwrap_or_default(),
         })
+    }
+}
+
+impl fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mirror")
     }
 }
 

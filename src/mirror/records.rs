@@ -5,6 +5,7 @@ use super::slots::Identity;
 use super::store::Pair;
 use super::{Mirror, MirrorError, Page, codec};
 use crate::model::{Customer, Dossier, Person, Profile, Record, Slot};
+use roaring::RoaringBitmap;
 use std::iter::Peekable;
 
 impl Mirror {
@@ -32,6 +33,16 @@ impl Mirror {
         }
         let unseen = self.store.contains(&Shelf::Unseen.slot(slot))?;
         Ok(unseen.then_some(Record::Unseen))
+    }
+
+    /// The slots of all profiles that have arrived.
+    pub fn known_profiles(&self) -> Result<RoaringBitmap, MirrorError> {
+        let mut known = RoaringBitmap::new();
+        for key in self.store.keys(&Shelf::Profiles.key(&[])) {
+            let key = key?;
+            known.insert(tail_u32(&key).ok_or_else(|| codec::bad(&key))?);
+        }
+        Ok(known)
     }
 
     /// All records, ascending by slot. The slot that owns ownerless orders is left out: it stands

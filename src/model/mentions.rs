@@ -16,6 +16,14 @@ pub struct Mentions {
 }
 
 impl Mentions {
+    /// Adds everything that `other` mentions; the prefix stays.
+    pub fn extend(&mut self, other: Mentions) {
+        self.profile.extend(other.profile);
+        for (metric, properties) in other.events {
+            self.events.entry(metric).or_default().extend(properties);
+        }
+    }
+
     /// Whether a custom profile property is kept.
     pub fn keeps(&self, property: &str) -> bool {
         let ours = !self.profile_prefix.is_empty() && property.starts_with(&self.profile_prefix);

@@ -21,6 +21,9 @@ pub use orders_csv::{CsvError, from_csv};
 pub use serve::{Sandbox, SandboxSettings, ServeError};
 pub use world::World;
 
+use std::fmt;
+use std::str::FromStr;
+
 /// Whether the servers' limits hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Speed {
@@ -29,4 +32,26 @@ pub enum Speed {
     Real,
     /// Headers and cost figures are there, but nothing is ever throttled.
     Fast,
+}
+
+impl fmt::Display for Speed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Real => "real",
+            Self::Fast => "fast",
+        })
+    }
+}
+
+impl FromStr for Speed {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "real" => Ok(Self::Real),
+            "fast" => Ok(Self::Fast),
+            _ => Err(format!(
+                "there is no speed `{name}`; choose `real` or `fast`"
+            )),
+        }
+    }
 }

@@ -101,7 +101,7 @@ impl Sandbox {
             .clone()
     }
 
-    /// A config for this sandbox, ready to be used with the variables of [`Sandbox::exports`].
+    /// A config for this sandbox, ready to be used with the variables of [`Sandbox::secrets`].
     pub fn config_toml(&self, state_dir: &Path) -> String {
         let state = self.world.state();
         // TOML's basic strings escape as JSON's do.
@@ -115,13 +115,13 @@ impl Sandbox {
             .replace("{people}", &state.klaviyo.profiles.len().to_string())
     }
 
-    /// The shell lines that set the secrets which the config names.
-    pub fn exports(&self) -> String {
+    /// The environment variables that the config names, with the secrets they should hold.
+    pub fn secrets(&self) -> [(&'static str, String); 2] {
         let state = self.world.state();
-        format!(
-            "export DRIFTLESS_KLAVIYO_KEY={}\nexport DRIFTLESS_SHOPIFY_TOKEN={}\n",
-            state.klaviyo.api_key, state.shopify.token
-        )
+        [
+            ("DRIFTLESS_KLAVIYO_KEY", state.klaviyo.api_key.clone()),
+            ("DRIFTLESS_SHOPIFY_TOKEN", state.shopify.token.clone()),
+        ]
     }
 
     /// Stops both servers and waits until their last requests are answered.

@@ -5,6 +5,7 @@ use super::jsonapi::plain;
 use super::limits::GET_ACCOUNTS;
 use crate::api::lenient;
 use crate::api::{ApiError, Exchange, Fault};
+use crate::model::Moment;
 use serde::Deserialize;
 
 /// The account behind the key.
@@ -18,6 +19,8 @@ pub struct Account {
     pub currency: String,
     /// Whether it is a test account.
     pub test: bool,
+    /// The server's clock.
+    pub server_time: Moment,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +52,7 @@ impl<E: Exchange> Klaviyo<E> {
             )],
         };
         let page = self.page(&listing, None, plain::<Item>()).await?;
+        let server_time = page.server_time;
         let failed = |fault| ApiError::new(&GET_ACCOUNTS, fault);
         let item = page.items.into_iter().next();
         let item = item.ok_or_else(|| failed(Fault::Shape { line: 1, column: 1 }))?;
@@ -63,6 +67,7 @@ impl<E: Exchange> Klaviyo<E> {
             timezone: item.attributes.timezone,
             currency: item.attributes.preferred_currency,
             test: item.attributes.test_account.unwrap_or(false),
+            server_time,
         })
     }
 }

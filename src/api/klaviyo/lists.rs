@@ -1,12 +1,16 @@
 //! Lists and who is on them.
 
-use super::client::{Klaviyo, Listing, at, encode, segment};
+use super::client::{Klaviyo, Listing, at, encode, quoted, segment};
 use super::jsonapi::{plain, single};
 use super::limits::{GET_LIST, GET_LIST_PROFILES, GET_LISTS, PROFILE_COUNT};
+use super::profiles::check_count;
 use crate::api::lenient;
 use crate::api::{ApiError, Call, Cursor, Exchange, Fault, Page};
 use crate::model::{List, ListId, Member, Moment, ProfileId};
 use serde::Deserialize;
+
+/// Most addresses in one `any(email, […])`.
+const MOST_EMAILS: usize = 100;
 
 #[derive(Deserialize)]
 struct ListItem {
@@ -107,10 +111,43 @@ impl<E: Exchange> Klaviyo<E> {
             ],
         };
         let page = self.page(&listing, cursor, plain::<MemberItem>()).await?;
-        Ok(page.map(|item| Member {
-            profile: item.id,
-            joined: item.attributes.and_then(|joined| joined.joined_group_at),
-        }))
+        Ok(page.map(MemberItem::member))
+    }
+
+    /// Those among up to 100 addresses that are on a list. Lists cannot be asked by profile id.
+    ///
+    /// # Errors
+    /// [`Fault::TooMany`], [`Fault::NotFound`] when the list is gone, and whatever the request meets.
+    pub async fn list_members_by_email(
+        &self,
+        list: &ListId,
+        emails: &[&str],
+    ) -> Result<Page<Member>, ApiError> {
+        let class = &GET_LIST_PROFILES;
+        check_count(emails.len(), MOST_EMAILS).map_err(|fault| ApiError::new(class, fault))?;
+        let path = format!("/api/lists/{}/profiles", segment(list.as_str()));
+        let filter = format!("any(email,[{}])", quoted(emails.iter().copied()));
+        let listing = Listing {
+            class,
+            path: &path,
+            query: &[
+                ("fields[profile]", "joined_group_at"),
+                ("filter", &filter),
+                ("page[size]", "100"),
+                ("sort", "joined_group_at"),
+            ],
+        };
+        let page = self.page(&listing, None, plain::<MemberItem>()).await?;
+        Ok(page.map(MemberItem::member))
+    }
+}
+
+impl MemberItem {
+    fn member(self) -> Member {
+        Member {
+            profile: self.id,
+            joined: self.attributes.and_then(|joined| joined.joined_group_at),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod lists;
 mod metrics;
 mod profiles;
 mod reports;
+mod scopes;
 mod segments;
 mod writes;
 
@@ -18,4 +19,5 @@ pub(in crate::api) use client::judge;
 pub use client::{HttpStack, Klaviyo, REVISION};
 pub use profiles::ProfileQuery;
 pub use reports::SegmentSize;
-pub use writes::{ImportJob, ImportRow, JobStatus, RowError, SuppressionJob, import_batches};
+pub use writes::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS};
+pub use writes::{ImportJob, ImportRow, JobStatus, RowError, SuppressionJob};

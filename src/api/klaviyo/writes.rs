@@ -20,11 +20,11 @@ use std::collections::BTreeMap;
 /// Most profiles in one call that adds to or removes from a list.
 const MOST_MEMBERS: usize = 1_000;
 /// Most rows of one import.
-const MOST_ROWS: usize = 10_000;
+pub const IMPORT_MAX_ROWS: usize = 10_000;
 /// Most addresses in one suppression job.
 const MOST_ADDRESSES: usize = 100;
 /// Most bytes of rows in one import: 5 MB less room for the document around them.
-const MOST_BYTES: usize = 5_000_000 - 1_000;
+pub const IMPORT_MAX_BYTES: usize = 5_000_000 - 1_000;
 
 const IMPORT_PATH: &str = "/api/profile-bulk-import-jobs";
 const SUPPRESS_PATH: &str = "/api/profile-suppression-bulk-create-jobs";
@@ -110,24 +110,6 @@ impl Serialize for ImportRow {
         }
         row.end()
     }
-}
-
-/// Splits rows into batches that Klaviyo takes: 10,000 rows and 5 MB at most. A single row that is
-/// too large stays alone, for Klaviyo to refuse.
-pub fn import_batches(rows: &[ImportRow]) -> Vec<&[ImportRow]> {
-    let (mut batches, mut start, mut bytes) = (Vec::new(), 0, 0);
-    for (index, row) in rows.iter().enumerate() {
-        let size = serde_json::to_vec(row).map_or(0, |text| text.len() + 1);
-        if index > start && (bytes + size > MOST_BYTES || index - start >= MOST_ROWS) {
-            batches.push(&rows[start..index]);
-            (start, bytes) = (index, 0);
-        }
-        bytes += size;
-    }
-    if start < rows.len() {
-        batches.push(&rows[start..]);
-    }
-    batches
 }
 
 #[derive(Deserialize)]
@@ -223,7 +205,8 @@ impl<E: Exchange> Klaviyo<E> {
         Ok(())
     }
 
-    /// Starts an import of property changes; the rows are one of [`import_batches`].
+    /// Starts an import of property changes: at most [`IMPORT_MAX_ROWS`] rows and
+    /// [`IMPORT_MAX_BYTES`] in all.
     ///
     /// # Errors
     /// [`Fault::TooMany`], and whatever the request meets.
@@ -233,7 +216,7 @@ impl<E: Exchange> Klaviyo<E> {
         rows: &[ImportRow],
     ) -> Result<JobId, ApiError> {
         let class = &IMPORT_PROFILES;
-        check_count(rows.len(), MOST_ROWS).map_err(|fault| ApiError::new(class, fault))?;
+        check_count(rows.len(), IMPORT_MAX_ROWS).map_err(|fault| ApiError::new(class, fault))?;
         let document = Import {
             data: ImportData {
                 kind: "profile-bulk-import-job",

@@ -6,8 +6,14 @@ use crate::api::{ApiError, Cursor, Exchange, Fault, Page};
 use crate::model::{Customer, CustomerConsent, CustomerId, EmailState, Moment};
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 use std::time::Duration;
 
+static CUSTOMERS_BY_ID: Operation = Operation::new(
+    "customers_by_id",
+    include_str!("customers_by_id.graphql"),
+    5.0,
+);
 static CUSTOMERS: Operation = Operation::new("customers", include_str!("customers.graphql"), 46.0);
 
 /// The metafield that is asked for when none is kept: the document always names one.
@@ -130,6 +136,41 @@ impl<E: Exchange> Shopify<E> {
         check_filter(since, page.items.iter().map(|customer| customer.updated))
             .map_err(|fault| ApiError::new(&CUSTOMERS.class, fault))?;
         Ok(page)
+    }
+}
+
+/// Most ids in one `nodes(ids:)`.
+const MOST_IDS: usize = 250;
+
+#[derive(Deserialize)]
+struct Nodes<'a> {
+    #[serde(borrow)]
+    nodes: Vec<Option<&'a RawValue>>,
+}
+
+impl<E: Exchange> Shopify<E> {
+    /// Customers by id, 250 at most in one call. One that is not in the answer is gone.
+    ///
+    /// # Errors
+    /// [`Fault::TooMany`], and whatever the request meets.
+    pub async fn customers_by_id(&self, ids: &[CustomerId]) -> Result<Vec<Customer>, ApiError> {
+        if ids.len() > MOST_IDS {
+            let fault = Fault::TooMany {
+                limit: MOST_IDS,
+                got: ids.len(),
+            };
+            return Err(ApiError::new(&CUSTOMERS_BY_ID.class, fault));
+        }
+        let names = self.metafield.as_ref();
+        let (ns, key) = names.map_or(NO_METAFIELD, |(ns, key)| (ns.as_str(), key.as_str()));
+        let ids: Vec<String> = ids.iter().map(|id| id.gid()).collect();
+        let variables = json!({"ids": ids, "ns": ns, "key": key});
+        let reply = self.run(&CUSTOMERS_BY_ID, variables).await?;
+        let found: Nodes = reply.data()?;
+        let nodes = found.nodes.into_iter().flatten();
+        Ok(nodes
+            .filter_map(|node| decode_customer(node.get()))
+            .collect())
     }
 }
 

@@ -51,6 +51,16 @@ struct Scope {
     handle: String,
 }
 
+impl Shop {
+    /// Whether the token may do this. A write scope includes its read scope.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        let write = scope.replacen("read_", "write_", 1);
+        self.scopes
+            .iter()
+            .any(|have| *have == scope || *have == write)
+    }
+}
+
 impl<E: Exchange> Shopify<E> {
     /// The shop, which must be the one in the config.
     ///

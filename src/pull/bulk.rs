@@ -1,0 +1,203 @@
+//! First fills by bulk operation: started early, polled, and read line by line in constant memory.
+//!
+//! The operation's id and the number of lines already stored are the stream's cursor, so a kill
+//! costs at most the batch of lines in flight.
+
+use super::{Pull, PullError, Pulled};
+use crate::api::shopify::{BulkQuery, BulkStatus};
+use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
+use crate::model::{BulkId, Moment};
+use crate::plan::Listing;
+use std::time::Duration;
+
+/// Lines that are committed together (store.md: a thousand small records to a batch).
+const BATCH: usize = 1000;
+
+/// One kind of record that a bulk operation delivers.
+pub(super) struct Bulk<T> {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// Where its cursor is kept.
+    pub stream: Stream,
+    /// What to ask for.
+    pub query: BulkQuery,
+    /// Reads one line.
+    pub decode: fn(&str) -> Option<T>,
+    /// Puts one record into the mirror's page.
+    pub store: fn(&mut MirrorPage<'_>, T) -> Result<(), MirrorError>,
+}
+
+/// Where a first fill stands: `<operation> <lines stored>`.
+fn position(operation: &BulkId, lines: u64) -> String {
+    format!("{operation} {lines}")
+}
+
+fn parse_position(text: &str) -> Option<(BulkId, u64)> {
+    let (operation, lines) = text.rsplit_once(' ')?;
+    Some((operation.into(), lines.parse().ok()?))
+}
+
+impl Pull<'_> {
+    /// Starts the operation unless the stream was filled before or one is under way. The id is
+    /// stored before anything waits for it.
+    pub(super) async fn start<T>(&self, bulk: &Bulk<T>, now: Moment) -> Result<(), PullError> {
+        let cursor = self.mirror.cursor(&bulk.stream)?.unwrap_or_default();
+        if cursor.watermark.is_some() || cursor.position.is_some() {
+            return Ok(());
+        }
+        let operation = self.vendors.shopify.start_bulk(bulk.query).await?;
+        let cursor = Cursor {
+            position: Some(position(&operation, 0)),
+            run_start: Some(now),
+            ..Cursor::default()
+        };
+        let mut page = self.mirror.page();
+        page.cursor(&bulk.stream, &cursor);
+        Ok(page.commit()?)
+    }
+
+    /// Waits for the operation and stores its lines. `false` when the stream is past its first fill.
+    pub(super) async fn finish<T>(
+        &self,
+        bulk: &Bulk<T>,
+        pulled: &mut Pulled,
+    ) -> Result<bool, PullError> {
+        let cursor = self.mirror.cursor(&bulk.stream)?.unwrap_or_default();
+        let under_way = cursor.position.as_deref().and_then(parse_position);
+        let (Some((operation, stored)), None) = (under_way, cursor.watermark) else {
+            return Ok(false);
+        };
+        let (url, roots) = self.completed(bulk, &operation).await?;
+        let read = match url {
+            Some(url) => {
+                self.lines(bulk, &cursor, &operation, stored, &url, pulled)
+                    .await?
+            }
+            None => 0,
+        };
+        let complete = read == roots;
+        let mut page = self.mirror.page();
+        if complete {
+            let watermark = cursor.run_start;
+            page.cursor(
+                &bulk.stream,
+                &Cursor {
+                    watermark,
+                    done: true,
+                    ..Cursor::default()
+                },
+            );
+            page.complete_count(&bulk.stream, read);
+        } else {
+            // A truncated file: what it held is good, what it lacks proves nothing.
+            tracing::warn!(
+                stream = bulk.name,
+                read,
+                roots,
+                "bulk result incomplete; asked again"
+            );
+            page.forget_stream(&bulk.stream);
+        }
+        page.commit()?;
+        pulled.listings.push(Listing {
+            name: bulk.name.to_owned(),
+            count: read,
+            before: None,
+            complete,
+        });
+        self.progress.over(bulk.name, read);
+        Ok(true)
+    }
+
+    /// Polls until the operation is over: every second at first, then every 5, then every 30.
+    async fn completed<T>(
+        &self,
+        bulk: &Bulk<T>,
+        operation: &BulkId,
+    ) -> Result<(Option<String>, u64), PullError> {
+        for look in 0u32.. {
+            self.check_stop()?;
+            let now = self.vendors.shopify.bulk(operation).await?;
+            self.progress.at(bulk.name, 0, Some(now.roots));
+            match now.status {
+                BulkStatus::Created
+                | BulkStatus::Running
+                | BulkStatus::Canceling
+                | BulkStatus::Other(_) => {}
+                BulkStatus::Completed => return Ok((now.url, now.roots)),
+                over => {
+                    let mut page = self.mirror.page();
+                    page.forget_stream(&bulk.stream);
+                    page.commit()?;
+                    let status = match now.error {
+                        Some(code) => format!("{over:?} ({code})"),
+                        None => format!("{over:?}"),
+                    };
+                    return Err(PullError::Bulk {
+                        what: bulk.name,
+                        status,
+                    });
+                }
+            }
+            let seconds = if look < 10 {
+                1
+            } else if look < 60 {
+                5
+            } else {
+                30
+            };
+            self.clock.sleep(Duration::from_secs(seconds)).await;
+        }
+        unreachable!("the loop above ends only by returning")
+    }
+
+    /// Stores all lines after the first `stored`, and counts them all.
+    async fn lines<T>(
+        &self,
+        bulk: &Bulk<T>,
+        cursor: &Cursor,
+        operation: &BulkId,
+        stored: u64,
+        url: &str,
+        pulled: &mut Pulled,
+    ) -> Result<u64, PullError> {
+        let mut lines = self.vendors.shopify.bulk_lines(url).await?;
+        let mut read = 0;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let line = lines.next().await?;
+            let last = line.is_none();
+            if let Some(line) = line {
+                read += 1;
+                if read <= stored {
+                    continue;
+                }
+                match (bulk.decode)(&line) {
+                    Some(record) => batch.push(record),
+                    None => pulled.quarantined += 1,
+                }
+            }
+            if batch.len() == BATCH || (last && !batch.is_empty()) {
+                self.check_stop()?;
+                pulled.add(bulk.name, batch.len() as u64);
+                let mut page = self.mirror.page();
+                batch
+                    .drain(..)
+                    .try_for_each(|record| (bulk.store)(&mut page, record))?;
+                let position = Some(position(operation, read));
+                page.cursor(
+                    &bulk.stream,
+                    &Cursor {
+                        position,
+                        ..cursor.clone()
+                    },
+                );
+                page.commit()?;
+                self.progress.at(bulk.name, read, None);
+            }
+            if last {
+                return Ok(read);
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Fills the mirror from both vendors, from where the last pull left off.
+//!
+//! Every page's records and its cursor commit together, so a kill costs at most the page in flight.
+//! Watermarks come from the servers' clocks and never run ahead of them; every walk starts a little
+//! before its watermark and upserts by id, so that reading twice changes nothing.
+
+mod bulk;
+mod catalogue;
+mod events;
+mod identity;
+mod members;
+mod profiles;
+mod shopify;
+mod walk;
+
+pub use identity::REQUIRED_SCOPES;
+
+use crate::api::{ApiError, Vendors};
+use crate::clock::{Clock, Stop};
+use crate::mirror::{Mirror, MirrorError};
+use crate::model::Moment;
+use crate::plan::Listing;
+use crate::policy::Policy;
+use crate::telemetry::Progress;
+use std::collections::BTreeMap;
+
+/// What a pull needs; one per pass.
+#[derive(Debug)]
+pub struct Pull<'a> {
+    /// Both vendors' clients.
+    pub vendors: &'a Vendors,
+    /// What is filled.
+    pub mirror: &'a Mirror,
+    /// Whose rules decide what is needed.
+    pub policy: &'a Policy,
+    /// For waiting between looks at a bulk operation.
+    pub clock: &'a Clock,
+    /// Who watches.
+    pub progress: &'a Progress,
+    /// Ends the pull at the next page.
+    pub stop: &'a Stop,
+}
+
+/// What a pull brought.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pulled {
+    /// Records read, by stream.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// Records that did not fit their type and were skipped.
+    pub quarantined: u64,
+    /// Listings that conclusions rest on, for the guards.
+    pub listings: Vec<Listing>,
+    /// Sentinel profiles that upstream no longer shows.
+    pub missing_sentinels: u64,
+}
+
+impl Pulled {
+    fn add(&mut self, stream: &'static str, count: u64) {
+        *self.counts.entry(stream).or_default() += count;
+    }
+}
+
+/// Why a pull ended early. What was committed stays; the next pull goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// A vendor refused or could not be reached.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The mirror could not be read or written.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    /// The key belongs to another account than the mirror was filled from.
+    #[error(
+        "{vendor} answers for `{found}`, but the mirror holds `{expected}`; nothing was read or \
+             written. Correct the key, or use another state_dir for another account"
+    )]
+    WrongAccount {
+        /// `Klaviyo` or `Shopify`.
+        vendor: &'static str,
+        /// Who answered.
+        found: String,
+        /// Whose records the mirror holds.
+        expected: String,
+    },
+    /// The token lacks scopes that reading needs.
+    #[error("the Shopify token lacks the scopes {}; grant them in the app's settings", .0.join(", "))]
+    MissingScopes(Vec<String>),
+    /// A bulk operation did not deliver.
+    #[error(
+        "the Shopify bulk operation for {what} ended as {status}; the next pass starts it again"
+    )]
+    Bulk {
+        /// `customers` or `orders`.
+        what: &'static str,
+        /// Shopify's status and error code.
+        status: String,
+    },
+    /// Asked to stop.
+    #[error("stopped between two pages")]
+    Stopped,
+}
+
+impl Pull<'_> {
+    /// Reads everything that is new. Shopify prepares its bulk results while Klaviyo is read.
+    pub async fn fill(&self) -> Result<Pulled, PullError> {
+        let mut pulled = Pulled::default();
+        let times = self.identify().await?;
+        self.begin_bulk(times.shopify).await?;
+        let mentions = self.catalogue(&mut pulled).await?;
+        self.profiles(times.klaviyo, &mentions, &mut pulled).await?;
+        self.suppressions(times.klaviyo, &mentions, &mut pulled)
+            .await?;
+        self.sentinels(&mut pulled).await?;
+        self.events(times.klaviyo, &mentions, &mut pulled).await?;
+        self.members(times.klaviyo, &mut pulled).await?;
+        self.customers(times.shopify, &mut pulled).await?;
+        self.orders(times.shopify, &mut pulled).await?;
+        let folded = self.mirror.fold()?;
+        self.progress.over("timelines", folded.timelines);
+        self.snapshots(times.klaviyo).await?;
+        Ok(pulled)
+    }
+
+    fn check_stop(&self) -> Result<(), PullError> {
+        if self.stop.is_set() {
+            Err(PullError::Stopped)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Both servers' clocks at the start of the pull: no record that changes later can be missed by a
+/// watermark set to these.
+#[derive(Clone, Copy, Debug)]
+struct ServerTimes {
+    klaviyo: Moment,
+    shopify: Moment,
+}

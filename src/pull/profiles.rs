@@ -1,0 +1,188 @@
+//! Klaviyo profiles with their subscriptions: one complete walk, then what changed.
+
+use super::walk::Source;
+use super::{Pull, PullError, Pulled};
+use crate::api::klaviyo::{Klaviyo, ProfileQuery};
+use crate::api::{ApiError, Cursor as PageCursor, Page};
+use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
+use crate::model::{Mentions, Moment, Profile, ProfileId};
+use crate::plan::Listing;
+use std::time::Duration;
+
+/// Clocks of the servers behind one API may differ by this much.
+const OVERLAP: Duration = Duration::from_secs(5 * 60);
+
+struct Profiles<'a> {
+    klaviyo: &'a Klaviyo,
+    mentions: &'a Mentions,
+}
+
+impl Source for Profiles<'_> {
+    type Item = Profile;
+    const NAME: &'static str = "profiles";
+    const OVERLAP: Duration = OVERLAP;
+
+    fn stream(&self) -> Stream {
+        Stream::KlaviyoProfiles
+    }
+
+    async fn page(
+        &self,
+        since: Option<Moment>,
+        after: Option<&PageCursor>,
+    ) -> Result<Page<Profile>, ApiError> {
+        let query = ProfileQuery {
+            updated_since: since,
+            cursor: after.cloned(),
+        };
+        self.klaviyo.profiles(&query, self.mentions).await
+    }
+
+    fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Profile>) -> Result<(), MirrorError> {
+        items
+            .into_iter()
+            .try_for_each(|profile| page.profile(profile).map(drop))
+    }
+}
+
+/// Suppressions have timestamps of their own: whether they move `updated` is undocumented.
+struct Suppressions<'a> {
+    klaviyo: &'a Klaviyo,
+    mentions: &'a Mentions,
+    first: Moment,
+}
+
+impl Source for Suppressions<'_> {
+    type Item = Profile;
+    const NAME: &'static str = "suppressions";
+    const OVERLAP: Duration = OVERLAP;
+
+    fn stream(&self) -> Stream {
+        Stream::KlaviyoSuppressions
+    }
+
+    async fn page(
+        &self,
+        since: Option<Moment>,
+        after: Option<&PageCursor>,
+    ) -> Result<Page<Profile>, ApiError> {
+        // The complete walk of profiles brought every suppression until it began.
+        let since = since.unwrap_or(self.first.minus(OVERLAP));
+        self.klaviyo
+            .suppressed_since(since, after, self.mentions)
+            .await
+    }
+
+    fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Profile>) -> Result<(), MirrorError> {
+        items
+            .into_iter()
+            .try_for_each(|profile| page.profile(profile).map(drop))
+    }
+}
+
+impl Pull<'_> {
+    /// Profiles, by `updated` once the first walk is complete.
+    pub(super) async fn profiles(
+        &self,
+        now: Moment,
+        mentions: &Mentions,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        self.refill_on_new_mentions(mentions)?;
+        let source = Profiles {
+            klaviyo: &self.vendors.klaviyo,
+            mentions,
+        };
+        let walked = self.walk(&source, now, pulled).await?;
+        if walked.complete {
+            let before = self.mirror.complete_count(&Stream::KlaviyoProfiles)?;
+            let mut page = self.mirror.page();
+            page.complete_count(&Stream::KlaviyoProfiles, walked.count);
+            page.commit()?;
+            pulled.listings.push(Listing {
+                name: "profiles".to_owned(),
+                count: walked.count,
+                before,
+                complete: true,
+            });
+        }
+        Ok(())
+    }
+
+    /// A property that was never kept is missing from every stored profile: they are all read again.
+    fn refill_on_new_mentions(&self, mentions: &Mentions) -> Result<(), PullError> {
+        let stream = Stream::KlaviyoProfiles;
+        let mut wanted: Vec<String> = mentions.profile.iter().cloned().collect();
+        wanted.push(format!("{}*", mentions.profile_prefix));
+        let kept = self.mirror.mentions(&stream)?;
+        if kept.is_none_or(|kept| wanted.iter().any(|name| !kept.contains(name))) {
+            let mut page = self.mirror.page();
+            page.cursor(&stream, &Cursor::default());
+            page.mentions(&stream, &wanted);
+            page.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Suppressions since the last look.
+    pub(super) async fn suppressions(
+        &self,
+        now: Moment,
+        mentions: &Mentions,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        let cursor = self.mirror.cursor(&Stream::KlaviyoProfiles)?;
+        let first = cursor.and_then(|cursor| cursor.watermark).unwrap_or(now);
+        let source = Suppressions {
+            klaviyo: &self.vendors.klaviyo,
+            mentions,
+            first,
+        };
+        self.walk(&source, now, pulled).await?;
+        Ok(())
+    }
+
+    /// Looks whether the sentinels still exist; chooses them when there are none.
+    pub(super) async fn sentinels(&self, pulled: &mut Pulled) -> Result<(), PullError> {
+        let wanted = self.policy.guards.sentinels as usize;
+        let mut sentinels = self.mirror.sentinels()?;
+        if sentinels.is_empty() {
+            sentinels = self.choose_sentinels(wanted)?;
+            let mut page = self.mirror.page();
+            page.sentinels(&sentinels);
+            page.commit()?;
+        }
+        if sentinels.is_empty() || wanted == 0 {
+            return Ok(());
+        }
+        let mentions = Mentions::default();
+        let found = self
+            .vendors
+            .klaviyo
+            .profiles_by_id(&sentinels, &mentions)
+            .await?;
+        let missing = sentinels
+            .iter()
+            .filter(|id| !found.items.iter().any(|p| p.id == **id));
+        pulled.missing_sentinels = missing.count() as u64;
+        Ok(())
+    }
+
+    /// Profiles spread evenly over the mirror, so that a listing cut anywhere misses one.
+    fn choose_sentinels(&self, wanted: usize) -> Result<Vec<ProfileId>, PullError> {
+        let known = self.mirror.known_profiles()?;
+        let last = known.len().saturating_sub(1);
+        let mut chosen = Vec::new();
+        for n in 0..wanted as u64 {
+            let rank = last * n / (wanted as u64).saturating_sub(1).max(1);
+            let slot = u32::try_from(rank).ok().and_then(|rank| known.select(rank));
+            if let Some(slot) = slot
+                && let Some(id) = self.mirror.profile_id(crate::model::Slot(slot))?
+                && !chosen.contains(&id)
+            {
+                chosen.push(id);
+            }
+        }
+        Ok(chosen)
+    }
+}

@@ -1,0 +1,155 @@
+//! Customers and orders: bulk operations for the first fill, `updated_at` polling after it.
+
+use super::bulk::Bulk;
+use super::walk::Source;
+use super::{Pull, PullError, Pulled};
+use crate::api::shopify::{BulkQuery, Shopify, decode_customer, decode_order};
+use crate::api::{ApiError, Cursor as PageCursor, Page};
+use crate::mirror::{MirrorError, Page as MirrorPage, Stream};
+use crate::model::{Customer, Moment, Order};
+use std::time::Duration;
+
+/// Shopify's search index lags behind its records, unevenly (shopify.md, section 6).
+const OVERLAP: Duration = Duration::from_secs(10 * 60);
+/// The watermark stays this far behind the start of a walk, for the same reason.
+const MARGIN: Duration = Duration::from_secs(2 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+struct Customers<'a>(&'a Shopify);
+
+impl Source for Customers<'_> {
+    type Item = Customer;
+    const NAME: &'static str = "customers";
+    const OVERLAP: Duration = OVERLAP;
+
+    fn stream(&self) -> Stream {
+        Stream::ShopifyCustomers
+    }
+
+    async fn page(
+        &self,
+        since: Option<Moment>,
+        after: Option<&PageCursor>,
+    ) -> Result<Page<Customer>, ApiError> {
+        self.0.customers(since, after).await
+    }
+
+    fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Customer>) -> Result<(), MirrorError> {
+        items
+            .into_iter()
+            .try_for_each(|customer| page.customer(customer).map(drop))
+    }
+
+    fn newest(&self, items: &[Customer]) -> Option<Moment> {
+        items.iter().filter_map(|customer| customer.updated).max()
+    }
+
+    fn watermark(
+        &self,
+        start: Moment,
+        before: Option<Moment>,
+        newest: Option<Moment>,
+    ) -> Option<Moment> {
+        polled_until(start, before, newest)
+    }
+}
+
+struct Orders<'a>(&'a Shopify);
+
+impl Source for Orders<'_> {
+    type Item = Order;
+    const NAME: &'static str = "orders";
+    const OVERLAP: Duration = OVERLAP;
+
+    fn stream(&self) -> Stream {
+        Stream::ShopifyOrders
+    }
+
+    async fn page(
+        &self,
+        since: Option<Moment>,
+        after: Option<&PageCursor>,
+    ) -> Result<Page<Order>, ApiError> {
+        self.0.orders(since, after).await
+    }
+
+    fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Order>) -> Result<(), MirrorError> {
+        items
+            .into_iter()
+            .try_for_each(|order| page.order(order).map(drop))
+    }
+
+    fn newest(&self, items: &[Order]) -> Option<Moment> {
+        items.iter().map(|order| order.updated).max()
+    }
+
+    fn watermark(
+        &self,
+        start: Moment,
+        before: Option<Moment>,
+        newest: Option<Moment>,
+    ) -> Option<Moment> {
+        polled_until(start, before, newest)
+    }
+}
+
+/// The newest change seen guards against an index that stands still, the margin against one that
+/// lags unevenly. When nothing came the watermark stays.
+fn polled_until(start: Moment, before: Option<Moment>, newest: Option<Moment>) -> Option<Moment> {
+    before.max(newest.map(|newest| newest.min(start.minus(MARGIN))))
+}
+
+fn all_customers() -> Bulk<Customer> {
+    Bulk {
+        name: Customers::NAME,
+        stream: Stream::ShopifyCustomers,
+        query: BulkQuery::Customers,
+        decode: decode_customer,
+        store: |page, customer| page.customer(customer).map(drop),
+    }
+}
+
+/// Every order there is. The window's end lies ahead of the server's clock, and what is created after
+/// the operation began is found by polling.
+fn all_orders(now: Moment) -> Bulk<Order> {
+    Bulk {
+        name: Orders::NAME,
+        stream: Stream::ShopifyOrders,
+        query: BulkQuery::Orders {
+            created_from: Moment(0),
+            created_to: now.plus(DAY),
+        },
+        decode: decode_order,
+        store: |page, order| page.order(order).map(drop),
+    }
+}
+
+impl Pull<'_> {
+    /// Lets Shopify prepare what was never read.
+    pub(super) async fn begin_bulk(&self, now: Moment) -> Result<(), PullError> {
+        self.start(&all_customers(), now).await?;
+        self.start(&all_orders(now), now).await
+    }
+
+    /// Customers, all or changed.
+    pub(super) async fn customers(
+        &self,
+        now: Moment,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        if !self.finish(&all_customers(), pulled).await? {
+            self.walk(&Customers(&self.vendors.shopify), now, pulled)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Orders, all or changed.
+    pub(super) async fn orders(&self, now: Moment, pulled: &mut Pulled) -> Result<(), PullError> {
+        if !self.finish(&all_orders(now), pulled).await? {
+            self.walk(&Orders(&self.vendors.shopify), now, pulled)
+                .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! Walks a cursor-paged stream, one committed page at a time.
+
+use super::{Pull, PullError, Pulled};
+use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
+use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
+use crate::model::Moment;
+use std::time::Duration;
+
+/// One kind of record behind a cursor.
+pub(super) trait Source: Sync {
+    /// What a page holds.
+    type Item: Send;
+
+    /// Its name in reports.
+    const NAME: &'static str;
+
+    /// How far before its watermark an incremental walk starts.
+    const OVERLAP: Duration;
+
+    /// Where its cursor is kept.
+    fn stream(&self) -> Stream;
+
+    /// Fetches one page; `since` is `None` in the first, complete walk.
+    fn page(
+        &self,
+        since: Option<Moment>,
+        after: Option<&PageCursor>,
+    ) -> impl Future<Output = Result<Page<Self::Item>, ApiError>> + Send;
+
+    /// Prepares the mirror for the first page of a walk.
+    fn begin(&self, _page: &mut MirrorPage<'_>, _now: Moment) -> Result<(), MirrorError> {
+        Ok(())
+    }
+
+    /// Tells the mirror, together with the last page, that the walk is complete.
+    fn end(&self, _page: &mut MirrorPage<'_>, _count: u64) -> Result<(), MirrorError> {
+        Ok(())
+    }
+
+    /// Puts a page's items into the mirror's page.
+    fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Self::Item>) -> Result<(), MirrorError>;
+
+    /// The latest change among items, where the watermark must not pass what was really seen.
+    fn newest(&self, _items: &[Self::Item]) -> Option<Moment> {
+        None
+    }
+
+    /// The watermark after a whole walk that began at `start` and saw changes until `newest`.
+    fn watermark(
+        &self,
+        start: Moment,
+        before: Option<Moment>,
+        _newest: Option<Moment>,
+    ) -> Option<Moment> {
+        before.max(Some(start))
+    }
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Walked {
+    /// Records in all pages of the walk, those before a restart included.
+    pub count: u64,
+    /// It was the first, complete walk.
+    pub complete: bool,
+}
+
+impl Pull<'_> {
+    /// Walks a source from its cursor to its end. `now` is the server's clock.
+    pub(super) async fn walk<S: Source>(
+        &self,
+        source: &S,
+        now: Moment,
+        pulled: &mut Pulled,
+    ) -> Result<Walked, PullError> {
+        let stream = source.stream();
+        let mut cursor = match self.mirror.cursor(&stream)? {
+            Some(cursor) if cursor.run_start.is_some() => cursor,
+            known => begin(known.unwrap_or_default(), now, S::OVERLAP),
+        };
+        // Lost by a restart; then the watermark stays where it was, and the next walk is longer.
+        let mut newest = None;
+        loop {
+            self.check_stop()?;
+            let after = cursor.position.as_deref().map(PageCursor::from_stored);
+            let page = match source.page(cursor.lower, after.as_ref()).await {
+                Err(error) if after.is_some() && matches!(error.fault, Fault::Invalid { .. }) => {
+                    // Expired or refused: the walk starts again from where it began, not from zero.
+                    tracing::info!(stream = %stream, "cursor refused, walk restarted");
+                    cursor.position = None;
+                    cursor.seen = 0;
+                    continue;
+                }
+                other => other?,
+            };
+            let count = page.items.len() as u64;
+            newest = newest.max(source.newest(&page.items));
+            pulled.add(S::NAME, count);
+            pulled.quarantined += page.quarantined;
+            cursor.seen += count;
+            let first = cursor.position.is_none();
+            cursor.position = page.next.map(|next| next.as_str().to_owned());
+            let walked = Walked {
+                count: cursor.seen,
+                complete: cursor.lower.is_none(),
+            };
+            let over = cursor.position.is_none();
+            if over {
+                let start = cursor.run_start.unwrap_or(now);
+                cursor.watermark = source.watermark(start, cursor.watermark, newest);
+                cursor = Cursor {
+                    watermark: cursor.watermark,
+                    done: true,
+                    ..Cursor::default()
+                };
+            }
+            let mut changes = self.mirror.page();
+            if first {
+                source.begin(&mut changes, now)?;
+            }
+            source.store(&mut changes, page.items)?;
+            if over {
+                source.end(&mut changes, walked.count)?;
+            }
+            changes.cursor(&stream, &cursor);
+            changes.commit()?;
+            if over {
+                self.progress.over(S::NAME, walked.count);
+                return Ok(walked);
+            }
+            self.progress.at(S::NAME, cursor.seen, None);
+        }
+    }
+}
+
+fn begin(known: Cursor, now: Moment, overlap: Duration) -> Cursor {
+    Cursor {
+        position: None,
+        lower: known.watermark.map(|watermark| watermark.minus(overlap)),
+        run_start: Some(now),
+        watermark: known.watermark,
+        ..Cursor::default()
+    }
+}
