@@ -62,6 +62,7 @@ pub mod pace;
 pub mod plan;
 pub mod policy;
 pub mod pull;
+pub mod push;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod score;

@@ -1,0 +1,267 @@
+//! One batch: journal the intents, send, journal the ends, fold the receipts.
+
+use super::{Push, PushError, Pushed, list_of};
+use crate::api::{ApiError, Fault};
+use crate::journal::{EffectId, Intent, RunId};
+use crate::mirror::{MirrorError, Receipt};
+use crate::model::{Effect, EffectKind, End, ListId, Moment};
+use serde_json::{Value as Json, json};
+
+/// What became of one effect of a batch that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Accepted upstream.
+    Done,
+    /// Refused for good, with the vendor's code.
+    Refused(String),
+    /// The record it was meant for is gone.
+    Gone,
+    /// It never left: no budget, or no connection.
+    NotSent,
+    /// No answer: it may or may not have happened.
+    Unknown,
+}
+
+impl Push<'_> {
+    /// Splits effects of one kind into what one request (or one job) takes.
+    pub(super) fn batches<'e>(&self, kind: EffectKind, effects: &'e [Effect]) -> Vec<&'e [Effect]> {
+        match kind {
+            EffectKind::ListCreate | EffectKind::Tag => effects.chunks(1).collect(),
+            EffectKind::ListAdd | EffectKind::ListRemove => effects.chunks(1000).collect(),
+            EffectKind::Property => super::properties::split(effects),
+            EffectKind::Suppression => effects.chunks(100).collect(),
+            EffectKind::Metafield => effects.chunks(25).collect(),
+        }
+    }
+
+    /// Takes one batch through its whole life. The fates come in the order of the effects.
+    pub(super) async fn batch(
+        &mut self,
+        run: RunId,
+        effects: &[Effect],
+        pushed: &mut Pushed,
+    ) -> Result<(), PushError> {
+        let mut intents = Vec::with_capacity(effects.len());
+        for effect in effects {
+            intents.push(self.intent(run, effect)?);
+        }
+        self.journal.intend(&intents)?;
+        let ids: Vec<EffectId> = intents.iter().map(|intent| intent.id).collect();
+        let fates = self.send(run, effects, &ids).await;
+        let (fates, error) = match fates {
+            Ok(fates) => (fates, None),
+            Err(error) => (vec![fate_of(&error); effects.len()], Some(error)),
+        };
+        self.conclude(effects, &ids, &fates, pushed)?;
+        match error {
+            // Only this batch was wrong; the rest of the plan may be right.
+            Some(PushError::Api(error)) if blames_the_request(&error) => Ok(()),
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    async fn send(
+        &mut self,
+        run: RunId,
+        effects: &[Effect],
+        ids: &[EffectId],
+    ) -> Result<Vec<Fate>, PushError> {
+        let Some(first) = effects.first() else {
+            return Ok(Vec::new());
+        };
+        match first {
+            Effect::ListExists { list } => self.create_list(*list).await,
+            Effect::OnList { list, .. } => self.change_list(*list, effects, true).await,
+            Effect::OffList { list, .. } => self.change_list(*list, effects, false).await,
+            Effect::Properties { .. } => self.import(run, effects, ids).await,
+            Effect::Suppressed { .. } => self.suppress(run, effects, ids).await,
+            Effect::Tags { who, add, remove } => self.tags(*who, add, remove).await,
+            Effect::Metafield { .. } => self.metafields(effects).await,
+        }
+    }
+
+    /// Journals the ends, then tells the mirror what is now true upstream.
+    fn conclude(
+        &mut self,
+        effects: &[Effect],
+        ids: &[EffectId],
+        fates: &[Fate],
+        pushed: &mut Pushed,
+    ) -> Result<(), PushError> {
+        let now = self.clock.now();
+        let list = effects
+            .first()
+            .and_then(list_of)
+            .map(|list| self.list_id(list));
+        let list = list.transpose()?.flatten();
+        let mut ends = Vec::new();
+        let mut page = self.mirror.page();
+        for ((effect, id), fate) in effects.iter().zip(ids).zip(fates) {
+            match fate {
+                Fate::Done => {
+                    ends.push((*id, End::Confirmed, None));
+                    if let Some(receipt) = self.receipt(effect, list.as_ref(), now) {
+                        page.receipt(receipt)?;
+                    }
+                }
+                Fate::Refused(code) => {
+                    ends.push((*id, End::Refused, Some(code.clone())));
+                    *pushed.refusals.entry(code.clone()).or_default() += 1;
+                }
+                Fate::Gone => ends.push((*id, End::Withdrawn, None)),
+                Fate::NotSent => ends.push((*id, End::Stopped, None)),
+                Fate::Unknown => pushed.unknown += 1,
+            }
+            if let Some((_, end, _)) = ends.last().filter(|(ended, ..)| ended == id) {
+                pushed.end(effect.kind(), *end, 1);
+            }
+        }
+        self.journal.conclude(&ends, now)?;
+        Ok(page.commit()?)
+    }
+
+    /// What the mirror should know of an effect that is now true.
+    fn receipt<'e>(
+        &self,
+        effect: &'e Effect,
+        list: Option<&'e ListId>,
+        at: Moment,
+    ) -> Option<Receipt<'e>> {
+        Some(match effect {
+            // The creation itself bound the list's name to its id.
+            Effect::ListExists { .. } => return None,
+            Effect::OnList { who, .. } => Receipt::Membership {
+                list: list?,
+                who: *who,
+                on: true,
+                at,
+            },
+            Effect::OffList { who, .. } => Receipt::Membership {
+                list: list?,
+                who: *who,
+                on: false,
+                at,
+            },
+            Effect::Properties { who, changes } => Receipt::Properties { who: *who, changes },
+            Effect::Suppressed { who } => Receipt::Suppressed { who: *who, at },
+            Effect::Tags { who, add, remove } => Receipt::Tags {
+                who: *who,
+                add,
+                remove,
+            },
+            Effect::Metafield { who, to, .. } => Receipt::Metafield {
+                who: *who,
+                value: to,
+            },
+        })
+    }
+
+    /// What the journal should know of an effect: ids and values, never an address.
+    fn intent(&self, run: RunId, effect: &Effect) -> Result<Intent, MirrorError> {
+        let subject = match effect {
+            Effect::ListExists { .. } => None,
+            Effect::Tags { who, .. } | Effect::Metafield { who, .. } => {
+                self.mirror.customer_id(*who)?.map(|id| id.gid())
+            }
+            Effect::OnList { who, .. }
+            | Effect::OffList { who, .. }
+            | Effect::Properties { who, .. }
+            | Effect::Suppressed { who } => self.mirror.profile_id(*who)?.map(|id| id.to_string()),
+        };
+        let target = match effect {
+            Effect::ListExists { list } => self.policy.lists[*list].name.clone(),
+            Effect::OnList { list, .. } | Effect::OffList { list, .. } => self
+                .list_id(*list)?
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
+            Effect::Properties { changes, .. } => changes
+                .iter()
+                .map(|change| change.key.as_str())
+                .collect::<Vec<_>>()
+                .join(","),
+            Effect::Suppressed { .. } => "email marketing".to_owned(),
+            Effect::Tags { .. } => self.policy.tags.prefix.clone(),
+            Effect::Metafield { .. } => self
+                .policy
+                .metafield
+                .as_ref()
+                .map(|map| format!("{}.{}", map.namespace, map.key))
+                .unwrap_or_default(),
+        };
+        let (from, to) = values(effect);
+        let at = self.clock.now();
+        Ok(Intent::new(
+            self.shop,
+            run,
+            effect.kind(),
+            subject,
+            target,
+            from,
+            to,
+            at,
+        ))
+    }
+}
+
+/// The values before and after, as the journal keeps them.
+fn values(effect: &Effect) -> (Json, Json) {
+    match effect {
+        Effect::ListExists { .. } | Effect::OnList { .. } | Effect::Suppressed { .. } => {
+            (json!(false), json!(true))
+        }
+        Effect::OffList { .. } => (json!(true), json!(false)),
+        Effect::Properties { changes, .. } => {
+            let json = |value: &Option<crate::model::Value>| {
+                value
+                    .as_ref()
+                    .map_or(Json::Null, crate::model::Value::to_json)
+            };
+            let from = changes
+                .iter()
+                .map(|c| (c.key.clone(), json(&c.from)))
+                .collect();
+            let to = changes
+                .iter()
+                .map(|c| (c.key.clone(), json(&c.to)))
+                .collect();
+            (Json::Object(from), Json::Object(to))
+        }
+        Effect::Tags { add, remove, .. } => (json!({ "had": remove }), json!({ "has": add })),
+        Effect::Metafield { from, to, .. } => (json!(from), json!(to)),
+    }
+}
+
+/// Whether the vendor found fault with what was asked, not with who asked or when.
+pub(super) fn blames_the_request(error: &ApiError) -> bool {
+    matches!(
+        error.fault,
+        Fault::Invalid { .. } | Fault::NotFound | Fault::Conflict { .. } | Fault::TooMany { .. }
+    )
+}
+
+/// The vendor's code for a refusal, as journals and reports show it.
+pub(super) fn code(error: &ApiError) -> String {
+    match &error.fault {
+        Fault::Invalid { code, .. } => code.to_string(),
+        Fault::Conflict { .. } => "conflict".to_owned(),
+        Fault::MissingScope { .. } => "missing_scope".to_owned(),
+        Fault::WrongKey => "wrong_key".to_owned(),
+        _ => "refused".to_owned(),
+    }
+}
+
+/// What a failed request says about the effects it carried.
+fn fate_of(error: &PushError) -> Fate {
+    match error {
+        PushError::Api(error) if error.is_outcome_unknown() => Fate::Unknown,
+        PushError::Api(error) => match error.fault {
+            Fault::NotFound => Fate::Gone,
+            Fault::Throttled { .. } | Fault::Parked { .. } | Fault::Unreachable { .. } => {
+                Fate::NotSent
+            }
+            _ => Fate::Refused(code(error)),
+        },
+        PushError::Journal(_) | PushError::Mirror(_) => Fate::Unknown,
+    }
+}

@@ -1,0 +1,156 @@
+//! Carries out a plan and records what became of it.
+//!
+//! Nothing is sent that was not journaled first, with fdatasync. Outcomes are journaled, then folded
+//! into the mirror, so that the next pass sees what this one did. A canary of each kind goes first
+//! and is read back before the rest follows.
+
+mod batch;
+mod canary;
+mod customers;
+mod lists;
+mod properties;
+mod recover;
+mod suppressions;
+
+use crate::api::{ApiError, Vendors, WriteGrant};
+use crate::clock::{Clock, Stop};
+use crate::journal::{Journal, JournalError, RunId};
+use crate::mirror::{Mirror, MirrorError};
+use crate::model::{Effect, EffectKind, End, ListId};
+use crate::plan::{Plan, Trip};
+use crate::policy::Policy;
+use crate::telemetry::Progress;
+use std::collections::BTreeMap;
+
+/// What carrying out a plan needs; one per pass.
+#[derive(Debug)]
+pub struct Push<'a> {
+    /// The shop's name, part of every effect's id.
+    pub shop: &'a str,
+    /// Both vendors' clients.
+    pub vendors: &'a Vendors,
+    /// Resolves slots, and takes the receipts.
+    pub mirror: &'a Mirror,
+    /// Takes intents before and outcomes after.
+    pub journal: &'a mut Journal,
+    /// Names of lists and metafields, and the canary's size.
+    pub policy: &'a Policy,
+    /// For receipts, and for waiting on jobs.
+    pub clock: &'a Clock,
+    /// Who watches.
+    pub progress: &'a Progress,
+    /// Ends the push between two batches.
+    pub stop: &'a Stop,
+    /// Permission to write.
+    pub grant: WriteGrant,
+    /// Let a canary that does not read back pass.
+    pub ignore_canary: bool,
+}
+
+/// What became of the effects of one push.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Ends by kind.
+    pub ends: BTreeMap<(EffectKind, End), u64>,
+    /// Sent, without an answer.
+    pub unknown: u64,
+    /// Reasons of refusals, by the vendor's code.
+    pub refusals: BTreeMap<String, u64>,
+    /// The canary did not read back: the rest was stopped.
+    pub canary: Option<Trip>,
+}
+
+impl Pushed {
+    fn end(&mut self, kind: EffectKind, end: End, count: u64) {
+        if count > 0 {
+            *self.ends.entry((kind, end)).or_default() += count;
+        }
+    }
+}
+
+/// Why a push ended early. Everything journaled keeps its intent; the next pass looks before it sends.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// A vendor refused for good (key, scope, version), so nothing more was tried.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The journal could not take an intent: it was not sent.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The mirror could not take a receipt: the next pull brings it.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+}
+
+impl Push<'_> {
+    /// Carries out the plan: the canary, its read-back, a pause, the rest.
+    pub async fn realise(&mut self, plan: &Plan) -> Result<Pushed, PushError> {
+        let mut pushed = Pushed::default();
+        if plan.effects.is_empty() {
+            return Ok(pushed);
+        }
+        let run = self.journal.begin_run(self.clock.now())?;
+        let (first, rest) = canary::split(&plan.effects, &self.policy.guards);
+        self.round(run, &first, &mut pushed).await?;
+        if !rest.is_empty() {
+            match self.verdict_on_canary(&first).await? {
+                Some(trip) if !self.ignore_canary => {
+                    pushed.canary = Some(trip);
+                    stopped(&rest, &mut pushed);
+                }
+                _ => {
+                    self.pause_after_canary(rest.len() as u64).await;
+                    self.round(run, &rest, &mut pushed).await?;
+                }
+            }
+        }
+        self.journal.end_run(run, self.clock.now())?;
+        Ok(pushed)
+    }
+
+    /// Sends effects of all kinds in order, each kind by its cheapest endpoint.
+    async fn round(
+        &mut self,
+        run: RunId,
+        effects: &[Effect],
+        pushed: &mut Pushed,
+    ) -> Result<(), PushError> {
+        for group in effects.chunk_by(|a, b| a.kind() == b.kind() && list_of(a) == list_of(b)) {
+            let Some(first) = group.first() else { continue };
+            for batch in self.batches(first.kind(), group) {
+                if self.stop.is_set() {
+                    stopped(batch, pushed);
+                    continue;
+                }
+                self.batch(run, batch, pushed).await?;
+                self.progress
+                    .at(first.kind().as_str(), batch.len() as u64, None);
+            }
+            self.progress
+                .over(first.kind().as_str(), group.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// The upstream id of a managed list, once it exists.
+    fn list_id(&self, list: usize) -> Result<Option<ListId>, MirrorError> {
+        let name = self.policy.lists.get(list).map(|list| list.name.as_str());
+        Ok(name
+            .map(|name| self.mirror.bindings().map(|mut b| b.remove(name)))
+            .transpose()?
+            .flatten())
+    }
+}
+
+fn stopped(effects: &[Effect], pushed: &mut Pushed) {
+    for effect in effects {
+        pushed.end(effect.kind(), End::Stopped, 1);
+    }
+}
+
+fn list_of(effect: &Effect) -> Option<usize> {
+    match effect {
+        Effect::OnList { list, .. } | Effect::OffList { list, .. } => Some(*list),
+        _ => None,
+    }
+}

@@ -1,0 +1,131 @@
+//! Profile properties, by bulk import jobs followed to their per-row errors.
+
+use super::batch::Fate;
+use super::{Push, PushError};
+use crate::api::klaviyo::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS, ImportRow, JobStatus};
+use crate::journal::{EffectId, RunId};
+use crate::model::{Effect, JobId};
+use std::time::Duration;
+
+/// Rough bytes of a row besides its values: ids, braces, member names.
+const ROW_BYTES: usize = 160;
+
+/// Splits effects so that each batch fits one job by rows and by bytes.
+pub(super) fn split(effects: &[Effect]) -> Vec<&[Effect]> {
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (index, effect) in effects.iter().enumerate() {
+        let size = row_bytes(effect);
+        if index > start && (index - start == IMPORT_MAX_ROWS || bytes + size > IMPORT_MAX_BYTES) {
+            batches.push(&effects[start..index]);
+            (start, bytes) = (index, 0);
+        }
+        bytes += size;
+    }
+    batches.push(&effects[start..]);
+    batches
+}
+
+fn row_bytes(effect: &Effect) -> usize {
+    let Effect::Properties { changes, .. } = effect else {
+        return ROW_BYTES;
+    };
+    let values = changes.iter().map(|change| {
+        let value = change
+            .to
+            .as_ref()
+            .map_or(0, |value| value.to_json().to_string().len());
+        change.key.len() + value + 6
+    });
+    ROW_BYTES + values.sum::<usize>()
+}
+
+impl Push<'_> {
+    /// Starts a job, journals its id before the first look, follows it to its end.
+    pub(super) async fn import(
+        &mut self,
+        run: RunId,
+        effects: &[Effect],
+        ids: &[EffectId],
+    ) -> Result<Vec<Fate>, PushError> {
+        let mut fates = vec![Fate::Done; effects.len()];
+        let mut rows = Vec::with_capacity(effects.len());
+        let mut row_to_effect = Vec::with_capacity(effects.len());
+        for (index, effect) in effects.iter().enumerate() {
+            let Effect::Properties { who, changes } = effect else {
+                continue;
+            };
+            let Some(id) = self.mirror.profile_id(*who)? else {
+                fates[index] = Fate::Gone;
+                continue;
+            };
+            let set = changes
+                .iter()
+                .filter_map(|c| Some((c.key.clone(), c.to.clone()?)));
+            let unset = changes
+                .iter()
+                .filter(|c| c.to.is_none())
+                .map(|c| c.key.clone());
+            rows.push(ImportRow {
+                id,
+                set: set.collect(),
+                unset: unset.collect(),
+            });
+            row_to_effect.push(index);
+        }
+        if rows.is_empty() {
+            return Ok(fates);
+        }
+        let job = self
+            .vendors
+            .klaviyo
+            .import_profiles(&self.grant, &rows)
+            .await?;
+        self.journal.job(run, job.as_str(), ids, self.clock.now())?;
+        let failed = self.follow_import(&job).await?;
+        if failed == 0 {
+            return Ok(fates);
+        }
+        let mut named = 0;
+        let mut after = None;
+        loop {
+            let page = self
+                .vendors
+                .klaviyo
+                .import_errors(&job, after.as_ref())
+                .await?;
+            for error in page.items {
+                let effect = error.row.and_then(|row| row_to_effect.get(row));
+                if let Some(index) = effect {
+                    fates[*index] = Fate::Refused(error.code.to_string());
+                    named += 1;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if named < failed {
+            // Rows failed that no error names: which ones is only seen by looking at the profiles.
+            let doubtful = fates.iter_mut().filter(|fate| **fate == Fate::Done);
+            doubtful.for_each(|fate| *fate = Fate::Unknown);
+        }
+        Ok(fates)
+    }
+
+    /// Waits for an import job and tells how many of its rows failed.
+    pub(super) async fn follow_import(&self, job: &JobId) -> Result<u64, PushError> {
+        let mut wait = Duration::from_secs(1);
+        loop {
+            let now = self.vendors.klaviyo.import_job(job).await?;
+            match now.status {
+                JobStatus::Complete => return Ok(now.failed),
+                JobStatus::Cancelled => return Ok(now.total.saturating_sub(now.completed)),
+                JobStatus::Queued | JobStatus::Processing | JobStatus::Other(_) => {}
+            }
+            self.clock.sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(30));
+        }
+    }
+}

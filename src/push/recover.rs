@@ -1,0 +1,110 @@
+//! Brings intents that an earlier run left open to an end: after an unknown outcome look first.
+//!
+//! Effects are targets, so looking is enough: what is true is confirmed; what is not is superseded
+//! by the new plan, which was made from the same look.
+
+use super::{Push, PushError};
+use crate::api::Fault;
+use crate::journal::{Intent, Job};
+use crate::mirror::MirrorError;
+use crate::model::{CustomerId, EffectKind, End, ListId, Moment, ProfileId, Value};
+use serde_json::Value as Json;
+
+impl Push<'_> {
+    /// Waits until import jobs of open intents are over, so that the pull after it sees their work.
+    pub async fn settle_jobs(&mut self) -> Result<(), PushError> {
+        for Job { job, .. } in self.journal.open_jobs() {
+            // A job document that has expired is a job that is over.
+            match self.follow_import(&job.as_str().into()).await {
+                Err(PushError::Api(error)) if error.fault == Fault::NotFound => {}
+                followed => drop(followed?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every open intent by what the mirror says now; call it after a pull. Returns how many.
+    pub fn recover(&mut self, now: Moment) -> Result<u64, PushError> {
+        let mut ends = Vec::new();
+        for intent in self.journal.open_intents() {
+            let end = if self.holds(&intent, now)? {
+                End::Confirmed
+            } else {
+                End::Superseded
+            };
+            ends.push((intent.id, end, Some("observed".to_owned())));
+        }
+        self.journal.conclude(&ends, now)?;
+        Ok(ends.len() as u64)
+    }
+
+    fn holds(&self, intent: &Intent, now: Moment) -> Result<bool, MirrorError> {
+        match intent.kind {
+            EffectKind::ListCreate => self.recovered_list(&intent.target),
+            EffectKind::ListAdd | EffectKind::ListRemove => {
+                let list = ListId::from(intent.target.as_str());
+                let Some(slot) = self.profile_slot(intent)? else {
+                    return Ok(false);
+                };
+                let members = self.mirror.members(&list, now)?.unwrap_or_default();
+                let is_member = members.contains(slot.0);
+                Ok(is_member == (intent.kind == EffectKind::ListAdd))
+            }
+            EffectKind::Property => {
+                let Some(slot) = self.profile_slot(intent)? else {
+                    return Ok(false);
+                };
+                let profile = self.mirror.profile(slot)?;
+                let wanted = intent.to.as_object();
+                Ok(profile.zip(wanted).is_some_and(|(profile, wanted)| {
+                    wanted.iter().all(|(key, to)| {
+                        let read = profile.properties.get(key).map(Value::to_json);
+                        read.unwrap_or(Json::Null) == *to
+                    })
+                }))
+            }
+            EffectKind::Suppression => {
+                let Some(slot) = self.profile_slot(intent)? else {
+                    return Ok(false);
+                };
+                Ok(self
+                    .mirror
+                    .profile(slot)?
+                    .is_some_and(|profile| profile.is_suppressed()))
+            }
+            // Tags and metafields may have changed in part; the new plan says what is left.
+            EffectKind::Tag | EffectKind::Metafield => Ok(self.customer_is_settled(intent)?),
+        }
+    }
+
+    fn profile_slot(&self, intent: &Intent) -> Result<Option<crate::model::Slot>, MirrorError> {
+        let id = intent.subject.as_deref().map(ProfileId::from);
+        id.map_or(Ok(None), |id| self.mirror.slot_of_profile(&id))
+    }
+
+    /// A list whose creation has no recorded end may exist: its name finds it.
+    fn recovered_list(&self, name: &str) -> Result<bool, MirrorError> {
+        Ok(self.mirror.lists()?.iter().any(|list| list.name == name))
+    }
+
+    fn customer_is_settled(&self, intent: &Intent) -> Result<bool, MirrorError> {
+        let id = intent.subject.as_deref().and_then(CustomerId::parse);
+        let slot = id.map_or(Ok(None), |id| self.mirror.slot_of_customer(id))?;
+        let customer = slot.map_or(Ok(None), |slot| self.mirror.customer(slot))?;
+        Ok(customer.is_some_and(|customer| match intent.kind {
+            EffectKind::Metafield => customer.metafield.as_deref() == intent.to.as_str(),
+            _ => intent
+                .to
+                .get("has")
+                .and_then(Json::as_array)
+                .is_some_and(|tags| {
+                    tags.iter().filter_map(Json::as_str).all(|tag| {
+                        customer
+                            .tags
+                            .iter()
+                            .any(|have| have.to_lowercase() == tag.to_lowercase())
+                    })
+                }),
+        }))
+    }
+}
