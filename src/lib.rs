@@ -59,6 +59,7 @@ pub mod journal;
 pub mod mirror;
 pub mod model;
 pub mod pace;
+pub mod pass;
 pub mod plan;
 pub mod policy;
 pub mod pull;

@@ -1,0 +1,109 @@
+//! Every person, once: facts, verdicts, wishes. The mirror is streamed, so memory holds what differs.
+
+use super::summary::People as Numbers;
+use super::{PassError, Shop};
+use crate::detect::{self, IncidentLog, Incidents};
+use crate::mirror::MirrorError;
+use crate::model::{Dossier, Finding, Moment};
+use crate::plan::Draft;
+use crate::policy::Policy;
+use crate::score::{self, Roles};
+use crate::unify::{self, People};
+
+/// What came out of looking at everybody.
+#[derive(Debug)]
+pub struct Evaluation<'p> {
+    /// What should change, before it is compared with the lists.
+    pub draft: Draft<'p>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// The shop in numbers.
+    pub people: Numbers,
+}
+
+impl<'p> Evaluation<'p> {
+    /// An evaluation of nobody yet.
+    pub fn new(policy: &'p Policy, now: Moment) -> Self {
+        Self {
+            draft: Draft::new(policy, now),
+            findings: Vec::new(),
+            people: Numbers::default(),
+        }
+    }
+
+    /// Looks at one person.
+    pub fn person(
+        &mut self,
+        dossier: &Dossier,
+        roles: &Roles,
+        incidents: &Incidents,
+        policy: &Policy,
+        now: Moment,
+    ) {
+        let facts = score::facts(dossier, roles, &policy.lifecycle, now);
+        let verdicts = detect::person(dossier, &facts, roles, incidents, policy, now);
+        self.people.count(&facts);
+        self.draft.person(dossier, &facts, &verdicts);
+        self.findings.extend(unify::quality(dossier));
+        self.findings.extend(verdicts.findings);
+    }
+}
+
+impl Shop {
+    /// Who is who, among all records.
+    pub(super) fn unify(&self) -> Result<People, PassError> {
+        let rule = &self.config.policy.identity;
+        let mut failed: Option<MirrorError> = None;
+        let keys = self.mirror.records().map_while(|record| match record {
+            Ok((slot, record)) => Some(unify::keys(slot, &record, rule)),
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        });
+        let people = People::unite(keys);
+        failed.map_or(Ok(people), |error| Err(error.into()))
+    }
+
+    /// Facts, verdicts and wishes of every person, and the findings about groups.
+    pub(super) fn evaluate(
+        &self,
+        people: &People,
+        now: Moment,
+    ) -> Result<Evaluation<'_>, PassError> {
+        let policy = &self.config.policy;
+        let roles = Roles::of(&self.mirror.vocabulary()?);
+        let incidents = self.incidents(people, &roles, now)?;
+        let mut evaluation = Evaluation::new(policy, now);
+        evaluation
+            .findings
+            .extend(people.findings().iter().cloned());
+        for person in people.iter() {
+            let dossier = self.mirror.dossier(&person)?;
+            evaluation.person(&dossier, &roles, &incidents, policy, now);
+        }
+        let totals = self.mirror.totals()?;
+        evaluation.people.profiles = totals.profiles;
+        evaluation.people.customers = totals.customers;
+        for group in self.mirror.groups()? {
+            evaluation
+                .findings
+                .extend(detect::group(&group, &policy.groups));
+        }
+        Ok(evaluation)
+    }
+
+    /// Which campaigns met a provider that refused everybody: nobody's bounces count there.
+    fn incidents(
+        &self,
+        people: &People,
+        roles: &Roles,
+        now: Moment,
+    ) -> Result<Incidents, PassError> {
+        let mut log = IncidentLog::default();
+        for person in people.iter() {
+            log.observe_person(&self.mirror.dossier(&person)?, roles, now);
+        }
+        Ok(log.judge(&self.config.policy.bounce))
+    }
+}

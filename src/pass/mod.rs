@@ -1,0 +1,165 @@
+//! One pass for one shop: the flow of the whole house, in the order in which data runs.
+//!
+//! A pass takes no hints about what changed. A timer, a signal or a restart may cause it; what it
+//! does depends only on what both vendors say and what the mirror and the journal hold.
+
+mod evaluate;
+mod findings;
+mod observe;
+mod shop;
+mod summary;
+
+pub use evaluate::Evaluation;
+pub use shop::{OpenError, OpenNotes, Shop};
+pub use summary::{Effects, People, Summary, Traffic};
+
+use crate::api::WriteGrant;
+use crate::clock::Stop;
+use crate::model::Moment;
+use crate::plan::guard;
+use crate::policy::{Allowances, Guard};
+use crate::pull::{Pull, PullError};
+use crate::push::{Push, PushError, Pushed};
+use crate::telemetry::Progress;
+
+/// What may differ from one pass to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Write nothing, whatever the mode.
+    pub observe: bool,
+    /// Evaluate as of this instant instead of now. Writes nothing.
+    pub as_of: Option<Moment>,
+    /// Guards released for this pass.
+    pub allow: Allowances,
+    /// Who watches.
+    pub progress: Progress,
+    /// Ends the pass at the next page or batch.
+    pub stop: Stop,
+}
+
+/// Why a pass ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// While reading.
+    #[error("pull: {0}")]
+    Pull(#[from] PullError),
+    /// While writing.
+    #[error("push: {0}")]
+    Push(#[from] PushError),
+    /// The mirror or a file beside it.
+    #[error(transparent)]
+    Mirror(#[from] crate::mirror::MirrorError),
+    /// The findings could not be written.
+    #[error("cannot write {path}: {source}")]
+    Findings {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Too little room for a pass to end well; nothing was read or written.
+    #[error(
+        "{free} bytes are free at {path}, {least} are wanted (shop.min_free_disk); free some space"
+    )]
+    DiskLow {
+        /// The state directory.
+        path: std::path::PathBuf,
+        /// Free now.
+        free: u64,
+        /// Wanted.
+        least: u64,
+    },
+}
+
+impl Shop {
+    /// Pulls, unifies, evaluates, detects, plans, and pushes what mode and guards allow.
+    pub async fn pass(&mut self, options: &Options) -> Result<Summary, PassError> {
+        let started = self.clock.monotonic();
+        let before = self.meter.totals();
+        let dry_run = options.observe || options.as_of.is_some();
+        self.check_disk()?;
+
+        self.settle(options).await?;
+        let pulled = self.pull(options).fill().await?;
+        let now = options.as_of.unwrap_or_else(|| self.clock.now());
+        let recovered = self.recover(options, now)?;
+
+        let people = self.unify()?;
+        let Evaluation {
+            draft,
+            findings,
+            people,
+        } = self.evaluate(&people, now)?;
+        let plan = draft.finish(&self.seen(now)?);
+        let circumstances = self.circumstances(&pulled, now)?;
+        let guards = &self.config.policy.guards;
+        let mut trips = guard::check(&plan, &circumstances, guards, &options.allow);
+        self.write_findings(&findings)?;
+
+        let mut pushed = Pushed::default();
+        if trips.is_empty() && !dry_run {
+            pushed = self.push(options).realise(&plan).await?;
+            trips.extend(pushed.canary.take());
+        }
+        if options.as_of.is_none() {
+            self.remember_observation()?;
+        }
+        Ok(Summary {
+            shop: self.config.name.clone(),
+            now,
+            mode: self.config.policy.mode,
+            dry_run,
+            pulled: pulled.counts,
+            quarantined: pulled.quarantined,
+            people,
+            findings: findings::count(&findings),
+            planned: plan.counts(),
+            lists: plan.lists,
+            held_back: plan.held_back,
+            trips,
+            effects: Effects {
+                ends: pushed.ends,
+                unknown: pushed.unknown,
+                refusals: pushed.refusals,
+                recovered,
+            },
+            traffic: Traffic::between(&before, &self.meter.totals()),
+            took: self.clock.monotonic().saturating_sub(started),
+        })
+    }
+
+    fn pull<'a>(&'a self, options: &'a Options) -> Pull<'a> {
+        Pull {
+            vendors: &self.vendors,
+            mirror: &self.mirror,
+            policy: &self.config.policy,
+            clock: &self.clock,
+            progress: &options.progress,
+            stop: &options.stop,
+        }
+    }
+
+    fn push<'a>(&'a mut self, options: &'a Options) -> Push<'a> {
+        Push {
+            shop: &self.config.name,
+            vendors: &self.vendors,
+            mirror: &self.mirror,
+            journal: &mut self.journal,
+            policy: &self.config.policy,
+            clock: &self.clock,
+            progress: &options.progress,
+            stop: &options.stop,
+            grant: WriteGrant::mint(),
+            ignore_canary: options.allow.0.contains_key(&Guard::Canary),
+        }
+    }
+
+    /// Jobs of an earlier run are over before the pull looks at what they did.
+    async fn settle(&mut self, options: &Options) -> Result<(), PassError> {
+        Ok(self.push(options).settle_jobs().await?)
+    }
+
+    fn recover(&mut self, options: &Options, now: Moment) -> Result<u64, PassError> {
+        Ok(self.push(options).recover(now)?)
+    }
+}

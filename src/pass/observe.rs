@@ -1,0 +1,110 @@
+//! What the plan is compared with, and what the guards must know.
+
+use super::{PassError, Shop};
+use crate::mirror::Page;
+use crate::model::{EffectKind, Moment, Slot};
+use crate::plan::{Circumstances, Seen, SeenList};
+use crate::pull::Pulled;
+use roaring::RoaringBitmap;
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Shop {
+    /// Managed lists as upstream has them, and which of their members are doubtful.
+    pub(super) fn seen(&self, now: Moment) -> Result<Seen, PassError> {
+        let known = self.mirror.known_profiles()?;
+        let mut lists = Vec::new();
+        let mut absent = RoaringBitmap::new();
+        let upstream = self.mirror.lists()?;
+        let bindings = self.mirror.bindings()?;
+        let mut page = self.mirror.page();
+        for managed in &self.config.policy.lists {
+            let bound = bindings.get(&managed.name).cloned();
+            let bound = bound.filter(|id| upstream.iter().any(|list| list.id == *id));
+            let by_name = || upstream.iter().find(|list| list.name == managed.name);
+            let id = bound.or_else(|| by_name().map(|list| list.id.clone()));
+            let Some(id) = id else {
+                lists.push(SeenList::default());
+                continue;
+            };
+            page.bind(&managed.name, &id);
+            let members = self
+                .mirror
+                .members(&id, self.clock.now())?
+                .unwrap_or_default();
+            absent |= &members - &known;
+            lists.push(SeenList {
+                exists: true,
+                members,
+            });
+        }
+        let absent_twice = self.absent_twice(&absent, &mut page, now)?;
+        page.commit()?;
+        Ok(Seen {
+            lists,
+            known,
+            absent_twice,
+        })
+    }
+
+    /// List members without a record that an earlier scan, long enough ago, missed as well.
+    fn absent_twice(
+        &self,
+        absent: &RoaringBitmap,
+        page: &mut Page<'_>,
+        now: Moment,
+    ) -> Result<RoaringBitmap, PassError> {
+        let minutes = u64::from(self.config.policy.guards.two_scans_minutes);
+        let known = self.mirror.absences()?;
+        for slot in known.keys().filter(|slot| !absent.contains(slot.0)) {
+            page.absent(*slot, None);
+        }
+        for slot in absent {
+            if !known.contains_key(&Slot(slot)) {
+                page.absent(Slot(slot), Some(now));
+            }
+        }
+        let long_ago = now.minus(Duration::from_secs(60 * minutes));
+        let twice = known
+            .iter()
+            .filter(|(slot, since)| absent.contains(slot.0) && **since <= long_ago);
+        Ok(twice.map(|(slot, _)| slot.0).collect())
+    }
+
+    /// What the guards must know besides the plan.
+    pub(super) fn circumstances(
+        &self,
+        pulled: &Pulled,
+        now: Moment,
+    ) -> Result<Circumstances, PassError> {
+        let totals = self.mirror.totals()?;
+        let since = now.minus(DAY);
+        let spent = EffectKind::ALL.map(|kind| (kind, self.journal.spent(kind, since)));
+        Ok(Circumstances {
+            profiles: totals.profiles,
+            customers: totals.customers,
+            spent: spent.into_iter().collect(),
+            listings: pulled.listings.clone(),
+            missing_sentinels: pulled.missing_sentinels,
+            rules_observed: self.mirror.observed_rules()?.as_deref() == Some(&self.rules_hash()),
+        })
+    }
+
+    /// These rules have now been observed in a whole pass.
+    pub(super) fn remember_observation(&self) -> Result<(), PassError> {
+        let mut page = self.mirror.page();
+        page.observed_rules(&self.rules_hash());
+        Ok(page.commit()?)
+    }
+
+    fn rules_hash(&self) -> String {
+        let digest = Sha256::digest(self.config.policy.rules_json());
+        digest
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}

@@ -1,0 +1,123 @@
+//! One shop, opened: its mirror, its journal and its vendors.
+
+use super::PassError;
+use crate::api::{ApiError, Vendors};
+use crate::clock::Clock;
+use crate::config;
+use crate::journal::{Journal, JournalError};
+use crate::mirror::{Mirror, MirrorError, Repaired};
+use crate::telemetry::Meter;
+use std::path::PathBuf;
+
+/// A shop that passes can be made over. Holds the lock on its state directory.
+#[derive(Debug)]
+pub struct Shop {
+    pub(super) config: config::Shop,
+    pub(super) mirror: Mirror,
+    pub(super) journal: Journal,
+    pub(super) vendors: Vendors,
+    pub(super) clock: Clock,
+    pub(super) meter: Meter,
+}
+
+/// What opening had to mend.
+#[derive(Debug, Default)]
+pub struct OpenNotes {
+    /// The mirror was repaired.
+    pub repaired: Option<Repaired>,
+    /// Bytes of a torn last record cut from the journal.
+    pub journal_cut: u64,
+    /// Intents without an end, from an earlier run.
+    pub open_intents: usize,
+}
+
+/// Why a shop could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The state directory cannot be made.
+    #[error("cannot make the state directory {path}: {source}")]
+    StateDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The mirror.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A client could not be built.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+impl Shop {
+    /// Opens mirror and journal, mending what a crash may have left, and builds the clients.
+    pub fn open(
+        config: config::Shop,
+        clock: Clock,
+        meter: Meter,
+    ) -> Result<(Self, OpenNotes), OpenError> {
+        let dir = &config.state_dir;
+        let failed = |source| OpenError::StateDir {
+            path: dir.clone(),
+            source,
+        };
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        let (mirror, repaired) = Mirror::open(dir, clock.now())?;
+        let (journal, recovery) = Journal::open(&dir.join("journal"))?;
+        let vendors = Vendors::new(
+            &config.klaviyo,
+            &config.shopify,
+            config.policy.metafield.as_ref(),
+            &clock,
+            &meter,
+        )?;
+        let notes = OpenNotes {
+            repaired,
+            journal_cut: recovery.cut_bytes,
+            open_intents: recovery.open.len(),
+        };
+        Ok((
+            Self {
+                config,
+                mirror,
+                journal,
+                vendors,
+                clock,
+                meter,
+            },
+            notes,
+        ))
+    }
+
+    /// The shop's name.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// The mirror, for reading.
+    pub fn mirror(&self) -> &Mirror {
+        &self.mirror
+    }
+
+    /// A pass that runs out of space midway is survivable, but one that does not start is better.
+    pub(super) fn check_disk(&self) -> Result<(), PassError> {
+        let path = &self.config.state_dir;
+        let least = self.config.min_free_disk;
+        match rustix::fs::statvfs(path) {
+            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < least => {
+                let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+                Err(PassError::DiskLow {
+                    path: path.clone(),
+                    free,
+                    least,
+                })
+            }
+            // A file system that cannot say is not known to be full.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
