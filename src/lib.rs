@@ -49,6 +49,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
@@ -64,6 +65,7 @@ pub mod plan;
 pub mod policy;
 pub mod pull;
 pub mod push;
+pub mod report;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod score;

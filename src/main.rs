@@ -1,3 +1,10 @@
 //! The doorway.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    driftless::cli::run(driftless::cli::Cli::parse()).into()
+}

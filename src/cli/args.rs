@@ -1,0 +1,195 @@
+//! The command line.
+
+use crate::model::Moment;
+use crate::policy::{Allowances, Guard};
+use crate::telemetry::LogFormat;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Keeps a Shopify shop and its Klaviyo account true to each other.
+///
+/// Without a command: the daemon, or with --reconcile one pass.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "driftless", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Running.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// Other commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Validate configs; says every fault at once.
+    Check(Check),
+    /// Serve both vendors in miniature on loopback.
+    #[cfg(feature = "sandbox")]
+    Sandbox(Sandbox),
+    /// Show the main job on the built-in sandbox: observe, apply, nothing to do.
+    #[cfg(feature = "sandbox")]
+    Demo(Demo),
+}
+
+/// Where the shops are described.
+#[derive(Clone, Debug, Args)]
+pub struct Shops {
+    /// A shop's TOML file, or a directory of them; may be repeated.
+    #[arg(
+        long,
+        short,
+        value_name = "PATH",
+        env = "DRIFTLESS_CONFIG",
+        value_delimiter = ':'
+    )]
+    pub config: Vec<PathBuf>,
+}
+
+/// Running: as a daemon, or once.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// Make one pass over every shop and exit.
+    #[arg(long)]
+    pub reconcile: bool,
+    /// Write nothing, whatever the mode.
+    #[arg(long)]
+    pub observe: bool,
+    /// Print the result of --reconcile as one JSON object.
+    #[arg(long, requires = "reconcile")]
+    pub json: bool,
+    /// Evaluate as of this instant (RFC 3339 or a date) instead of now; implies --observe.
+    #[arg(long, value_name = "TIME", requires = "reconcile", value_parser = moment)]
+    pub as_of: Option<Moment>,
+    /// Let a guard pass up to this many people once; may be repeated.
+    #[arg(long, value_name = "GUARD=N", requires = "reconcile", value_parser = allowance)]
+    pub allow: Vec<(Guard, u64)>,
+    /// Serve /livez, /readyz, /status and /metrics here: a loopback address or unix:/path.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "DRIFTLESS_LISTEN",
+        conflicts_with = "reconcile"
+    )]
+    pub listen: Option<String>,
+    /// How to log.
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// How to log.
+#[derive(Clone, Debug, Args)]
+pub struct Log {
+    /// Log lines as text or JSON.
+    #[arg(
+        long,
+        value_name = "text|json",
+        default_value_t,
+        env = "DRIFTLESS_LOG_FORMAT"
+    )]
+    pub log_format: LogFormat,
+    /// What to log, as tracing-subscriber filters: `info`, `driftless::api=debug`.
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "info",
+        env = "DRIFTLESS_LOG"
+    )]
+    pub log: String,
+}
+
+impl Run {
+    /// The guards released for this run.
+    pub fn allowances(&self) -> Allowances {
+        Allowances(self.allow.iter().copied().collect())
+    }
+}
+
+/// Validate configs.
+#[derive(Clone, Debug, Args)]
+pub struct Check {
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// Also prove keys, scopes and account identity at both vendors.
+    #[arg(long)]
+    pub online: bool,
+}
+
+/// Serve both vendors in miniature.
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Debug, Args)]
+pub struct Sandbox {
+    /// Profiles to generate.
+    #[arg(
+        long,
+        default_value_t = 2_000,
+        value_name = "N",
+        conflicts_with = "orders"
+    )]
+    pub profiles: u32,
+    /// Seed of the generator: the same seed makes the same shop.
+    #[arg(long, default_value_t = 1, value_name = "S", conflicts_with = "orders")]
+    pub seed: u64,
+    /// A real order history instead: CSV with customer_id,date,units,amount.
+    #[arg(long, value_name = "FILE")]
+    pub orders: Option<PathBuf>,
+    /// `real`: the vendors' rate limits; `fast`: none.
+    #[arg(long, value_name = "real|fast", default_value_t)]
+    pub speed: crate::sandbox::Speed,
+    /// Where Klaviyo listens; Shopify takes the next port.
+    #[arg(long, default_value = "127.0.0.1:4001", value_name = "ADDR")]
+    pub listen: std::net::SocketAddr,
+}
+
+/// The main job on the built-in sandbox.
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Debug, Args)]
+pub struct Demo {
+    /// Profiles to generate.
+    #[arg(long, default_value_t = 2_000, value_name = "N")]
+    pub profiles: u32,
+    /// Seed of the generator.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub seed: u64,
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    Moment::parse(text).ok_or_else(|| "give RFC 3339 such as 2026-11-21T08:00:00Z".to_owned())
+}
+
+fn allowance(text: &str) -> Result<(Guard, u64), String> {
+    let (guard, count) = text
+        .split_once('=')
+        .ok_or("give GUARD=N, such as first_run=120")?;
+    let guard = guard.parse::<Guard>().map_err(|unknown| {
+        let names: Vec<_> = Guard::ALL.iter().map(|guard| guard.as_str()).collect();
+        format!("{unknown}; there are {}", names.join(", "))
+    })?;
+    let count = count
+        .parse()
+        .map_err(|_| "N is a whole number of people".to_owned())?;
+    Ok((guard, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_allowance_names_a_guard_and_a_number() {
+        assert_eq!(allowance("first_run=120"), Ok((Guard::FirstRun, 120)));
+        assert!(allowance("first_run").is_err());
+        assert!(allowance("frist_run=1").is_err_and(|text| text.contains("max_suppressions")));
+    }
+}

@@ -1,0 +1,195 @@
+//! The daemon: shops from configs, passes from shops.
+
+use super::args::Run;
+use super::shops;
+use super::{Exit, output, reconcile};
+use crate::clock::{Clock, Stop};
+use crate::config::{self, Environment};
+use crate::daemon::{
+    self, DaemonError, Listen, Notifier, OpenError, PassResult, Settings, Stopped,
+};
+use crate::model::Moment;
+use crate::pass::Options;
+use crate::report;
+use crate::telemetry::{Meter, Metrics, Progress};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A request in flight, a page or a batch may end within this, and systemd waits longer.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Looks after all shops until a signal says stop.
+pub(super) async fn run(args: &Run) -> Exit {
+    if args.shops.config.is_empty() {
+        let text = "give --config FILE (or a directory of files); `driftless demo` needs none";
+        return output::fault(Exit::Usage, text);
+    }
+    let listen = match args.listen.as_deref().map(str::parse::<Listen>).transpose() {
+        Ok(listen) => listen,
+        Err(error) => return output::fault(Exit::Usage, &error.to_string()),
+    };
+    let signals = match daemon::signals() {
+        Ok(signals) => signals,
+        Err(error) => return output::fault(Exit::Bug, &format!("no signals: {error}")),
+    };
+    let metrics = Metrics::new();
+    let workshop = Workshop {
+        paths: args.shops.config.clone(),
+        observe: args.observe,
+        metrics: metrics.clone(),
+    };
+    let settings = Settings {
+        listen,
+        grace: GRACE,
+        lock_dir: daemon::lock_dir(),
+        seed: fastrand::u64(..),
+        notifier: Notifier::from_env(),
+    };
+    match daemon::run(workshop, settings, Clock::System, metrics, signals).await {
+        Ok(Stopped::Clean) => Exit::Done,
+        Ok(Stopped::CutShort(names)) => {
+            tracing::warn!(
+                shops = names.join(", "),
+                "passes cut short; the next start recovers them"
+            );
+            Exit::Done
+        }
+        Err(error) => output::fault(exit_of(&error), &error.to_string()),
+    }
+}
+
+fn exit_of(error: &DaemonError) -> Exit {
+    Exit::from_code(error.exit())
+}
+
+/// Reads configs, at the start and at every reload.
+struct Workshop {
+    paths: Vec<PathBuf>,
+    observe: bool,
+    metrics: Metrics,
+}
+
+impl daemon::Workshop for Workshop {
+    type Shop = ShopSettings;
+
+    fn load(&self) -> Result<Vec<ShopSettings>, String> {
+        let shops = config::load(&self.paths, &Environment::process());
+        let shops = shops.map_err(|faults| faults.to_string())?;
+        Ok(shops
+            .into_iter()
+            .map(|config| ShopSettings::new(config, self))
+            .collect())
+    }
+}
+
+struct ShopSettings {
+    config: config::Shop,
+    revision: String,
+    fingerprint: String,
+    observe: bool,
+    meter: Meter,
+}
+
+impl ShopSettings {
+    fn new(config: config::Shop, workshop: &Workshop) -> Self {
+        config
+            .warnings
+            .iter()
+            .for_each(|text| tracing::warn!(shop = config.name, "{text}"));
+        Self {
+            revision: config.revision(),
+            fingerprint: config::fingerprint(&config.klaviyo.key),
+            observe: workshop.observe,
+            meter: Meter::registered(&config.name, &workshop.metrics),
+            config,
+        }
+    }
+}
+
+impl daemon::Shop for ShopSettings {
+    type Worker = Worker;
+
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    fn key_fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    fn next_pass(&self, after: Moment, random: u64) -> Moment {
+        self.config.schedule.next(after, self.config.jitter, random)
+    }
+
+    async fn open(&self, _stop: Stop) -> Result<Worker, OpenError> {
+        let (config, clock, meter) = (self.config.clone(), Clock::System, self.meter.clone());
+        let opened = tokio::task::block_in_place(|| shops::open_unlocked(config, &clock, meter));
+        let shop = opened.map_err(|(exit, message)| OpenError {
+            exit: exit.code(),
+            message,
+        })?;
+        Ok(Worker {
+            shop,
+            observe: self.observe,
+            meter: self.meter.clone(),
+        })
+    }
+}
+
+struct Worker {
+    shop: crate::pass::Shop,
+    observe: bool,
+    meter: Meter,
+}
+
+impl daemon::Worker for Worker {
+    fn last_pass(&self) -> Option<Moment> {
+        None
+    }
+
+    async fn pass(&mut self, stop: Stop) -> PassResult {
+        let meter = self.meter.clone();
+        let options = Options {
+            observe: self.observe,
+            progress: Progress::new(move |_| meter.beat()),
+            stop,
+            ..Options::default()
+        };
+        match self.shop.pass(&options).await {
+            Ok(summary) => {
+                let exit = reconcile::exit_of(&summary);
+                self.meter.findings(&summary.findings);
+                for ((kind, end), count) in &summary.effects.ends {
+                    self.meter.effects(*kind, *end, *count);
+                }
+                summary
+                    .trips
+                    .iter()
+                    .for_each(|trip| self.meter.guard_tripped(trip.guard));
+                self.meter.records("profiles", summary.people.profiles);
+                self.meter.records("customers", summary.people.customers);
+                PassResult {
+                    // A guard waits for a person: trying sooner than usual cannot help.
+                    ok: matches!(exit, Exit::Done | Exit::SomeRefused | Exit::Guard),
+                    exit: exit.code(),
+                    summary: summary.line(),
+                    status: report::json(&summary),
+                }
+            }
+            Err(error) => PassResult {
+                ok: false,
+                exit: shops::exit_of(&error).code(),
+                summary: error.to_string(),
+                status: serde_json::Value::Null,
+            },
+        }
+    }
+}

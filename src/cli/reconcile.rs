@@ -1,0 +1,76 @@
+//! One pass over every shop.
+
+use super::args::Run;
+use super::{Exit, output, progress, shops};
+use crate::clock::Clock;
+use crate::config;
+use crate::model::End;
+use crate::pass::{Options, Summary};
+use crate::report;
+use crate::telemetry::Meter;
+use serde_json::{Value as Json, json};
+
+/// Passes over all shops, one after the other; prints a table or one JSON object.
+pub(super) async fn run(args: &Run) -> Exit {
+    let shops = match shops::load(&args.shops.config) {
+        Ok(shops) => shops,
+        Err(exit) => return exit,
+    };
+    let clock = Clock::System;
+    let mut worst = Exit::Done;
+    let mut results = Vec::new();
+    for config in shops {
+        let name = config.name.clone();
+        let (exit, result) = match one(config, args, &clock).await {
+            Ok(summary) => {
+                let exit = exit_of(&summary);
+                if !args.json {
+                    output::say(&report::text(&summary));
+                }
+                (exit, report::json(&summary))
+            }
+            Err((exit, text)) => {
+                output::note(&text);
+                (exit, json!({"shop": name, "error": text}))
+            }
+        };
+        results.push(with_exit(result, exit));
+        worst = worst.max(exit);
+    }
+    if args.json {
+        let whole = json!({"exit": worst.code(), "shops": results});
+        output::say(&whole.to_string());
+    }
+    worst
+}
+
+async fn one(config: config::Shop, args: &Run, clock: &Clock) -> Result<Summary, (Exit, String)> {
+    let name = config.name.clone();
+    let mut held = shops::open(config, clock, Meter::default())?;
+    let options = Options {
+        observe: args.observe,
+        as_of: args.as_of,
+        allow: args.allowances(),
+        progress: progress::listener(),
+        ..Options::default()
+    };
+    let result = held.shop.pass(&options).await;
+    result.map_err(|error| (shops::exit_of(&error), format!("{name}: {error}")))
+}
+
+/// How a pass that came to its end should end the process.
+pub(super) fn exit_of(summary: &Summary) -> Exit {
+    let refused = summary.effects.ended(End::Refused) > 0;
+    if !summary.trips.is_empty() {
+        Exit::Guard
+    } else if refused || summary.effects.unknown > 0 {
+        Exit::SomeRefused
+    } else {
+        Exit::Done
+    }
+}
+
+fn with_exit(mut result: Json, exit: Exit) -> Json {
+    result["exit"] = json!(exit.code());
+    result
+}

@@ -1,0 +1,150 @@
+//! From `--config` to opened shops, with the exit that fits when it fails.
+
+use super::{Exit, output};
+use crate::api::{ApiError, Fault};
+use crate::clock::Clock;
+use crate::config::{self, Environment};
+use crate::daemon::{KeyLock, lock_dir};
+use crate::journal::JournalError;
+use crate::mirror::MirrorError;
+use crate::pass::{OpenError, PassError, Shop};
+use crate::pull::PullError;
+use crate::push::PushError;
+use crate::telemetry::Meter;
+use std::path::PathBuf;
+
+/// Reads all configs; prints every fault at once.
+pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<config::Shop>, Exit> {
+    if paths.is_empty() {
+        let text = "give --config FILE (or a directory of files); `driftless demo` needs none";
+        return Err(output::fault(Exit::Usage, text));
+    }
+    match config::load(paths, &Environment::process()) {
+        Ok(shops) => {
+            for shop in &shops {
+                shop.warnings
+                    .iter()
+                    .for_each(|text| output::note(&format!("warning: {text}")));
+            }
+            Ok(shops)
+        }
+        Err(faults) => Err(output::fault(Exit::Config, &faults.to_string())),
+    }
+}
+
+/// A shop with the lock on its Klaviyo key.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub shop: Shop,
+    _key: KeyLock,
+}
+
+/// Takes the lock on the key, then opens mirror and journal.
+pub(super) fn open(
+    config: config::Shop,
+    clock: &Clock,
+    meter: Meter,
+) -> Result<Held, (Exit, String)> {
+    let fingerprint = config::fingerprint(&config.klaviyo.key);
+    let key = KeyLock::acquire(&lock_dir(), &fingerprint, clock.now()).map_err(|error| {
+        (
+            Exit::from_code(error.exit()),
+            format!("{}: {error}", config.name),
+        )
+    })?;
+    let shop = open_unlocked(config, clock, meter)?;
+    Ok(Held { shop, _key: key })
+}
+
+/// Opens mirror and journal for a caller who sees to the key's lock, and logs what had to be mended.
+pub(super) fn open_unlocked(
+    config: config::Shop,
+    clock: &Clock,
+    meter: Meter,
+) -> Result<Shop, (Exit, String)> {
+    let name = config.name.clone();
+    let (shop, notes) = Shop::open(config, clock.clone(), meter)
+        .map_err(|error| (exit_of_open(&error), format!("{name}: {error}")))?;
+    if let Some(repaired) = notes.repaired {
+        tracing::warn!(shop = name, quarantine = %repaired.quarantine.display(), "mirror repaired");
+    }
+    if notes.journal_cut > 0 {
+        tracing::warn!(
+            shop = name,
+            bytes = notes.journal_cut,
+            "torn end of the journal cut"
+        );
+    }
+    if notes.open_intents > 0 {
+        tracing::info!(
+            shop = name,
+            intents = notes.open_intents,
+            "an earlier run left intents open"
+        );
+    }
+    Ok(shop)
+}
+
+/// The exit of a shop that could not be opened.
+pub(super) fn exit_of_open(error: &OpenError) -> Exit {
+    match error {
+        OpenError::StateDir { .. } => Exit::Refused,
+        OpenError::Mirror(error) => exit_of_mirror(error),
+        OpenError::Journal(error) => exit_of_journal(error),
+        OpenError::Api(error) => exit_of_api(error),
+    }
+}
+
+/// The exit of a pass that ended early.
+pub(super) fn exit_of(error: &PassError) -> Exit {
+    match error {
+        PassError::Pull(PullError::Api(error)) | PassError::Push(PushError::Api(error)) => {
+            exit_of_api(error)
+        }
+        PassError::Pull(PullError::Mirror(error))
+        | PassError::Push(PushError::Mirror(error))
+        | PassError::Mirror(error) => exit_of_mirror(error),
+        PassError::Push(PushError::Journal(error)) => exit_of_journal(error),
+        PassError::Pull(PullError::WrongAccount { .. }) => Exit::Config,
+        PassError::Pull(PullError::MissingScopes(_)) => Exit::Refused,
+        PassError::Pull(PullError::Bulk { .. }) => Exit::Unreachable,
+        PassError::Pull(PullError::Stopped) => Exit::Done,
+        PassError::Findings { .. } | PassError::DiskLow { .. } => Exit::Disk,
+    }
+}
+
+fn exit_of_mirror(error: &MirrorError) -> Exit {
+    match error {
+        MirrorError::Locked { .. } => Exit::Locked,
+        MirrorError::Damaged { .. } | MirrorError::BadValue { .. } | MirrorError::Newer { .. } => {
+            Exit::Damaged
+        }
+        MirrorError::Io { .. } | MirrorError::Store { .. } | MirrorError::Failed => Exit::Disk,
+        MirrorError::Exhausted { .. }
+        | MirrorError::NotListing { .. }
+        | MirrorError::NoRecord { .. } => Exit::Bug,
+    }
+}
+
+fn exit_of_journal(error: &JournalError) -> Exit {
+    match error {
+        JournalError::Damaged { .. } => Exit::Damaged,
+        _ => Exit::Disk,
+    }
+}
+
+/// The exit of a vendor's refusal or silence.
+pub(super) fn exit_of_api(error: &ApiError) -> Exit {
+    match &error.fault {
+        Fault::WrongKey | Fault::UnusableKey | Fault::MissingScope { .. } => Exit::Refused,
+        Fault::WrongAccount { .. } | Fault::ForeignHost { .. } => Exit::Config,
+        Fault::Throttled { .. }
+        | Fault::Parked { .. }
+        | Fault::Unreachable { .. }
+        | Fault::Untrusted { .. }
+        | Fault::VendorDown
+        | Fault::Closed => Exit::Unreachable,
+        Fault::TooMany { .. } | Fault::Setup => Exit::Bug,
+        _ => Exit::Protocol,
+    }
+}

@@ -1,0 +1,65 @@
+//! One pass as one JSON object. Field names are stable; see the README.
+
+use crate::pass::Summary;
+use serde_json::{Map, Value as Json, json};
+use std::fmt::Display;
+
+/// The whole summary.
+pub fn summary(summary: &Summary) -> Json {
+    let people = &summary.people;
+    let ends = summary.effects.ends.iter();
+    let ends = ends.map(
+        |((kind, end), count)| json!({"kind": kind.as_str(), "end": end.as_str(), "count": count}),
+    );
+    json!({
+        "shop": summary.shop,
+        "now": summary.now.to_string(),
+        "mode": summary.mode.as_str(),
+        "dry_run": summary.dry_run,
+        "pulled": counts(&summary.pulled),
+        "quarantined": summary.quarantined,
+        "people": {
+            "persons": people.persons,
+            "profiles": people.profiles,
+            "customers": people.customers,
+            "buyers": people.buyers,
+            "repeat_buyers": people.repeat_buyers,
+            "orders": people.orders,
+            "spent": people.spent.to_string(),
+            "stages": counts(people.stages.iter().map(|(stage, n)| (stage.as_str(), n))),
+            "tiers": counts(people.tiers.iter().map(|(tier, n)| (tier.as_str(), n))),
+        },
+        "findings": counts(&summary.findings),
+        "plan": {
+            "effects": counts(&summary.planned),
+            "lists": summary.lists.iter().map(|list| json!({
+                "name": list.name, "seen": list.seen, "wanted": list.wanted,
+                "join": list.join, "leave": list.leave,
+            })).collect::<Vec<_>>(),
+            "held_back": summary.held_back.iter().map(|held| json!({
+                "kind": held.kind.as_str(), "count": held.count, "reason": held.reason,
+            })).collect::<Vec<_>>(),
+            "guards": summary.trips,
+        },
+        "effects": ends.collect::<Vec<_>>(),
+        "unknown": summary.effects.unknown,
+        "recovered": summary.effects.recovered,
+        "refusals": counts(&summary.effects.refusals),
+        "requests": counts(summary.traffic.requests.iter().map(|(api, n)| (api.as_str(), n))),
+        "requests_by_endpoint": counts(summary.traffic.by_endpoint.iter().map(
+            |((api, endpoint), n)| (format!("{} {endpoint}", api.as_str()), n),
+        )),
+        "throttled": summary.traffic.throttled,
+        "waited_seconds": summary.traffic.waited.iter()
+            .map(|(api, span)| (api.as_str().to_owned(), json!(span.as_secs_f64())))
+            .collect::<Map<_, _>>(),
+        "took_seconds": summary.took.as_secs_f64(),
+    })
+}
+
+fn counts<'n, K: Display>(pairs: impl IntoIterator<Item = (K, &'n u64)>) -> Json {
+    let pairs = pairs
+        .into_iter()
+        .map(|(key, count)| (key.to_string(), json!(count)));
+    Json::Object(pairs.collect())
+}

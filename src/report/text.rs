@@ -1,0 +1,192 @@
+//! One pass as a table.
+
+use crate::model::{EffectKind, End};
+use crate::pass::Summary;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// The closing table of a pass: pulled, people, findings, plan, effects, requests, waits.
+pub fn summary(summary: &Summary) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut text, summary);
+    text
+}
+
+fn write(out: &mut String, summary: &Summary) -> fmt::Result {
+    let dry = if summary.dry_run { ", dry run" } else { "" };
+    writeln!(
+        out,
+        "{} at {} (mode {}{dry})",
+        summary.shop,
+        summary.now,
+        summary.mode.as_str()
+    )?;
+    pulled(out, summary)?;
+    people(out, summary)?;
+    findings(out, summary)?;
+    plan(out, summary)?;
+    effects(out, summary)?;
+    traffic(out, summary)
+}
+
+fn row(out: &mut String, label: impl fmt::Display, count: u64, note: &str) -> fmt::Result {
+    let line = format!("    {label:<26} {count:>9}  {note}");
+    writeln!(out, "{}", line.trim_end())
+}
+
+fn pulled(out: &mut String, summary: &Summary) -> fmt::Result {
+    writeln!(out, "  pulled")?;
+    for (stream, count) in &summary.pulled {
+        row(out, stream, *count, "")?;
+    }
+    if summary.quarantined > 0 {
+        row(
+            out,
+            "quarantined",
+            summary.quarantined,
+            "records that did not fit their type",
+        )?;
+    }
+    Ok(())
+}
+
+fn people(out: &mut String, summary: &Summary) -> fmt::Result {
+    let people = &summary.people;
+    writeln!(out, "  people")?;
+    row(out, "persons", people.persons, "")?;
+    row(out, "profiles", people.profiles, "")?;
+    row(out, "customers", people.customers, "")?;
+    row(
+        out,
+        "buyers",
+        people.buyers,
+        &format!("{} of them again", people.repeat_buyers),
+    )?;
+    row(
+        out,
+        "orders",
+        people.orders,
+        &format!("{} spent", people.spent),
+    )?;
+    let stages = people
+        .stages
+        .iter()
+        .map(|(stage, n)| format!("{} {n}", stage.as_str()));
+    writeln!(out, "    stages  {}", stages.collect::<Vec<_>>().join(", "))?;
+    let tiers = people
+        .tiers
+        .iter()
+        .map(|(tier, n)| format!("{} {n}", tier.as_str()));
+    writeln!(out, "    tiers   {}", tiers.collect::<Vec<_>>().join(", "))
+}
+
+fn findings(out: &mut String, summary: &Summary) -> fmt::Result {
+    writeln!(out, "  findings")?;
+    if summary.findings.is_empty() {
+        writeln!(out, "    none")?;
+    }
+    for (code, count) in &summary.findings {
+        row(out, code.as_str(), *count, code.remedy())?;
+    }
+    Ok(())
+}
+
+fn plan(out: &mut String, summary: &Summary) -> fmt::Result {
+    writeln!(out, "  plan")?;
+    for list in summary
+        .lists
+        .iter()
+        .filter(|list| list.join + list.leave > 0)
+    {
+        let change = format!("+{} -{} → {}", list.join, list.leave, list.wanted);
+        writeln!(out, "    list `{}`: {change}", list.name)?;
+    }
+    for (kind, count) in &summary.planned {
+        row(out, kind, *count, "")?;
+    }
+    if summary.planned.is_empty() {
+        writeln!(out, "    nothing to do")?;
+    }
+    for held in &summary.held_back {
+        let label = format!("held back: {}", held.kind);
+        row(out, label, held.count, held.reason.as_str())?;
+    }
+    for trip in &summary.trips {
+        writeln!(
+            out,
+            "    guard {} stopped the plan: {}",
+            trip.guard, trip.note
+        )?;
+        writeln!(
+            out,
+            "      let it through once: --allow {}={}",
+            trip.guard, trip.count
+        )?;
+    }
+    Ok(())
+}
+
+fn effects(out: &mut String, summary: &Summary) -> fmt::Result {
+    let effects = &summary.effects;
+    if effects.ends.is_empty() && effects.unknown == 0 && effects.recovered == 0 {
+        return Ok(());
+    }
+    writeln!(out, "  effects")?;
+    for kind in EffectKind::ALL {
+        for end in [
+            End::Confirmed,
+            End::Refused,
+            End::Superseded,
+            End::Withdrawn,
+            End::Stopped,
+        ] {
+            if let Some(count) = effects.ends.get(&(kind, end)) {
+                row(
+                    out,
+                    format!("{} {}", kind.as_str(), end.as_str()),
+                    *count,
+                    "",
+                )?;
+            }
+        }
+    }
+    for (code, count) in &effects.refusals {
+        row(out, format!("refused: {code}"), *count, "")?;
+    }
+    if effects.unknown > 0 {
+        row(
+            out,
+            "without an answer",
+            effects.unknown,
+            "the next pass looks before it repeats",
+        )?;
+    }
+    if effects.recovered > 0 {
+        row(
+            out,
+            "recovered",
+            effects.recovered,
+            "left open by an earlier run",
+        )?;
+    }
+    Ok(())
+}
+
+fn traffic(out: &mut String, summary: &Summary) -> fmt::Result {
+    let traffic = &summary.traffic;
+    writeln!(out, "  requests")?;
+    for (api, count) in &traffic.requests {
+        let waited = traffic.waited.get(api).copied().unwrap_or(Duration::ZERO);
+        row(
+            out,
+            api.as_str(),
+            *count,
+            &format!("waited {:.1} s for budgets", waited.as_secs_f64()),
+        )?;
+    }
+    if traffic.throttled > 0 {
+        row(out, "throttled", traffic.throttled, "")?;
+    }
+    writeln!(out, "  took {:.1} s", summary.took.as_secs_f64())
+}
