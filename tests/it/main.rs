@@ -1,0 +1,3 @@
+//! Behaviour through public seams: whole passes against the sandbox, the real binary, the house rules.
+
+mod architecture;
