@@ -85,6 +85,7 @@ impl Page<'_> {
         self.remove_under(&Shelf::Members.under(id.as_str()))?;
         self.remove_under(&Shelf::Receipts.under(id.as_str()))?;
         self.forget_stream(&Stream::ListMembers(id.clone()));
+        self.forget_stream(&Stream::ListJoiners(id.clone()));
         for (name, bound) in self.mirror.bindings()? {
             if bound == *id {
                 self.unbind(&name);

@@ -122,6 +122,19 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// Adds those who joined after the last complete listing began.
+    pub fn joined(&mut self, id: &ListId, members: &[Member]) -> Result<(), MirrorError> {
+        let mut listing = self.listing_state(id)?;
+        let complete = listing.complete.as_mut().ok_or_else(|| not_listing(id))?;
+        let mut slots = Vec::with_capacity(members.len());
+        for member in members {
+            slots.push(self.slot_of_profile(&member.profile)?.0);
+        }
+        complete.size += self.extend_bitmap(&generation_key(id, complete.no), slots)?;
+        self.put(Shelf::Listings.under(id.as_str()), &listing);
+        Ok(())
+    }
+
     /// The listing under way reached its end and replaces the one before, which goes. A caller who
     /// mistrusts the sizes drops the page instead of committing it.
     pub fn complete_listing(&mut self, id: &ListId) -> Result<Listed, MirrorError> {

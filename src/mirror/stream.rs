@@ -17,8 +17,10 @@ pub enum Stream {
     KlaviyoMetrics,
     /// Events of one metric.
     Events(MetricId),
-    /// Members of one list.
+    /// Members of one list, all of them.
     ListMembers(ListId),
+    /// Members of one list by the time they joined.
+    ListJoiners(ListId),
     /// Customers by last change.
     ShopifyCustomers,
     /// Orders by last change.
@@ -36,6 +38,7 @@ impl fmt::Display for Stream {
             Self::KlaviyoMetrics => f.write_str("klaviyo_metrics"),
             Self::Events(metric) => write!(f, "events:{metric}"),
             Self::ListMembers(list) => write!(f, "list_members:{list}"),
+            Self::ListJoiners(list) => write!(f, "list_joiners:{list}"),
             Self::ShopifyCustomers => f.write_str("shopify_customers"),
             Self::ShopifyOrders => f.write_str("shopify_orders"),
         }

@@ -84,6 +84,7 @@ impl Pull<'_> {
             )
             .await?;
         }
+        self.progress.over(Events::NAME, pulled.count(Events::NAME));
         Ok(())
     }
 }

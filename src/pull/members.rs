@@ -4,15 +4,20 @@ use super::walk::Source;
 use super::{Pull, PullError, Pulled};
 use crate::api::klaviyo::Klaviyo;
 use crate::api::{ApiError, Cursor as PageCursor, Page};
-use crate::mirror::{Look, MirrorError, Page as MirrorPage, Stream};
+use crate::mirror::{Cursor, LIST_LAG, Look, MirrorError, Page as MirrorPage, Stream};
 use crate::model::{GroupId, List, ListId, Member, Moment, SegmentId};
 use crate::plan::Listing;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Lists up to this size are read whole in every pass: twenty requests.
+const SMALL: u64 = 2_000;
+/// Larger ones this often; until then nobody sees who was taken off them by others.
+const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Segments in one report.
 const REPORT_SEGMENTS: usize = 100;
 
+/// All members. Removals are invisible to any filter: only this walk shows them.
 struct Members<'a> {
     klaviyo: &'a Klaviyo,
     list: &'a ListId,
@@ -21,7 +26,6 @@ struct Members<'a> {
 impl Source for Members<'_> {
     type Item = Member;
     const NAME: &'static str = "list members";
-    /// Removals are invisible to any filter, so every walk is complete.
     const OVERLAP: Duration = Duration::ZERO;
 
     fn stream(&self) -> Stream {
@@ -33,20 +37,25 @@ impl Source for Members<'_> {
         _since: Option<Moment>,
         after: Option<&PageCursor>,
     ) -> Result<Page<Member>, ApiError> {
-        self.klaviyo.list_members(self.list, after).await
+        self.klaviyo.list_members(self.list, None, after).await
     }
 
-    fn begin(&self, page: &mut MirrorPage<'_>, now: Moment) -> Result<(), MirrorError> {
-        page.begin_listing(self.list, now)
-    }
-
-    fn end(&self, page: &mut MirrorPage<'_>, count: u64) -> Result<(), MirrorError> {
-        page.complete_count(&self.stream(), count);
-        page.complete_listing(self.list).map(drop)
+    fn begin(&self, page: &mut MirrorPage<'_>, start: Moment) -> Result<(), MirrorError> {
+        page.begin_listing(self.list, start)
     }
 
     fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Member>) -> Result<(), MirrorError> {
         page.listing(self.list, &items)
+    }
+
+    fn end(&self, page: &mut MirrorPage<'_>, start: Moment) -> Result<(), MirrorError> {
+        let joiners = Cursor {
+            watermark: Some(start),
+            done: true,
+            ..Cursor::default()
+        };
+        page.cursor(&Stream::ListJoiners(self.list.clone()), &joiners);
+        page.complete_listing(self.list).map(drop)
     }
 
     fn watermark(
@@ -59,24 +68,72 @@ impl Source for Members<'_> {
     }
 }
 
+/// Who joined since the last look.
+struct Joiners<'a> {
+    klaviyo: &'a Klaviyo,
+    list: &'a ListId,
+}
+
+impl Source for Joiners<'_> {
+    type Item = Member;
+    const NAME: &'static str = "list members";
+    /// List reads may lag behind writes.
+    const OVERLAP: Duration = LIST_LAG;
+
+    fn stream(&self) -> Stream {
+        Stream::ListJoiners(self.list.clone())
+    }
+
+    async fn page(
+        &self,
+        since: Option<Moment>,
+        after: Option<&PageCursor>,
+    ) -> Result<Page<Member>, ApiError> {
+        self.klaviyo.list_members(self.list, since, after).await
+    }
+
+    fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Member>) -> Result<(), MirrorError> {
+        page.joined(self.list, &items)
+    }
+}
+
 impl Pull<'_> {
-    /// The members of every list. A listing replaces the one before only once it is complete.
+    /// The members of every list: small lists whole in every pass, large ones once a day, and in
+    /// between who joined them.
     pub(super) async fn members(&self, now: Moment, pulled: &mut Pulled) -> Result<(), PullError> {
+        let klaviyo = &self.vendors.klaviyo;
         for List { id, name, .. } in self.mirror.lists()? {
             let stream = Stream::ListMembers(id.clone());
             let before = self.mirror.complete_count(&stream)?;
-            let klaviyo = &self.vendors.klaviyo;
+            if !self.is_due(&id, before, now)? {
+                self.walk(&Joiners { klaviyo, list: &id }, now, pulled)
+                    .await?;
+                continue;
+            }
             let walked = self
                 .walk(&Members { klaviyo, list: &id }, now, pulled)
                 .await?;
+            let (count, name) = (walked.count, format!("list `{name}`"));
             pulled.listings.push(Listing {
-                name: format!("list `{name}`"),
-                count: walked.count,
+                name,
+                count,
                 before,
                 complete: true,
             });
         }
+        self.progress
+            .over(Members::NAME, pulled.count(Members::NAME));
         Ok(())
+    }
+
+    /// Whether a list is to be read whole. One that is half read is read to its end.
+    fn is_due(&self, id: &ListId, size: Option<u64>, now: Moment) -> Result<bool, PullError> {
+        let cursor = self.mirror.cursor(&Stream::ListMembers(id.clone()))?;
+        let under_way = cursor.is_some_and(|cursor| cursor.run_start.is_some());
+        let small = size.is_none_or(|size| size <= SMALL);
+        let listed = self.mirror.listed_at(id)?;
+        let old = listed.is_none_or(|at| now.since(at) >= SWEEP_EVERY);
+        Ok(under_way || small || old)
     }
 
     /// Today's size of every list, and once a day of every segment: one report answers for a hundred

@@ -58,6 +58,10 @@ impl Pulled {
     fn add(&mut self, stream: &'static str, count: u64) {
         *self.counts.entry(stream).or_default() += count;
     }
+
+    fn count(&self, stream: &str) -> u64 {
+        self.counts.get(stream).copied().unwrap_or(0)
+    }
 }
 
 /// Why a pull ended early. What was committed stays; the next pull goes on from there.

@@ -94,6 +94,7 @@ impl Pull<'_> {
             mentions,
         };
         let walked = self.walk(&source, now, pulled).await?;
+        self.progress.over(Profiles::NAME, walked.count);
         if walked.complete {
             let before = self.mirror.complete_count(&Stream::KlaviyoProfiles)?;
             let mut page = self.mirror.page();
@@ -138,7 +139,8 @@ impl Pull<'_> {
             mentions,
             first,
         };
-        self.walk(&source, now, pulled).await?;
+        let walked = self.walk(&source, now, pulled).await?;
+        self.progress.over(Suppressions::NAME, walked.count);
         Ok(())
     }
 

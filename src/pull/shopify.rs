@@ -138,8 +138,9 @@ impl Pull<'_> {
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
         if !self.finish(&all_customers(), pulled).await? {
-            self.walk(&Customers(&self.vendors.shopify), now, pulled)
-                .await?;
+            let source = Customers(&self.vendors.shopify);
+            let walked = self.walk(&source, now, pulled).await?;
+            self.progress.over(Customers::NAME, walked.count);
         }
         Ok(())
     }
@@ -147,8 +148,9 @@ impl Pull<'_> {
     /// Orders, all or changed.
     pub(super) async fn orders(&self, now: Moment, pulled: &mut Pulled) -> Result<(), PullError> {
         if !self.finish(&all_orders(now), pulled).await? {
-            self.walk(&Orders(&self.vendors.shopify), now, pulled)
-                .await?;
+            let source = Orders(&self.vendors.shopify);
+            let walked = self.walk(&source, now, pulled).await?;
+            self.progress.over(Orders::NAME, walked.count);
         }
         Ok(())
     }

@@ -28,12 +28,12 @@ pub(super) trait Source: Sync {
     ) -> impl Future<Output = Result<Page<Self::Item>, ApiError>> + Send;
 
     /// Prepares the mirror for the first page of a walk.
-    fn begin(&self, _page: &mut MirrorPage<'_>, _now: Moment) -> Result<(), MirrorError> {
+    fn begin(&self, _page: &mut MirrorPage<'_>, _start: Moment) -> Result<(), MirrorError> {
         Ok(())
     }
 
-    /// Tells the mirror, together with the last page, that the walk is complete.
-    fn end(&self, _page: &mut MirrorPage<'_>, _count: u64) -> Result<(), MirrorError> {
+    /// Tells the mirror, together with the last page, that the walk begun at `start` is complete.
+    fn end(&self, _page: &mut MirrorPage<'_>, _start: Moment) -> Result<(), MirrorError> {
         Ok(())
     }
 
@@ -105,8 +105,8 @@ impl Pull<'_> {
                 complete: cursor.lower.is_none(),
             };
             let over = cursor.position.is_none();
+            let start = cursor.run_start.unwrap_or(now);
             if over {
-                let start = cursor.run_start.unwrap_or(now);
                 cursor.watermark = source.watermark(start, cursor.watermark, newest);
                 cursor = Cursor {
                     watermark: cursor.watermark,
@@ -116,16 +116,15 @@ impl Pull<'_> {
             }
             let mut changes = self.mirror.page();
             if first {
-                source.begin(&mut changes, now)?;
+                source.begin(&mut changes, start)?;
             }
             source.store(&mut changes, page.items)?;
             if over {
-                source.end(&mut changes, walked.count)?;
+                source.end(&mut changes, start)?;
             }
             changes.cursor(&stream, &cursor);
             changes.commit()?;
             if over {
-                self.progress.over(S::NAME, walked.count);
                 return Ok(walked);
             }
             self.progress.at(S::NAME, cursor.seen, None);

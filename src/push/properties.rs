@@ -129,3 +129,64 @@ impl Push<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{PropertyChange, Slot, Value};
+
+    fn effect(slot: u32, bytes: usize) -> Effect {
+        let change = PropertyChange {
+            key: "driftless_note".to_owned(),
+            from: None,
+            to: Some(Value::Text("x".repeat(bytes))),
+        };
+        let changes = vec![change];
+        Effect::Properties {
+            who: Slot(slot),
+            changes,
+        }
+    }
+
+    #[test]
+    fn batches_keep_to_the_count_and_the_size_and_lose_no_effect() {
+        let many: Vec<Effect> = (0..10_001).map(|slot| effect(slot, 1)).collect();
+        let sizes: Vec<usize> = split(&many).iter().map(|batch| batch.len()).collect();
+        assert_eq!(sizes, [10_000, 1]);
+
+        let large: Vec<Effect> = (0..120).map(|slot| effect(slot, 90_000)).collect();
+        let batches = split(&large);
+        assert_eq!(batches.concat(), large);
+        for batch in batches {
+            assert!(batch.iter().map(row_bytes).sum::<usize>() <= IMPORT_MAX_BYTES);
+        }
+    }
+
+    #[test]
+    fn a_rows_estimated_size_is_not_below_its_real_one() {
+        let Effect::Properties { changes, .. } = effect(1, 40) else {
+            unreachable!()
+        };
+        let set = changes
+            .iter()
+            .map(|c| (c.key.clone(), c.to.clone().unwrap()))
+            .collect();
+        let unset = vec!["driftless_old".to_owned()];
+        let row = ImportRow {
+            id: "01GDDKASAP8TKDDA2GRZDSVP4H".into(),
+            set,
+            unset,
+        };
+        let gone = PropertyChange {
+            key: "driftless_old".to_owned(),
+            from: None,
+            to: None,
+        };
+        let changes = changes.into_iter().chain([gone]).collect();
+        let estimate = row_bytes(&Effect::Properties {
+            who: Slot(1),
+            changes,
+        });
+        assert!(estimate >= serde_json::to_vec(&row).unwrap().len());
+    }
+}

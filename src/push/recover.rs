@@ -27,7 +27,7 @@ impl Push<'_> {
     pub fn recover(&mut self, now: Moment) -> Result<u64, PushError> {
         let mut ends = Vec::new();
         for intent in self.journal.open_intents() {
-            let end = if self.holds(&intent, now)? {
+            let end = if self.holds(intent, now)? {
                 End::Confirmed
             } else {
                 End::Superseded

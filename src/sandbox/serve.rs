@@ -215,9 +215,9 @@ mod tests {
         assert_eq!(value("klaviyo", "account"), "Abc123");
         assert_eq!(value("shop", "state_dir"), "/tmp/a \"quoted\" dir");
         assert!(!text.contains("pk_test") && !text.contains("shpat_test"));
-        let exports = sandbox.exports();
-        assert!(exports.contains("DRIFTLESS_KLAVIYO_KEY=pk_test"));
-        assert!(exports.contains("DRIFTLESS_SHOPIFY_TOKEN=shpat_test"));
+        let [(key, secret), (token, other)] = sandbox.secrets();
+        assert!(key == "DRIFTLESS_KLAVIYO_KEY" && secret.starts_with("pk_test"));
+        assert!(token == "DRIFTLESS_SHOPIFY_TOKEN" && other.starts_with("shpat_test"));
         sandbox.shutdown().await;
     }
 

@@ -91,27 +91,45 @@ impl<E: Exchange> Klaviyo<E> {
         counted.attributes.profile_count.ok_or(failed(missing))
     }
 
-    /// One page of a list's members, in order of joining.
+    /// One page of a list's members in order of joining: all, or those who joined at or after an
+    /// instant. Who left does not appear in either.
     ///
     /// # Errors
     /// [`Fault::NotFound`] when the list is gone, and whatever the request meets.
     pub async fn list_members(
         &self,
         list: &ListId,
+        joined_since: Option<Moment>,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Member>, ApiError> {
+        let since = joined_since.map(|since| format!("greater-or-equal(joined_group_at,{since})"));
+        self.member_page(list, since, cursor).await
+    }
+
+    async fn member_page(
+        &self,
+        list: &ListId,
+        filter: Option<String>,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Member>, ApiError> {
         let path = format!("/api/lists/{}/profiles", segment(list.as_str()));
+        let mut query = vec![
+            ("fields[profile]", "joined_group_at"),
+            ("page[size]", "100"),
+            ("sort", "joined_group_at"),
+        ];
+        query.extend(filter.as_deref().map(|filter| ("filter", filter)));
+        let class = &GET_LIST_PROFILES;
         let listing = Listing {
-            class: &GET_LIST_PROFILES,
+            class,
             path: &path,
-            query: &[
-                ("fields[profile]", "joined_group_at"),
-                ("page[size]", "100"),
-                ("sort", "joined_group_at"),
-            ],
+            query: &query,
         };
         let page = self.page(&listing, cursor, plain::<MemberItem>()).await?;
-        Ok(page.map(MemberItem::member))
+        Ok(page.map(|item| Member {
+            profile: item.id,
+            joined: item.attributes.and_then(|joined| joined.joined_group_at),
+        }))
     }
 
     /// Those among up to 100 addresses that are on a list. Lists cannot be asked by profile id.
@@ -125,29 +143,8 @@ impl<E: Exchange> Klaviyo<E> {
     ) -> Result<Page<Member>, ApiError> {
         let class = &GET_LIST_PROFILES;
         check_count(emails.len(), MOST_EMAILS).map_err(|fault| ApiError::new(class, fault))?;
-        let path = format!("/api/lists/{}/profiles", segment(list.as_str()));
         let filter = format!("any(email,[{}])", quoted(emails.iter().copied()));
-        let listing = Listing {
-            class,
-            path: &path,
-            query: &[
-                ("fields[profile]", "joined_group_at"),
-                ("filter", &filter),
-                ("page[size]", "100"),
-                ("sort", "joined_group_at"),
-            ],
-        };
-        let page = self.page(&listing, None, plain::<MemberItem>()).await?;
-        Ok(page.map(MemberItem::member))
-    }
-}
-
-impl MemberItem {
-    fn member(self) -> Member {
-        Member {
-            profile: self.id,
-            joined: self.attributes.and_then(|joined| joined.joined_group_at),
-        }
+        self.member_page(list, Some(filter), None).await
     }
 }
 
@@ -163,7 +160,9 @@ mod tests {
             {"type":"profile","id":"01B","attributes":{}},{"type":"profile","id":null}],
             "links":{"next":"/api/lists/Y6nRLr/profiles?page%5Bcursor%5D=z"}}"#;
         let fake = Fake::new([body(reply)]);
-        let page = client(&fake).list_members(&"Y6nRLr".into(), None).await;
+        let page = client(&fake)
+            .list_members(&"Y6nRLr".into(), None, None)
+            .await;
         let page = page.unwrap();
         assert_eq!(page.items[0].joined, Moment::parse("2026-01-02"));
         assert_eq!(page.items[1].joined, None);
@@ -176,7 +175,7 @@ mod tests {
         let fake = Fake::default();
         let cursor = Cursor::from_stored("/api/lists/OTHER/profiles?page%5Bcursor%5D=z");
         let (klaviyo, list) = (client(&fake), "Y6nRLr".into());
-        let result = klaviyo.list_members(&list, Some(&cursor)).await;
+        let result = klaviyo.list_members(&list, None, Some(&cursor)).await;
         assert_eq!(result.unwrap_err().fault, Fault::ForeignLink);
         assert!(fake.seen().is_empty());
     }

@@ -4,42 +4,54 @@ use super::client::{Klaviyo, encode};
 use super::limits::{GET_EVENTS, GET_LISTS, GET_METRICS, GET_PROFILES, GET_SEGMENTS};
 use crate::api::{ApiError, Call, Class, Exchange, Fault};
 
-/// The cheapest read behind each scope. Consent is part of profiles, so it has the same door.
-const DOORS: [(&str, &Class, &str, &[(&str, &str)]); 6] = [
-    (
-        "profiles:read",
-        &GET_PROFILES,
-        "/api/profiles",
-        &[("page[size]", "1")],
-    ),
-    (
-        "subscriptions:read",
-        &GET_PROFILES,
-        "/api/profiles",
-        &[
-            ("additional-fields[profile]", "subscriptions"),
-            ("page[size]", "1"),
-        ],
-    ),
-    (
-        "lists:read",
-        &GET_LISTS,
-        "/api/lists",
-        &[("page[size]", "1")],
-    ),
-    (
-        "segments:read",
-        &GET_SEGMENTS,
-        "/api/segments",
-        &[("page[size]", "1")],
-    ),
-    ("metrics:read", &GET_METRICS, "/api/metrics", &[]),
-    (
-        "events:read",
-        &GET_EVENTS,
-        "/api/events",
-        &[("page[size]", "1")],
-    ),
+/// The cheapest read behind a scope.
+struct Door {
+    scope: &'static str,
+    class: &'static Class,
+    path: &'static str,
+    query: &'static [(&'static str, &'static str)],
+}
+
+const ONE: (&str, &str) = ("page[size]", "1");
+
+/// Consent is part of profiles, so it has the same door.
+const DOORS: [Door; 6] = [
+    Door {
+        scope: "profiles:read",
+        class: &GET_PROFILES,
+        path: "/api/profiles",
+        query: &[ONE],
+    },
+    Door {
+        scope: "subscriptions:read",
+        class: &GET_PROFILES,
+        path: "/api/profiles",
+        query: &[("additional-fields[profile]", "subscriptions"), ONE],
+    },
+    Door {
+        scope: "lists:read",
+        class: &GET_LISTS,
+        path: "/api/lists",
+        query: &[ONE],
+    },
+    Door {
+        scope: "segments:read",
+        class: &GET_SEGMENTS,
+        path: "/api/segments",
+        query: &[ONE],
+    },
+    Door {
+        scope: "metrics:read",
+        class: &GET_METRICS,
+        path: "/api/metrics",
+        query: &[],
+    },
+    Door {
+        scope: "events:read",
+        class: &GET_EVENTS,
+        path: "/api/events",
+        query: &[ONE],
+    },
 ];
 
 impl<E: Exchange> Klaviyo<E> {
@@ -50,7 +62,13 @@ impl<E: Exchange> Klaviyo<E> {
     /// Whatever a request meets besides a missing scope.
     pub async fn missing_scopes(&self) -> Result<Vec<&'static str>, ApiError> {
         let mut missing = Vec::new();
-        for (scope, class, path, query) in DOORS {
+        for Door {
+            scope,
+            class,
+            path,
+            query,
+        } in DOORS
+        {
             let place = match query {
                 [] => path.to_owned(),
                 query => format!("{path}?{}", encode(query)),

@@ -64,23 +64,6 @@ async fn an_import_sets_and_unsets_properties() {
     );
 }
 
-#[test]
-fn batches_keep_to_the_count_and_the_size_and_lose_no_row() {
-    let many: Vec<ImportRow> = (0..10_001).map(|n| row(&n.to_string(), "")).collect();
-    let sizes: Vec<usize> = import_batches(&many).iter().map(|b| b.len()).collect();
-    assert_eq!(sizes, [10_000, 1]);
-
-    let large: Vec<ImportRow> = (0..120)
-        .map(|n| row(&n.to_string(), &"x".repeat(90_000)))
-        .collect();
-    let batches = import_batches(&large);
-    assert_eq!(batches.concat(), large);
-    for batch in batches {
-        assert!(serde_json::to_vec(batch).unwrap().len() < 5_000_000);
-    }
-    assert!(import_batches(&[]).is_empty());
-}
-
 #[tokio::test]
 async fn a_row_error_points_at_its_row_and_carries_no_payload() {
     let reply = r#"{"data":[
