@@ -109,7 +109,7 @@ pub(super) fn exit_of(error: &PassError) -> Exit {
         PassError::Pull(PullError::MissingScopes(_)) => Exit::Refused,
         PassError::Pull(PullError::Bulk { .. }) => Exit::Unreachable,
         PassError::Pull(PullError::Stopped) => Exit::Done,
-        PassError::Findings { .. } | PassError::DiskLow { .. } => Exit::Disk,
+        PassError::File { .. } | PassError::DiskLow { .. } => Exit::Disk,
     }
 }
 

@@ -17,11 +17,14 @@ pub enum MirrorError {
     Damaged {
         /// What the store said.
         what: String,
-        /// The command that helps.
+        /// What helps.
         remedy: &'static str,
     },
     /// A value's checksum or form is wrong; it was not used.
-    #[error("the mirror's shelf `{shelf}` holds a damaged value: run `driftless rebuild`")]
+    #[error(
+        "the mirror's shelf `{shelf}` holds a damaged value: move `mirror` in the state \
+         directory aside; the next pass fills it again"
+    )]
     BadValue {
         /// Where.
         shelf: &'static str,
@@ -29,7 +32,7 @@ pub enum MirrorError {
     /// A value was written by a later version.
     #[error(
         "the mirror's shelf `{shelf}` has format {found}, this driftless reads up to {known}: \
-         use the version that wrote it, or run `driftless rebuild`"
+         use the version that wrote it, or move `mirror` in the state directory aside"
     )]
     Newer {
         /// Where.
@@ -59,7 +62,10 @@ pub enum MirrorError {
     #[error("the mirror takes no more writes after a failed one: restart driftless")]
     Failed,
     /// A dense number would not fit its width.
-    #[error("the mirror has no number left for another {what}: run `driftless rebuild`")]
+    #[error(
+        "the mirror has no number left for another {what}: move `mirror` in the state directory \
+         aside; the next pass numbers afresh"
+    )]
     Exhausted {
         /// Of what kind.
         what: &'static str,

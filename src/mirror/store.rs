@@ -20,7 +20,7 @@ const CACHE_BYTES: u64 = 64 << 20;
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-const REBUILD: &str = "run `driftless rebuild` to fill it again from both platforms";
+const REFILL: &str = "move `mirror` in the state directory aside; the next pass fills it again";
 
 /// What was set aside to make the mirror open again. Worth a warning in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -262,7 +262,7 @@ fn reopen(dir: &Path) -> Result<sled::Db, MirrorError> {
         Refusal::Other(error) => error,
         Refusal::Damage(what) => MirrorError::Damaged {
             what,
-            remedy: REBUILD,
+            remedy: REFILL,
         },
     })
 }
@@ -287,7 +287,7 @@ fn quarantine_snapshots(
     if files.is_empty() {
         return Err(MirrorError::Damaged {
             what: what.to_owned(),
-            remedy: REBUILD,
+            remedy: REFILL,
         });
     }
     let quarantine = (1_u32..)

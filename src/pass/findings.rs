@@ -1,13 +1,11 @@
 //! The findings of the last pass as a file: one JSON object a line, for spreadsheets and scripts.
 
+use super::files::replace;
 use super::{PassError, Shop};
 use crate::mirror::MirrorError;
 use crate::model::{Code, Finding, Subject};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 /// Findings by code.
@@ -25,25 +23,20 @@ impl Shop {
         self.config.state_dir.join("findings.jsonl")
     }
 
-    /// Replaces the file whole, so that a reader never sees half of it. It names people by the
-    /// vendors' ids only.
+    /// Names people by the vendors' ids only.
     pub(super) fn write_findings(&self, findings: &[Finding]) -> Result<(), PassError> {
         let path = self.findings_path();
-        let half = path.with_extension("jsonl.new");
-        let failed = |source| PassError::Findings {
-            path: path.clone(),
-            source,
-        };
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut out = BufWriter::new(options.open(&half).map_err(failed)?);
-        for finding in findings {
-            let line = self.finding_json(finding)?;
-            writeln!(out, "{line}").map_err(failed)?;
-        }
-        out.flush().map_err(failed)?;
-        drop(out);
-        std::fs::rename(&half, &path).map_err(failed)
+        replace(&path, |out| {
+            for finding in findings {
+                let line = self.finding_json(finding)?;
+                let written = writeln!(out, "{line}");
+                written.map_err(|source| PassError::File {
+                    path: path.clone(),
+                    source,
+                })?;
+            }
+            Ok(())
+        })
     }
 
     fn finding_json(&self, finding: &Finding) -> Result<Json, MirrorError> {

@@ -4,6 +4,7 @@
 //! does depends only on what both vendors say and what the mirror and the journal hold.
 
 mod evaluate;
+mod files;
 mod findings;
 mod observe;
 mod shop;
@@ -49,9 +50,9 @@ pub enum PassError {
     /// The mirror or a file beside it.
     #[error(transparent)]
     Mirror(#[from] crate::mirror::MirrorError),
-    /// The findings could not be written.
+    /// A file beside the mirror could not be written.
     #[error("cannot write {path}: {source}")]
-    Findings {
+    File {
         /// The file.
         path: std::path::PathBuf,
         /// Why.
@@ -74,6 +75,13 @@ pub enum PassError {
 impl Shop {
     /// Pulls, unifies, evaluates, detects, plans, and pushes what mode and guards allow.
     pub async fn pass(&mut self, options: &Options) -> Result<Summary, PassError> {
+        let result = self.flow(options).await;
+        // Spent is spent, however the pass ended.
+        self.remember_budget()?;
+        result
+    }
+
+    async fn flow(&mut self, options: &Options) -> Result<Summary, PassError> {
         let started = self.clock.monotonic();
         let before = self.meter.totals();
         let dry_run = options.observe || options.as_of.is_some();
@@ -84,12 +92,12 @@ impl Shop {
         let now = options.as_of.unwrap_or_else(|| self.clock.now());
         let recovered = self.recover(options, now)?;
 
-        let people = self.unify()?;
+        let people = unblocked(|| self.unify())?;
         let Evaluation {
             draft,
             findings,
             people,
-        } = self.evaluate(&people, now)?;
+        } = unblocked(|| self.evaluate(&people, now))?;
         let plan = draft.finish(&self.seen(now)?);
         let circumstances = self.circumstances(&pulled, now)?;
         let guards = &self.config.policy.guards;
@@ -161,5 +169,13 @@ impl Shop {
 
     fn recover(&mut self, options: &Options, now: Moment) -> Result<u64, PassError> {
         Ok(self.push(options).recover(now)?)
+    }
+}
+
+/// Long work on this thread; where the runtime has others, they take its tasks over meanwhile.
+fn unblocked<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }

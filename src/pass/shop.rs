@@ -80,17 +80,16 @@ impl Shop {
             journal_cut: recovery.cut_bytes,
             open_intents: recovery.open.len(),
         };
-        Ok((
-            Self {
-                config,
-                mirror,
-                journal,
-                vendors,
-                clock,
-                meter,
-            },
-            notes,
-        ))
+        let shop = Self {
+            config,
+            mirror,
+            journal,
+            vendors,
+            clock,
+            meter,
+        };
+        shop.recall_budget()?;
+        Ok((shop, notes))
     }
 
     /// The shop's name.

@@ -98,6 +98,7 @@ impl Evidences {
         }
         all.records.sort_unstable();
         all.records.dedup_by_key(|row| row.slot);
+        all.believe_only_known_customers();
         let records = &all.records;
         for list in [&mut all.customers, &mut all.emails, &mut all.phones] {
             for (_, slot) in list.iter_mut() {
@@ -107,6 +108,21 @@ impl Evidences {
             }
         }
         all
+    }
+
+    /// A profile that claims to be a customer nobody has seen contradicts no other: its external id
+    /// may be of another system. Profiles with the same claim are still the same human.
+    fn believe_only_known_customers(&mut self) {
+        let customers = self.records.iter().filter(|row| row.kind == Kind::Customer);
+        let mut known: Vec<CustomerId> = customers.filter_map(|row| row.customer).collect();
+        known.sort_unstable();
+        for row in self
+            .records
+            .iter_mut()
+            .filter(|row| row.kind == Kind::Profile)
+        {
+            row.customer = row.customer.filter(|id| known.binary_search(id).is_ok());
+        }
     }
 
     fn add(&mut self, keys: &Keys) {

@@ -54,6 +54,17 @@ fn the_shopify_id_outweighs_different_addresses() {
 }
 
 #[test]
+fn an_external_id_of_another_system_contradicts_nobody() {
+    let people = People::unite([
+        record(0, Kind::Customer, Some(7), "ann@shop.com", ""),
+        record(1, Kind::Profile, Some(5_512), "ann@shop.com", ""),
+        record(2, Kind::Profile, Some(5_512), "other@shop.com", ""),
+    ]);
+    assert_eq!(groups(&people), [vec![0, 1, 2]]);
+    assert_eq!(codes(&people), [Code::DuplicateProfiles]);
+}
+
+#[test]
 fn two_customers_are_never_one_person_and_the_conflict_is_told_once() {
     let people = People::unite([
         record(0, Kind::Customer, Some(7), "ann@shop.com", "+1"),
@@ -152,6 +163,9 @@ proptest! {
     #[test]
     fn persons_part_the_records_and_hold_no_contradiction(keys in any_keys()) {
         let people = People::unite(keys.clone());
+        let is_known = |id| {
+            keys.iter().any(|keys| keys.kind == Kind::Customer && keys.customer == id)
+        };
         let mut slots: Vec<Slot> = Vec::new();
         let mut last = None;
         for person in people.iter() {
@@ -160,7 +174,8 @@ proptest! {
             prop_assert_eq!(person.id.0, person.slots[0].0);
             prop_assert!(person.slots.is_sorted() && person.slots.len() <= 8);
             let held = keys.iter().filter(|keys| person.slots.contains(&keys.slot));
-            let mut customers: Vec<_> = held.filter_map(|keys| keys.customer).collect();
+            let known = |keys: &&Keys| keys.kind != Kind::Profile || is_known(keys.customer);
+            let mut customers: Vec<_> = held.filter(known).filter_map(|keys| keys.customer).collect();
             customers.dedup();
             prop_assert!(customers.iter().all(|id| *id == customers[0]), "{customers:?}");
             for slot in &person.slots {
