@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::model::Moment;
+use crate::model::{DAY_MS, Moment};
 use crate::policy::{Allowances, Guard};
 use crate::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
@@ -62,7 +62,8 @@ pub struct Run {
     /// Print the result of --reconcile as one JSON object.
     #[arg(long, requires = "reconcile")]
     pub json: bool,
-    /// Evaluate as of this instant (RFC 3339 or a date) instead of now; implies --observe.
+    /// Evaluate as of this instant (RFC 3339, or a date for its end in UTC) instead of now; implies
+    /// --observe.
     #[arg(long, value_name = "TIME", requires = "reconcile", value_parser = moment)]
     pub as_of: Option<Moment>,
     /// Let a guard pass up to this many people once; may be repeated.
@@ -159,7 +160,13 @@ pub struct Demo {
 }
 
 fn moment(text: &str) -> Result<Moment, String> {
-    Moment::parse(text).ok_or_else(|| "give RFC 3339 such as 2026-11-21T08:00:00Z".to_owned())
+    let at = Moment::parse(text).ok_or("give RFC 3339 such as 2026-11-21T08:00:00Z, or a date")?;
+    let is_date = !text.contains(':');
+    Ok(if is_date {
+        Moment(at.0 + DAY_MS - 1)
+    } else {
+        at
+    })
 }
 
 fn allowance(text: &str) -> Result<(Guard, u64), String> {
@@ -184,6 +191,19 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_date_means_its_end() {
+        assert_eq!(
+            moment("1998-06-30").map(|at| at.to_string()),
+            Ok("1998-06-30T23:59:59.999Z".to_owned())
+        );
+        assert_eq!(
+            moment("1998-06-30T12:00:00Z").map(Moment::secs),
+            Ok(899_208_000)
+        );
+        assert!(moment("yesterday").is_err());
     }
 
     #[test]

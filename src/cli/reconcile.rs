@@ -58,10 +58,11 @@ async fn one(config: config::Shop, args: &Run, clock: &Clock) -> Result<Summary,
     result.map_err(|error| (shops::exit_of(&error), format!("{name}: {error}")))
 }
 
-/// How a pass that came to its end should end the process.
+/// How a pass that came to its end should end the process. A dry run stops at no guard: it was not
+/// going to write.
 pub(super) fn exit_of(summary: &Summary) -> Exit {
     let refused = summary.effects.ended(End::Refused) > 0;
-    if !summary.trips.is_empty() {
+    if !summary.trips.is_empty() && !summary.dry_run {
         Exit::Guard
     } else if refused || summary.effects.unknown > 0 {
         Exit::SomeRefused

@@ -151,8 +151,8 @@ impl Summary {
         let planned: u64 = self.planned.values().sum();
         let confirmed = self.effects.ended(End::Confirmed);
         match (self.trips.first(), self.dry_run) {
-            (Some(trip), _) => format!("stopped by guard {}: {}", trip.guard, trip.note),
-            (None, true) => format!("{findings} findings, {planned} effects planned, dry run"),
+            (Some(trip), false) => format!("stopped by guard {}: {}", trip.guard, trip.note),
+            (_, true) => format!("{findings} findings, {planned} effects planned, dry run"),
             (None, false) if planned == 0 => format!("{findings} findings, nothing to do"),
             (None, false) => format!("{findings} findings, {confirmed} of {planned} effects done"),
         }

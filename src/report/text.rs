@@ -106,16 +106,26 @@ fn plan(out: &mut String, summary: &Summary) -> fmt::Result {
         row(out, kind, *count, "")?;
     }
     if summary.planned.is_empty() {
-        writeln!(out, "    nothing to do")?;
+        let idle = if summary.held_back.is_empty() {
+            "nothing to do"
+        } else {
+            "nothing that may be done"
+        };
+        writeln!(out, "    {idle}")?;
     }
     for held in &summary.held_back {
         let label = format!("held back: {}", held.kind);
         row(out, label, held.count, held.reason.as_str())?;
     }
     for trip in &summary.trips {
+        let verb = if summary.dry_run {
+            "would stop"
+        } else {
+            "stopped"
+        };
         writeln!(
             out,
-            "    guard {} stopped the plan: {}",
+            "    guard {} {verb} the plan: {}",
             trip.guard, trip.note
         )?;
         writeln!(
