@@ -70,12 +70,7 @@ pub struct Run {
     #[arg(long, value_name = "GUARD=N", requires = "reconcile", value_parser = allowance)]
     pub allow: Vec<(Guard, u64)>,
     /// Serve /livez, /readyz, /status and /metrics here: a loopback address or unix:/path.
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "DRIFTLESS_LISTEN",
-        conflicts_with = "reconcile"
-    )]
+    #[arg(long, value_name = "ADDR", env = "DRIFTLESS_LISTEN")]
     pub listen: Option<String>,
     /// How to log.
     #[command(flatten)]

@@ -88,7 +88,7 @@ pub(super) fn open_unlocked(
 /// The exit of a shop that could not be opened.
 pub(super) fn exit_of_open(error: &OpenError) -> Exit {
     match error {
-        OpenError::StateDir { .. } => Exit::Refused,
+        OpenError::StateDir { .. } | OpenError::Pseudonyms(_) => Exit::Refused,
         OpenError::Mirror(error) => exit_of_mirror(error),
         OpenError::Journal(error) => exit_of_journal(error),
         OpenError::Api(error) => exit_of_api(error),

@@ -155,6 +155,7 @@ impl Shop {
             journal: &mut self.journal,
             policy: &self.config.policy,
             clock: &self.clock,
+            pseudonyms: &self.pseudonyms,
             progress: &options.progress,
             stop: &options.stop,
             grant: WriteGrant::mint(),

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::journal::{Journal, JournalError};
 use crate::mirror::{Mirror, MirrorError, Repaired};
-use crate::telemetry::Meter;
+use crate::telemetry::{Meter, PseudonymError, Pseudonyms};
 use std::path::PathBuf;
 
 /// A shop that passes can be made over. Holds the lock on its state directory.
@@ -16,6 +16,7 @@ pub struct Shop {
     pub(super) mirror: Mirror,
     pub(super) journal: Journal,
     pub(super) vendors: Vendors,
+    pub(super) pseudonyms: Pseudonyms,
     pub(super) clock: Clock,
     pub(super) meter: Meter,
 }
@@ -48,6 +49,9 @@ pub enum OpenError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The key of the pseudonyms in logs.
+    #[error(transparent)]
+    Pseudonyms(#[from] PseudonymError),
     /// A client could not be built.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -67,6 +71,7 @@ impl Shop {
         };
         std::fs::create_dir_all(dir).map_err(failed)?;
         let (mirror, repaired) = Mirror::open(dir, clock.now())?;
+        let pseudonyms = Pseudonyms::open(dir)?;
         let (journal, recovery) = Journal::open(&dir.join("journal"))?;
         let vendors = Vendors::new(
             &config.klaviyo,
@@ -85,6 +90,7 @@ impl Shop {
             mirror,
             journal,
             vendors,
+            pseudonyms,
             clock,
             meter,
         };

@@ -52,6 +52,7 @@ impl Push<'_> {
             Ok(fates) => (fates, None),
             Err(error) => (vec![fate_of(&error); effects.len()], Some(error)),
         };
+        self.log_refusals(&intents, &fates);
         self.conclude(effects, &ids, &fates, pushed)?;
         match error {
             // Only this batch was wrong; the rest of the plan may be right.
@@ -78,6 +79,16 @@ impl Push<'_> {
             Effect::Suppressed { .. } => self.suppress(run, effects, ids).await,
             Effect::Tags { who, add, remove } => self.tags(*who, add, remove).await,
             Effect::Metafield { .. } => self.metafields(effects).await,
+        }
+    }
+
+    fn log_refusals(&self, intents: &[Intent], fates: &[Fate]) {
+        for (intent, fate) in intents.iter().zip(fates) {
+            if let Fate::Refused(code) = fate {
+                let person = intent.subject.as_deref().map(|id| self.pseudonyms.of(id));
+                let (effect, kind) = (intent.id, intent.kind.as_str());
+                tracing::warn!(%effect, kind, person, code, "effect refused");
+            }
         }
     }
 

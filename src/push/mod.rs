@@ -19,7 +19,7 @@ use crate::mirror::{Mirror, MirrorError};
 use crate::model::{Effect, EffectKind, End, ListId};
 use crate::plan::{Plan, Trip};
 use crate::policy::Policy;
-use crate::telemetry::Progress;
+use crate::telemetry::{Progress, Pseudonyms};
 use std::collections::BTreeMap;
 
 /// What carrying out a plan needs; one per pass.
@@ -37,6 +37,8 @@ pub struct Push<'a> {
     pub policy: &'a Policy,
     /// For receipts, and for waiting on jobs.
     pub clock: &'a Clock,
+    /// Names people in logs.
+    pub pseudonyms: &'a Pseudonyms,
     /// Who watches.
     pub progress: &'a Progress,
     /// Ends the push between two batches.
