@@ -5,8 +5,8 @@
 
 mod evaluate;
 mod files;
-mod findings;
 mod observe;
+mod records;
 mod shop;
 mod summary;
 
@@ -103,6 +103,7 @@ impl Shop {
         let guards = &self.config.policy.guards;
         let mut trips = guard::check(&plan, &circumstances, guards, &options.allow);
         self.write_findings(&findings)?;
+        self.write_plan(&plan)?;
 
         let mut pushed = Pushed::default();
         if trips.is_empty() && !dry_run {
@@ -114,13 +115,14 @@ impl Shop {
         }
         Ok(Summary {
             shop: self.config.name.clone(),
+            state_dir: self.config.state_dir.clone(),
             now,
             mode: self.config.policy.mode,
             dry_run,
             pulled: pulled.counts,
             quarantined: pulled.quarantined,
             people,
-            findings: findings::count(&findings),
+            findings: records::count(&findings),
             planned: plan.counts(),
             lists: plan.lists,
             held_back: plan.held_back,

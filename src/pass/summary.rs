@@ -6,6 +6,7 @@ use crate::policy::{Mode, Stage, Tier};
 use crate::score::Facts;
 use crate::telemetry::{Api, Totals};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// One pass of one shop.
@@ -13,6 +14,8 @@ use std::time::Duration;
 pub struct Summary {
     /// The shop's name.
     pub shop: String,
+    /// Where the plan and the findings of this pass lie, one by one.
+    pub state_dir: PathBuf,
     /// The instant everything was evaluated at.
     pub now: Moment,
     /// How far the shop may be written to.

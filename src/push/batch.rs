@@ -1,11 +1,11 @@
 //! One batch: journal the intents, send, journal the ends, fold the receipts.
 
+use super::describe::{Described, describe};
 use super::{Push, PushError, Pushed, list_of};
 use crate::api::{ApiError, Fault};
 use crate::journal::{EffectId, Intent, RunId};
 use crate::mirror::{MirrorError, Receipt};
 use crate::model::{Effect, EffectKind, End, ListId, Moment};
-use serde_json::{Value as Json, json};
 
 /// What became of one effect of a batch that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,78 +168,17 @@ impl Push<'_> {
         })
     }
 
-    /// What the journal should know of an effect: ids and values, never an address.
     fn intent(&self, run: RunId, effect: &Effect) -> Result<Intent, MirrorError> {
-        let subject = match effect {
-            Effect::ListExists { .. } => None,
-            Effect::Tags { who, .. } | Effect::Metafield { who, .. } => {
-                self.mirror.customer_id(*who)?.map(|id| id.gid())
-            }
-            Effect::OnList { who, .. }
-            | Effect::OffList { who, .. }
-            | Effect::Properties { who, .. }
-            | Effect::Suppressed { who } => self.mirror.profile_id(*who)?.map(|id| id.to_string()),
-        };
-        let target = match effect {
-            Effect::ListExists { list } => self.policy.lists[*list].name.clone(),
-            Effect::OnList { list, .. } | Effect::OffList { list, .. } => self
-                .list_id(*list)?
-                .map(|id| id.to_string())
-                .unwrap_or_default(),
-            Effect::Properties { changes, .. } => changes
-                .iter()
-                .map(|change| change.key.as_str())
-                .collect::<Vec<_>>()
-                .join(","),
-            Effect::Suppressed { .. } => "email marketing".to_owned(),
-            Effect::Tags { .. } => self.policy.tags.prefix.clone(),
-            Effect::Metafield { .. } => self
-                .policy
-                .metafield
-                .as_ref()
-                .map(|map| format!("{}.{}", map.namespace, map.key))
-                .unwrap_or_default(),
-        };
-        let (from, to) = values(effect);
-        let at = self.clock.now();
-        Ok(Intent::new(
-            self.shop,
-            run,
-            effect.kind(),
+        let told = describe(effect, self.mirror, self.policy)?;
+        let (shop, at) = (self.shop, self.clock.now());
+        let Described {
+            kind,
             subject,
             target,
             from,
             to,
-            at,
-        ))
-    }
-}
-
-/// The values before and after, as the journal keeps them.
-fn values(effect: &Effect) -> (Json, Json) {
-    match effect {
-        Effect::ListExists { .. } | Effect::OnList { .. } | Effect::Suppressed { .. } => {
-            (json!(false), json!(true))
-        }
-        Effect::OffList { .. } => (json!(true), json!(false)),
-        Effect::Properties { changes, .. } => {
-            let json = |value: &Option<crate::model::Value>| {
-                value
-                    .as_ref()
-                    .map_or(Json::Null, crate::model::Value::to_json)
-            };
-            let from = changes
-                .iter()
-                .map(|c| (c.key.clone(), json(&c.from)))
-                .collect();
-            let to = changes
-                .iter()
-                .map(|c| (c.key.clone(), json(&c.to)))
-                .collect();
-            (Json::Object(from), Json::Object(to))
-        }
-        Effect::Tags { add, remove, .. } => (json!({ "had": remove }), json!({ "has": add })),
-        Effect::Metafield { from, to, .. } => (json!(from), json!(to)),
+        } = told;
+        Ok(Intent::new(shop, run, kind, subject, target, from, to, at))
     }
 }
 

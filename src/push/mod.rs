@@ -7,10 +7,13 @@
 mod batch;
 mod canary;
 mod customers;
+mod describe;
 mod lists;
 mod properties;
 mod recover;
 mod suppressions;
+
+pub use describe::{Described, describe};
 
 use crate::api::{ApiError, Vendors, WriteGrant};
 use crate::clock::{Clock, Stop};

@@ -13,6 +13,7 @@ pub fn summary(summary: &Summary) -> Json {
     );
     json!({
         "shop": summary.shop,
+        "state_dir": summary.state_dir,
         "now": summary.now.to_string(),
         "mode": summary.mode.as_str(),
         "dry_run": summary.dry_run,

@@ -198,5 +198,10 @@ fn traffic(out: &mut String, summary: &Summary) -> fmt::Result {
     if traffic.throttled > 0 {
         row(out, "throttled", traffic.throttled, "")?;
     }
-    writeln!(out, "  took {:.1} s", summary.took.as_secs_f64())
+    writeln!(out, "  took {:.1} s", summary.took.as_secs_f64())?;
+    let place = summary.state_dir.display();
+    writeln!(
+        out,
+        "  one by one: {place}/plan.jsonl, {place}/findings.jsonl"
+    )
 }

@@ -1,11 +1,14 @@
-//! The findings of the last pass as a file: one JSON object a line, for spreadsheets and scripts.
+//! Findings and plan of the last pass as files: one JSON object a line, for eyes and scripts.
 
 use super::files::replace;
 use super::{PassError, Shop};
 use crate::mirror::MirrorError;
 use crate::model::{Code, Finding, Subject};
+use crate::plan::Plan;
+use crate::push::describe;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
 /// Findings by code.
@@ -30,6 +33,28 @@ impl Shop {
             for finding in findings {
                 let line = self.finding_json(finding)?;
                 let written = writeln!(out, "{line}");
+                written.map_err(|source| PassError::File {
+                    path: path.clone(),
+                    source,
+                })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Where the plan is written.
+    pub fn plan_path(&self) -> PathBuf {
+        self.config.state_dir.join("plan.jsonl")
+    }
+
+    /// The plan effect by effect, whether or not it will be carried out.
+    pub(super) fn write_plan(&self, plan: &Plan) -> Result<(), PassError> {
+        let path = self.plan_path();
+        replace(&path, |out| {
+            for effect in &plan.effects {
+                let told = describe(effect, &self.mirror, &self.config.policy)?;
+                let written = serde_json::to_writer(&mut *out, &told).map_err(io::Error::from);
+                let written = written.and_then(|()| writeln!(out));
                 written.map_err(|source| PassError::File {
                     path: path.clone(),
                     source,
