@@ -102,6 +102,7 @@ impl Shop {
         let circumstances = self.circumstances(&pulled, now)?;
         let guards = &self.config.policy.guards;
         let mut trips = guard::check(&plan, &circumstances, guards, &options.allow);
+        self.release_sentinels(options, &pulled)?;
         self.write_findings(&findings)?;
         self.write_plan(&plan)?;
 

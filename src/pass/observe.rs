@@ -1,9 +1,10 @@
 //! What the plan is compared with, and what the guards must know.
 
-use super::{PassError, Shop};
+use super::{Options, PassError, Shop};
 use crate::mirror::Page;
 use crate::model::{EffectKind, Moment, Slot};
 use crate::plan::{Circumstances, Seen, SeenList};
+use crate::policy::Guard;
 use crate::pull::Pulled;
 use roaring::RoaringBitmap;
 use sha2::{Digest, Sha256};
@@ -90,6 +91,22 @@ impl Shop {
             missing_sentinels: pulled.missing_sentinels,
             rules_observed: self.mirror.observed_rules()?.as_deref() == Some(&self.rules_hash()),
         })
+    }
+
+    /// An operator who lets missing sentinels pass says that they were deleted: the next pass chooses
+    /// others.
+    pub(super) fn release_sentinels(
+        &self,
+        options: &Options,
+        pulled: &Pulled,
+    ) -> Result<(), PassError> {
+        let missing = pulled.missing_sentinels;
+        if missing > 0 && options.allow.covers(Guard::Sentinels, missing) {
+            let mut page = self.mirror.page();
+            page.sentinels(&[]);
+            page.commit()?;
+        }
+        Ok(())
     }
 
     /// These rules have now been observed in a whole pass.

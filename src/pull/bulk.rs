@@ -4,6 +4,7 @@
 //! costs at most the batch of lines in flight.
 
 use super::{Pull, PullError, Pulled};
+use crate::api::Fault;
 use crate::api::shopify::{BulkQuery, BulkStatus};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
 use crate::model::{BulkId, Moment};
@@ -45,7 +46,14 @@ impl Pull<'_> {
         if cursor.watermark.is_some() || cursor.position.is_some() {
             return Ok(());
         }
-        let operation = self.vendors.shopify.start_bulk(bulk.query).await?;
+        let operation = match self.vendors.shopify.start_bulk(bulk.query).await {
+            // No place is free: paging does the same work, more slowly.
+            Err(error) if matches!(error.fault, Fault::Invalid { .. }) => {
+                tracing::info!(stream = bulk.name, %error, "no bulk operation; reading by pages");
+                return Ok(());
+            }
+            other => other?,
+        };
         let cursor = Cursor {
             position: Some(position(&operation, 0)),
             run_start: Some(now),
@@ -70,8 +78,13 @@ impl Pull<'_> {
         let (url, roots) = self.completed(bulk, &operation).await?;
         let read = match url {
             Some(url) => {
-                self.lines(bulk, &cursor, &operation, stored, &url, pulled)
-                    .await?
+                let lines = self.lines(bulk, &cursor, &operation, stored, &url, pulled);
+                match lines.await {
+                    Err(PullError::Api(error)) if error.fault == Fault::NotFound => {
+                        return Err(self.start_over(bulk, "result expired".to_owned())?);
+                    }
+                    other => other?,
+                }
             }
             None => 0,
         };
@@ -117,7 +130,12 @@ impl Pull<'_> {
     ) -> Result<(Option<String>, u64), PullError> {
         for look in 0u32.. {
             self.check_stop()?;
-            let now = self.vendors.shopify.bulk(operation).await?;
+            let now = match self.vendors.shopify.bulk(operation).await {
+                Err(error) if error.fault == Fault::NotFound => {
+                    return Err(self.start_over(bulk, "forgotten".to_owned())?);
+                }
+                other => other?,
+            };
             self.progress.at(bulk.name, 0, Some(now.roots));
             match now.status {
                 BulkStatus::Created
@@ -126,17 +144,11 @@ impl Pull<'_> {
                 | BulkStatus::Other(_) => {}
                 BulkStatus::Completed => return Ok((now.url, now.roots)),
                 over => {
-                    let mut page = self.mirror.page();
-                    page.forget_stream(&bulk.stream);
-                    page.commit()?;
                     let status = match now.error {
                         Some(code) => format!("{over:?} ({code})"),
                         None => format!("{over:?}"),
                     };
-                    return Err(PullError::Bulk {
-                        what: bulk.name,
-                        status,
-                    });
+                    return Err(self.start_over(bulk, status)?);
                 }
             }
             let seconds = if look < 10 {
@@ -149,6 +161,17 @@ impl Pull<'_> {
             self.clock.sleep(Duration::from_secs(seconds)).await;
         }
         unreachable!("the loop above ends only by returning")
+    }
+
+    /// Forgets an operation that will not deliver, so that the next pass starts another.
+    fn start_over<T>(&self, bulk: &Bulk<T>, status: String) -> Result<PullError, PullError> {
+        let mut page = self.mirror.page();
+        page.forget_stream(&bulk.stream);
+        page.commit()?;
+        Ok(PullError::Bulk {
+            what: bulk.name,
+            status,
+        })
     }
 
     /// Stores all lines after the first `stored`, and counts them all.

@@ -12,8 +12,10 @@ use std::time::Duration;
 
 /// Lists up to this size are read whole in every pass: twenty requests.
 const SMALL: u64 = 2_000;
-/// Larger ones this often; until then nobody sees who was taken off them by others.
+/// Larger ones this often,
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// or this often while their count says that others take members off.
+const SWEEP_AT_MOST_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Segments in one report.
 const REPORT_SEGMENTS: usize = 100;
 
@@ -98,42 +100,73 @@ impl Source for Joiners<'_> {
 }
 
 impl Pull<'_> {
-    /// The members of every list: small lists whole in every pass, large ones once a day, and in
-    /// between who joined them.
+    /// The members of every list: small lists whole in every pass; of large ones who joined, and the
+    /// whole list once a day, or sooner when Klaviyo's count says that somebody left.
     pub(super) async fn members(&self, now: Moment, pulled: &mut Pulled) -> Result<(), PullError> {
-        let klaviyo = &self.vendors.klaviyo;
-        for List { id, name, .. } in self.mirror.lists()? {
-            let stream = Stream::ListMembers(id.clone());
-            let before = self.mirror.complete_count(&stream)?;
-            if !self.is_due(&id, before, now)? {
-                self.walk(&Joiners { klaviyo, list: &id }, now, pulled)
-                    .await?;
-                continue;
+        for list in self.mirror.lists()? {
+            let due = self.is_due(&list.id, SWEEP_EVERY, now)?
+                || (self.joiners(&list.id, now, pulled).await?
+                    && self.is_due(&list.id, SWEEP_AT_MOST_EVERY, now)?);
+            if due {
+                self.all_members(list, now, pulled).await?;
             }
-            let walked = self
-                .walk(&Members { klaviyo, list: &id }, now, pulled)
-                .await?;
-            let (count, name) = (walked.count, format!("list `{name}`"));
-            pulled.listings.push(Listing {
-                name,
-                count,
-                before,
-                complete: true,
-            });
         }
         self.progress
             .over(Members::NAME, pulled.count(Members::NAME));
         Ok(())
     }
 
-    /// Whether a list is to be read whole. One that is half read is read to its end.
-    fn is_due(&self, id: &ListId, size: Option<u64>, now: Moment) -> Result<bool, PullError> {
-        let cursor = self.mirror.cursor(&Stream::ListMembers(id.clone()))?;
+    async fn all_members(
+        &self,
+        List { id, name, .. }: List,
+        now: Moment,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        let before = self
+            .mirror
+            .complete_count(&Stream::ListMembers(id.clone()))?;
+        let klaviyo = &self.vendors.klaviyo;
+        let walked = self
+            .walk(&Members { klaviyo, list: &id }, now, pulled)
+            .await?;
+        let (count, name) = (walked.count, format!("list `{name}`"));
+        pulled.listings.push(Listing {
+            name,
+            count,
+            before,
+            complete: true,
+        });
+        Ok(())
+    }
+
+    /// Reads who joined; tells whether Klaviyo still counts other members than we do.
+    async fn joiners(
+        &self,
+        id: &ListId,
+        now: Moment,
+        pulled: &mut Pulled,
+    ) -> Result<bool, PullError> {
+        let klaviyo = &self.vendors.klaviyo;
+        self.walk(&Joiners { klaviyo, list: id }, now, pulled)
+            .await?;
+        let known = self
+            .mirror
+            .members(id, now)?
+            .map_or(0, |members| members.len());
+        Ok(klaviyo.list_size(id).await? != known)
+    }
+
+    /// Whether a list is to be read whole: it is small, half read, or was last read so long ago.
+    fn is_due(&self, id: &ListId, every: Duration, now: Moment) -> Result<bool, PullError> {
+        let stream = Stream::ListMembers(id.clone());
+        let cursor = self.mirror.cursor(&stream)?;
         let under_way = cursor.is_some_and(|cursor| cursor.run_start.is_some());
-        let small = size.is_none_or(|size| size <= SMALL);
+        let small = self
+            .mirror
+            .complete_count(&stream)?
+            .is_none_or(|size| size <= SMALL);
         let listed = self.mirror.listed_at(id)?;
-        let old = listed.is_none_or(|at| now.since(at) >= SWEEP_EVERY);
-        Ok(under_way || small || old)
+        Ok(under_way || small || listed.is_none_or(|at| now.since(at) >= every))
     }
 
     /// Today's size of every list, and once a day of every segment: one report answers for a hundred

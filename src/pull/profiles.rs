@@ -146,37 +146,42 @@ impl Pull<'_> {
 
     /// Looks whether the sentinels still exist; chooses them when there are none.
     pub(super) async fn sentinels(&self, pulled: &mut Pulled) -> Result<(), PullError> {
-        let wanted = self.policy.guards.sentinels as usize;
-        let mut sentinels = self.mirror.sentinels()?;
-        if sentinels.is_empty() {
-            sentinels = self.choose_sentinels(wanted)?;
-            let mut page = self.mirror.page();
-            page.sentinels(&sentinels);
-            page.commit()?;
-        }
-        if sentinels.is_empty() || wanted == 0 {
+        let known = self.mirror.sentinels()?;
+        let asked = if known.is_empty() {
+            self.choose_sentinels()?
+        } else {
+            known.clone()
+        };
+        if asked.is_empty() {
             return Ok(());
         }
         let mentions = Mentions::default();
-        let found = self
+        let answer = self
             .vendors
             .klaviyo
-            .profiles_by_id(&sentinels, &mentions)
+            .profiles_by_id(&asked, &mentions)
             .await?;
-        let missing = sentinels
-            .iter()
-            .filter(|id| !found.items.iter().any(|p| p.id == **id));
-        pulled.missing_sentinels = missing.count() as u64;
+        let is_there = |id: &ProfileId| answer.items.iter().any(|profile| profile.id == *id);
+        if known.is_empty() {
+            // One that was deleted long ago proves nothing by its absence.
+            let chosen: Vec<ProfileId> = asked.into_iter().filter(is_there).collect();
+            let mut page = self.mirror.page();
+            page.sentinels(&chosen);
+            page.commit()?;
+        } else {
+            pulled.missing_sentinels = known.iter().filter(|id| !is_there(id)).count() as u64;
+        }
         Ok(())
     }
 
     /// Profiles spread evenly over the mirror, so that a listing cut anywhere misses one.
-    fn choose_sentinels(&self, wanted: usize) -> Result<Vec<ProfileId>, PullError> {
+    fn choose_sentinels(&self) -> Result<Vec<ProfileId>, PullError> {
+        let wanted = u64::from(self.policy.guards.sentinels);
         let known = self.mirror.known_profiles()?;
         let last = known.len().saturating_sub(1);
         let mut chosen = Vec::new();
-        for n in 0..wanted as u64 {
-            let rank = last * n / (wanted as u64).saturating_sub(1).max(1);
+        for n in 0..wanted {
+            let rank = last * n / wanted.saturating_sub(1).max(1);
             let slot = u32::try_from(rank).ok().and_then(|rank| known.select(rank));
             if let Some(slot) = slot
                 && let Some(id) = self.mirror.profile_id(crate::model::Slot(slot))?

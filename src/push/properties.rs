@@ -1,11 +1,11 @@
 //! Profile properties, by bulk import jobs followed to their per-row errors.
 
 use super::batch::Fate;
+use super::jobs::Looks;
 use super::{Push, PushError};
 use crate::api::klaviyo::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS, ImportRow, JobStatus};
 use crate::journal::{EffectId, RunId};
 use crate::model::{Effect, JobId};
-use std::time::Duration;
 
 /// Rough bytes of a row besides its values: ids, braces, member names.
 const ROW_BYTES: usize = 160;
@@ -82,7 +82,12 @@ impl Push<'_> {
             .import_profiles(&self.grant, &rows)
             .await?;
         self.journal.job(run, job.as_str(), ids, self.clock.now())?;
-        let failed = self.follow_import(&job).await?;
+        let Some(failed) = self.follow_import(&job).await? else {
+            row_to_effect
+                .iter()
+                .for_each(|index| fates[*index] = Fate::Unknown);
+            return Ok(fates);
+        };
         if failed == 0 {
             return Ok(fates);
         }
@@ -114,18 +119,20 @@ impl Push<'_> {
         Ok(fates)
     }
 
-    /// Waits for an import job and tells how many of its rows failed.
-    pub(super) async fn follow_import(&self, job: &JobId) -> Result<u64, PushError> {
-        let mut wait = Duration::from_secs(1);
+    /// Waits for an import job and tells how many of its rows failed; `None` when it is still at it
+    /// after hours, or when it is time to stop.
+    pub(super) async fn follow_import(&self, job: &JobId) -> Result<Option<u64>, PushError> {
+        let mut looks = Looks::new(self);
         loop {
             let now = self.vendors.klaviyo.import_job(job).await?;
             match now.status {
-                JobStatus::Complete => return Ok(now.failed),
-                JobStatus::Cancelled => return Ok(now.total.saturating_sub(now.completed)),
+                JobStatus::Complete => return Ok(Some(now.failed)),
+                JobStatus::Cancelled => return Ok(Some(now.total.saturating_sub(now.completed))),
                 JobStatus::Queued | JobStatus::Processing | JobStatus::Other(_) => {}
             }
-            self.clock.sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(30));
+            if !looks.again().await {
+                return Ok(None);
+            }
         }
     }
 }

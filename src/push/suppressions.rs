@@ -2,11 +2,11 @@
 //! name them, so a job that skipped any is checked profile by profile.
 
 use super::batch::Fate;
+use super::jobs::Looks;
 use super::{Push, PushError};
 use crate::api::klaviyo::JobStatus;
 use crate::journal::{EffectId, RunId};
 use crate::model::{Effect, Mentions, ProfileId};
-use std::time::Duration;
 
 impl Push<'_> {
     /// Suppresses profiles by their stored addresses.
@@ -39,7 +39,7 @@ impl Push<'_> {
             .suppress(&self.grant, &addresses)
             .await?;
         self.journal.job(run, job.as_str(), ids, self.clock.now())?;
-        let mut wait = Duration::from_secs(1);
+        let mut looks = Looks::new(self);
         let skipped = loop {
             let now = self.vendors.klaviyo.suppression_job(&job).await?;
             match now.status {
@@ -47,8 +47,11 @@ impl Push<'_> {
                 JobStatus::Cancelled => break now.total,
                 JobStatus::Queued | JobStatus::Processing | JobStatus::Other(_) => {}
             }
-            self.clock.sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(30));
+            if !looks.again().await {
+                sent.iter()
+                    .for_each(|(index, _)| fates[*index] = Fate::Unknown);
+                return Ok(fates);
+            }
         };
         if skipped == 0 {
             sent.iter()

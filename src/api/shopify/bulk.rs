@@ -16,7 +16,6 @@ static START: Operation = Operation {
     ..Operation::new("bulk_start", include_str!("bulk_start.graphql"), 10.0)
 };
 static POLL: Operation = Operation::new("bulk_poll", include_str!("bulk_poll.graphql"), 1.0);
-static LIST: Operation = Operation::new("bulk_list", include_str!("bulk_list.graphql"), 9.0);
 
 const CUSTOMERS: &str = include_str!("bulk_customers.graphql");
 const ORDERS: &str = include_str!("bulk_orders.graphql");
@@ -101,17 +100,6 @@ struct Polled {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
-    bulk_operations: Nodes,
-}
-
-#[derive(Deserialize)]
-struct Nodes {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Node {
     id: BulkId,
     status: String,
@@ -155,8 +143,8 @@ impl BulkStatus {
 }
 
 impl<E: Exchange> Shopify<E> {
-    /// Starts a bulk operation. After an unknown outcome look at [`Shopify::running_bulks`] before
-    /// a repeat.
+    /// Starts a bulk operation. A repeat after an unknown outcome runs twice, which costs one of five
+    /// places for a while.
     ///
     /// # Errors
     /// [`Fault::Invalid`] with `OPERATION_IN_PROGRESS` or `LIMIT_REACHED` when five run already,
@@ -184,24 +172,6 @@ impl<E: Exchange> Shopify<E> {
         let node = polled.bulk_operation;
         node.map(Bulk::from)
             .ok_or_else(|| reply.error(Fault::NotFound))
-    }
-
-    /// Our bulk queries that have not ended yet.
-    ///
-    /// # Errors
-    /// Whatever the request meets.
-    pub async fn running_bulks(&self) -> Result<Vec<Bulk>, ApiError> {
-        let variables = json!({"query": "operation_type:query"});
-        let reply = self.run(&LIST, variables).await?;
-        let listed: Listed = reply.data()?;
-        let all = listed.bulk_operations.nodes.into_iter().map(Bulk::from);
-        let is_open = |bulk: &Bulk| {
-            matches!(
-                bulk.status,
-                BulkStatus::Created | BulkStatus::Running | BulkStatus::Canceling
-            )
-        };
-        Ok(all.filter(is_open).collect())
     }
 
     /// The lines of a result, read as they come in. The request carries no credential.
@@ -299,20 +269,12 @@ mod tests {
             node("COMPLETED")
         ));
         let gone = body(r#"{"data":{"bulkOperation":null}}"#);
-        let list = body(&format!(
-            r#"{{"data":{{"bulkOperations":{{"nodes":[{},{}]}}}}}}"#,
-            node("RUNNING"),
-            node("FAILED")
-        ));
-        let fake = Fake::new([poll, gone, list]);
+        let fake = Fake::new([poll, gone]);
         let shopify = client(&fake);
         let id = BulkId::from("gid://shopify/BulkOperation/1");
         let bulk = shopify.bulk(&id).await.unwrap();
         assert_eq!((bulk.objects, bulk.roots, bulk.url), (12, 10, None));
         let error = shopify.bulk(&id).await.unwrap_err();
         assert_eq!(error.fault, Fault::NotFound);
-        let running = shopify.running_bulks().await.unwrap();
-        assert_eq!(running.len(), 1);
-        assert_eq!(running[0].status, BulkStatus::Running);
     }
 }
