@@ -181,10 +181,10 @@ impl Journal {
         self.write(&entries)
     }
 
-    /// Distinct subjects with a confirmed or still open effect of this kind since then. Rolling
+    /// Distinct subjects with a confirmed or still open effect of these kinds since then. Rolling
     /// guards count with it; it survives restarts. `since` lies at most a day back.
-    pub fn spent(&self, kind: EffectKind, since: Moment) -> u64 {
-        self.state.spent(kind, since)
+    pub fn spent(&self, kinds: &[EffectKind], since: Moment) -> u64 {
+        self.state.spent(kinds, since)
     }
 
     /// Intents without an outcome, by effect id.

@@ -60,9 +60,9 @@ impl State {
     }
 
     /// Distinct subjects hit since then, or about to be.
-    pub(super) fn spent(&self, kind: EffectKind, since: Moment) -> u64 {
+    pub(super) fn spent(&self, kinds: &[EffectKind], since: Moment) -> u64 {
         let charges = self.charges.values();
-        let counted = charges.filter(|charge| charge.kind == kind && charge.at >= since);
+        let counted = charges.filter(|charge| kinds.contains(&charge.kind) && charge.at >= since);
         let subjects: BTreeSet<&str> = counted.map(|charge| charge.subject.as_str()).collect();
         subjects.len() as u64
     }

@@ -2,7 +2,7 @@
 
 use super::{Options, PassError, Shop};
 use crate::mirror::Page;
-use crate::model::{EffectKind, Moment, Slot};
+use crate::model::{Moment, Slot};
 use crate::plan::{Circumstances, Seen, SeenList};
 use crate::policy::Guard;
 use crate::pull::Pulled;
@@ -82,7 +82,8 @@ impl Shop {
     ) -> Result<Circumstances, PassError> {
         let totals = self.mirror.totals()?;
         let since = now.minus(DAY);
-        let spent = EffectKind::ALL.map(|kind| (kind, self.journal.spent(kind, since)));
+        let budgets = self.config.policy.guards.budgets();
+        let spent = budgets.map(|(guard, _, kinds)| (guard, self.journal.spent(kinds, since)));
         Ok(Circumstances {
             profiles: totals.profiles,
             customers: totals.customers,

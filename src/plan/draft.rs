@@ -64,9 +64,10 @@ impl Plan {
         counts
     }
 
-    /// Distinct people touched by effects of a kind.
-    pub fn people(&self, kind: EffectKind) -> u64 {
-        let of_kind = self.effects.iter().filter(|effect| effect.kind() == kind);
+    /// Distinct people touched by effects of these kinds.
+    pub fn people(&self, kinds: &[EffectKind]) -> u64 {
+        let effects = self.effects.iter();
+        let of_kind = effects.filter(|effect| kinds.contains(&effect.kind()));
         of_kind
             .filter_map(|effect| effect.who().map(|slot| slot.0))
             .collect::<RoaringBitmap>()

@@ -4,7 +4,6 @@
 //! Guards read the plan and the circumstances of the pass, never the rules that made the plan.
 
 use super::Plan;
-use crate::model::EffectKind;
 use crate::policy::{Allowances, Guard, Guards};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,8 +15,8 @@ pub struct Circumstances {
     pub profiles: u64,
     /// Customers in the mirror.
     pub customers: u64,
-    /// People changed in the last 24 h, by kind, from the journal.
-    pub spent: BTreeMap<EffectKind, u64>,
+    /// People changed in the last 24 h, by budget, from the journal.
+    pub spent: BTreeMap<Guard, u64>,
     /// Listings of this pass.
     pub listings: Vec<Listing>,
     /// Sentinel profiles that upstream no longer shows.
@@ -90,24 +89,14 @@ fn first_run(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<
 }
 
 fn budgets(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<Trip>) {
-    let mut totals: BTreeMap<Guard, (u64, u64, u64)> = BTreeMap::new();
-    for kind in EffectKind::ALL {
-        let Some((guard, budget)) = guards.budget(kind) else {
-            continue;
-        };
-        let population = match kind {
-            EffectKind::Tag | EffectKind::Metafield => now.customers,
+    for (guard, budget, kinds) in guards.budgets() {
+        let population = match guard {
+            Guard::MaxTagChanges => now.customers,
             _ => now.profiles,
         };
-        let (planned, spent, _) = totals.get(&guard).copied().unwrap_or_default();
-        let spent = spent + now.spent.get(&kind).copied().unwrap_or(0);
-        totals.insert(
-            guard,
-            (planned + plan.people(kind), spent, budget.limit(population)),
-        );
-    }
-    for (guard, (planned, spent, limit)) in totals {
-        let people = planned + spent;
+        let limit = budget.limit(population);
+        let planned = plan.people(kinds);
+        let people = planned + now.spent.get(&guard).copied().unwrap_or(0);
         if planned > 0 && people > limit {
             let note = format!("{people} people within 24 h; {limit} are allowed");
             trips.push(Trip {

@@ -281,7 +281,7 @@ fn a_dead_mailbox_is_suppressed_only_when_rule_and_mode_allow_it() {
         );
         let plan = draft.finish(&Seen::default());
         (
-            plan.people(EffectKind::Suppression),
+            plan.people(&[EffectKind::Suppression]),
             plan.held_back.first().map(|held| held.reason),
         )
     };
@@ -403,7 +403,7 @@ fn people_changed_in_the_last_day_count_against_the_budget() {
         ..Guards::default()
     };
     let trips = |spent: u64| {
-        let spent = BTreeMap::from([(EffectKind::ListRemove, spent)]);
+        let spent = BTreeMap::from([(Guard::MaxListRemovals, spent)]);
         let now = Circumstances {
             spent,
             ..observed()
@@ -413,6 +413,37 @@ fn people_changed_in_the_last_day_count_against_the_budget() {
     // 5 % of 10,000 profiles are 500.
     assert_eq!(trips(460), []);
     assert_eq!(trips(461)[0].guard, Guard::MaxListRemovals);
+}
+
+#[test]
+fn a_customer_whose_tags_and_metafield_change_is_one_person() {
+    let tag = |who| Effect::Tags {
+        who: Slot(who),
+        add: vec!["d:stage:lapsed".to_owned()],
+        remove: Vec::new(),
+    };
+    let metafield = |who| Effect::Metafield {
+        who: Slot(who),
+        from: None,
+        to: "{}".to_owned(),
+    };
+    let plan = Plan {
+        effects: (0..26).map(tag).chain((0..26).map(metafield)).collect(),
+        ..Plan::default()
+    };
+    let trips = |customers| {
+        let now = Circumstances {
+            customers,
+            ..observed()
+        };
+        check(&plan, &now, &Guards::default(), &Allowances::default())
+    };
+    // 10 % of the customers, and never less than 25.
+    assert_eq!(trips(260), []);
+    assert_eq!(
+        (trips(250)[0].guard, trips(250)[0].count),
+        (Guard::MaxTagChanges, 26)
+    );
 }
 
 #[test]

@@ -159,18 +159,32 @@ impl Default for Guards {
 }
 
 impl Guards {
-    /// The budget that counts effects of a kind, with the guard's name; lists may always be
-    /// created and joined.
-    pub fn budget(&self, kind: EffectKind) -> Option<(Guard, Budget)> {
-        match kind {
-            EffectKind::ListCreate | EffectKind::ListAdd => None,
-            EffectKind::ListRemove => Some((Guard::MaxListRemovals, self.max_list_removals)),
-            EffectKind::Property => Some((Guard::MaxPropertyChanges, self.max_property_changes)),
-            EffectKind::Suppression => Some((Guard::MaxSuppressions, self.max_suppressions)),
-            EffectKind::Tag | EffectKind::Metafield => {
-                Some((Guard::MaxTagChanges, self.max_tag_changes))
-            }
-        }
+    /// Each budget with the guard's name and the kinds of effects it counts, people once for all
+    /// of them; lists may always be created and joined.
+    pub fn budgets(&self) -> [(Guard, Budget, &'static [EffectKind]); 4] {
+        use EffectKind::{ListRemove, Metafield, Property, Suppression, Tag};
+        [
+            (
+                Guard::MaxSuppressions,
+                self.max_suppressions,
+                &[Suppression],
+            ),
+            (
+                Guard::MaxListRemovals,
+                self.max_list_removals,
+                &[ListRemove],
+            ),
+            (
+                Guard::MaxTagChanges,
+                self.max_tag_changes,
+                &[Tag, Metafield],
+            ),
+            (
+                Guard::MaxPropertyChanges,
+                self.max_property_changes,
+                &[Property],
+            ),
+        ]
     }
 }
 
