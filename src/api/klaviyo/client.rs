@@ -97,8 +97,8 @@ pub(super) struct Listing<'a> {
 }
 
 impl<E: Exchange> Klaviyo<E> {
-    /// A client over any stack of layers.
-    pub(super) fn over(stack: E, base: Url, clock: Clock, pinned: Option<String>) -> Self {
+    /// A client over any stack of layers: a recording, a script, one layer left out.
+    pub fn over(stack: E, base: Url, clock: Clock, pinned: Option<String>) -> Self {
         Self {
             stack,
             base,
