@@ -98,7 +98,7 @@ impl ShopSettings {
             .for_each(|text| tracing::warn!(shop = config.name, "{text}"));
         Self {
             revision: config.revision(),
-            fingerprint: config::fingerprint(&config.klaviyo.key),
+            fingerprint: config.key_fingerprint(),
             observe: workshop.observe,
             meter: Meter::registered(&config.name, &workshop.metrics),
             config,

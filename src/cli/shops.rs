@@ -45,7 +45,7 @@ pub(super) fn open(
     clock: &Clock,
     meter: Meter,
 ) -> Result<Held, (Exit, String)> {
-    let fingerprint = config::fingerprint(&config.klaviyo.key);
+    let fingerprint = config.key_fingerprint();
     let key = KeyLock::acquire(&lock_dir(), &fingerprint, clock.now()).map_err(|error| {
         (
             Exit::from_code(error.exit()),

@@ -45,6 +45,18 @@ pub struct Shop {
 }
 
 impl Shop {
+    /// Names the Klaviyo key at the place where it is used: no two processes may work with it. The
+    /// same key at another place, such as another sandbox, is another key.
+    pub fn key_fingerprint(&self) -> String {
+        let place = self.klaviyo.base_url.origin().ascii_serialization();
+        let digest = Sha256::digest(format!("{} {place}", fingerprint(&self.klaviyo.key)));
+        digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
     /// Differs whenever anything the file says differs, secrets included, and gives nothing away.
     pub fn revision(&self) -> String {
         let secret = match &self.shopify.auth {
