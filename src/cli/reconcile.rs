@@ -61,6 +61,9 @@ async fn one(config: config::Shop, args: &Run, clock: &Clock) -> Result<Summary,
 /// How a pass that came to its end should end the process. A dry run stops at no guard: it was not
 /// going to write.
 pub(super) fn exit_of(summary: &Summary) -> Exit {
+    if let Some(failure) = &summary.failure {
+        return shops::exit_of_push(failure);
+    }
     let refused = summary.effects.ended(End::Refused) > 0;
     if !summary.trips.is_empty() && !summary.dry_run {
         Exit::Guard

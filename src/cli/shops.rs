@@ -98,18 +98,26 @@ pub(super) fn exit_of_open(error: &OpenError) -> Exit {
 /// The exit of a pass that ended early.
 pub(super) fn exit_of(error: &PassError) -> Exit {
     match error {
-        PassError::Pull(PullError::Api(error)) | PassError::Push(PushError::Api(error)) => {
-            exit_of_api(error)
-        }
-        PassError::Pull(PullError::Mirror(error))
-        | PassError::Push(PushError::Mirror(error))
-        | PassError::Mirror(error) => exit_of_mirror(error),
-        PassError::Push(PushError::Journal(error)) => exit_of_journal(error),
-        PassError::Pull(PullError::WrongAccount { .. }) => Exit::Config,
-        PassError::Pull(PullError::MissingScopes(_)) => Exit::Refused,
-        PassError::Pull(PullError::Bulk { .. }) => Exit::Unreachable,
-        PassError::Pull(PullError::Stopped) => Exit::Done,
+        PassError::Pull(error) => match error {
+            PullError::Api(error) => exit_of_api(error),
+            PullError::Mirror(error) => exit_of_mirror(error),
+            PullError::WrongAccount { .. } => Exit::Config,
+            PullError::MissingScopes(_) => Exit::Refused,
+            PullError::Bulk { .. } => Exit::Unreachable,
+            PullError::Stopped => Exit::Done,
+        },
+        PassError::Push(error) => exit_of_push(error),
+        PassError::Mirror(error) => exit_of_mirror(error),
         PassError::File { .. } | PassError::DiskLow { .. } => Exit::Disk,
+    }
+}
+
+/// The exit of a push that ended early.
+pub(super) fn exit_of_push(error: &PushError) -> Exit {
+    match error {
+        PushError::Api(error) => exit_of_api(error),
+        PushError::Mirror(error) => exit_of_mirror(error),
+        PushError::Journal(error) => exit_of_journal(error),
     }
 }
 

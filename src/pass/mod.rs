@@ -76,8 +76,10 @@ impl Shop {
     /// Pulls, unifies, evaluates, detects, plans, and pushes what mode and guards allow.
     pub async fn pass(&mut self, options: &Options) -> Result<Summary, PassError> {
         let result = self.flow(options).await;
-        // Spent is spent, however the pass ended.
-        self.remember_budget()?;
+        // Spent is spent, however the pass ended; but that is no reason to hide how it ended.
+        if let Err(error) = self.remember_budget() {
+            tracing::warn!(%error, "today's budgets are not remembered");
+        }
         result
     }
 
@@ -87,7 +89,7 @@ impl Shop {
         let dry_run = options.observe || options.as_of.is_some();
         self.check_disk()?;
 
-        self.settle(options).await?;
+        self.push(options).settle_jobs().await;
         let pulled = self.pull(options).fill().await?;
         let now = options.as_of.unwrap_or_else(|| self.clock.now());
         let recovered = self.recover(options, now)?;
@@ -108,7 +110,7 @@ impl Shop {
 
         let mut pushed = Pushed::default();
         if trips.is_empty() && !dry_run {
-            pushed = self.push(options).realise(&plan).await?;
+            pushed = self.push(options).realise(&plan).await;
             trips.extend(pushed.canary.take());
         }
         if options.as_of.is_none() {
@@ -134,6 +136,7 @@ impl Shop {
                 refusals: pushed.refusals,
                 recovered,
             },
+            failure: pushed.failure,
             traffic: Traffic::between(&before, &self.meter.totals()),
             took: self.clock.monotonic().saturating_sub(started),
         })
@@ -162,13 +165,8 @@ impl Shop {
             progress: &options.progress,
             stop: &options.stop,
             grant: WriteGrant::mint(),
-            ignore_canary: options.allow.0.contains_key(&Guard::Canary),
+            allow_canary: options.allow.0.get(&Guard::Canary).copied().unwrap_or(0),
         }
-    }
-
-    /// Jobs of an earlier run are over before the pull looks at what they did.
-    async fn settle(&mut self, options: &Options) -> Result<(), PassError> {
-        Ok(self.push(options).settle_jobs().await?)
     }
 
     fn recover(&mut self, options: &Options, now: Moment) -> Result<u64, PassError> {

@@ -3,10 +3,12 @@
 use crate::model::{Code, EffectKind, End, HeldBack, Moment, Money};
 use crate::plan::{ListChange, Trip};
 use crate::policy::{Mode, Stage, Tier};
+use crate::push::PushError;
 use crate::score::Facts;
 use crate::telemetry::{Api, Totals};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One pass of one shop.
@@ -40,6 +42,8 @@ pub struct Summary {
     pub trips: Vec<Trip>,
     /// What became of the effects.
     pub effects: Effects,
+    /// Why the push ended early, if it did.
+    pub failure: Option<Arc<PushError>>,
     /// Requests and waits of this pass.
     pub traffic: Traffic,
     /// Wall time.
@@ -153,6 +157,9 @@ impl Summary {
         let findings: u64 = self.findings.values().sum();
         let planned: u64 = self.planned.values().sum();
         let confirmed = self.effects.ended(End::Confirmed);
+        if let Some(failure) = &self.failure {
+            return format!("{confirmed} of {planned} effects done, then: {failure}");
+        }
         match (self.trips.first(), self.dry_run) {
             (Some(trip), false) => format!("stopped by guard {}: {}", trip.guard, trip.note),
             (_, true) => format!("{findings} findings, {planned} effects planned, dry run"),

@@ -34,51 +34,56 @@ impl Push<'_> {
         }
     }
 
-    /// Takes one batch through its whole life. The fates come in the order of the effects.
-    pub(super) async fn batch(
+    /// Takes one batch through its whole life; tells which of its effects are now true.
+    pub(super) async fn batch<'e>(
         &mut self,
         run: RunId,
-        effects: &[Effect],
+        effects: &'e [Effect],
         pushed: &mut Pushed,
-    ) -> Result<(), PushError> {
+    ) -> Result<Vec<&'e Effect>, PushError> {
         let mut intents = Vec::with_capacity(effects.len());
         for effect in effects {
             intents.push(self.intent(run, effect)?);
         }
         self.journal.intend(&intents)?;
         let ids: Vec<EffectId> = intents.iter().map(|intent| intent.id).collect();
-        let fates = self.send(run, effects, &ids).await;
-        let (fates, error) = match fates {
-            Ok(fates) => (fates, None),
-            Err(error) => (vec![fate_of(&error); effects.len()], Some(error)),
-        };
+        let mut fates = vec![Fate::NotSent; effects.len()];
+        let sent = self.send(run, effects, &ids, &mut fates).await;
         self.log_refusals(&intents, &fates);
         self.conclude(effects, &ids, &fates, pushed)?;
-        match error {
+        match sent {
             // Only this batch was wrong; the rest of the plan may be right.
-            Some(PushError::Api(error)) if blames_the_request(&error) => Ok(()),
-            Some(error) => Err(error),
-            None => Ok(()),
+            Err(PushError::Api(error)) if blames_the_request(&error) => {}
+            sent => sent?,
         }
+        let done = effects
+            .iter()
+            .zip(&fates)
+            .filter(|(_, fate)| **fate == Fate::Done);
+        Ok(done.map(|(effect, _)| effect).collect())
     }
 
+    /// Sends a batch and writes down what became of each effect. An effect that no request carried
+    /// stays [`Fate::NotSent`]; one whose request was accepted, but whose end was not seen, is
+    /// [`Fate::Unknown`], whatever fails after that.
     async fn send(
         &mut self,
         run: RunId,
         effects: &[Effect],
         ids: &[EffectId],
-    ) -> Result<Vec<Fate>, PushError> {
+        fates: &mut [Fate],
+    ) -> Result<(), PushError> {
         let Some(first) = effects.first() else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         match first {
-            Effect::ListExists { list } => self.create_list(*list).await,
-            Effect::OnList { list, .. } => self.change_list(*list, effects, true).await,
-            Effect::OffList { list, .. } => self.change_list(*list, effects, false).await,
-            Effect::Properties { .. } => self.import(run, effects, ids).await,
-            Effect::Suppressed { .. } => self.suppress(run, effects, ids).await,
-            Effect::Tags { who, add, remove } => self.tags(*who, add, remove).await,
-            Effect::Metafield { .. } => self.metafields(effects).await,
+            Effect::ListExists { list } => self.create_list(*list, fates).await,
+            Effect::OnList { list, .. } => self.change_list(*list, effects, true, fates).await,
+            Effect::OffList { list, .. } => self.change_list(*list, effects, false, fates).await,
+            Effect::Properties { .. } => self.import(run, effects, ids, fates).await,
+            Effect::Suppressed { .. } => self.suppress(run, effects, ids, fates).await,
+            Effect::Tags { who, add, remove } => self.tags(*who, add, remove, fates).await,
+            Effect::Metafield { .. } => self.metafields(effects, fates).await,
         }
     }
 
@@ -202,16 +207,13 @@ pub(super) fn code(error: &ApiError) -> String {
 }
 
 /// What a failed request says about the effects it carried.
-fn fate_of(error: &PushError) -> Fate {
-    match error {
-        PushError::Api(error) if error.is_outcome_unknown() => Fate::Unknown,
-        PushError::Api(error) => match error.fault {
-            Fault::NotFound => Fate::Gone,
-            Fault::Throttled { .. } | Fault::Parked { .. } | Fault::Unreachable { .. } => {
-                Fate::NotSent
-            }
-            _ => Fate::Refused(code(error)),
-        },
-        PushError::Journal(_) | PushError::Mirror(_) => Fate::Unknown,
+pub(super) fn fate_of(error: &ApiError) -> Fate {
+    match error.fault {
+        _ if error.is_outcome_unknown() => Fate::Unknown,
+        // Judged from the reply, so the request was carried out or not: nobody knows.
+        Fault::VersionChanged { .. } | Fault::GraphqlErrors { .. } => Fate::Unknown,
+        Fault::NotFound => Fate::Gone,
+        Fault::Throttled { .. } | Fault::Parked { .. } | Fault::Unreachable { .. } => Fate::NotSent,
+        _ => Fate::Refused(code(error)),
     }
 }

@@ -1,15 +1,16 @@
 //! The canary: a few effects of each kind go first, and upstream is asked whether they are true.
 
 use super::{Push, PushError};
+use crate::mirror::LIST_LAG;
 use crate::model::{Customer, CustomerId, Effect, EffectKind, Mentions, Profile, ProfileId, Slot};
 use crate::plan::Trip;
 use crate::policy::{Guard, Guards};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Reads may lag behind writes: so many looks, this far apart, before a canary counts as dead.
-const LOOKS: u32 = 5;
-const LOOK_AGAIN: Duration = Duration::from_secs(3);
+/// Looks at a canary that does not read back yet come so far apart.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Splits a plan into the canary and the rest. Lists are created with the canary: members need them.
 pub(super) fn split(effects: &[Effect], guards: &Guards) -> (Vec<Effect>, Vec<Effect>) {
@@ -34,47 +35,51 @@ pub(super) fn split(effects: &[Effect], guards: &Guards) -> (Vec<Effect>, Vec<Ef
 }
 
 impl Push<'_> {
-    /// Reads the canary back; a trip when some of it is not true upstream.
-    pub(super) async fn verdict_on_canary(
-        &self,
-        canary: &[Effect],
-    ) -> Result<Option<Trip>, PushError> {
-        let mut missing = 0;
-        for look in 0..LOOKS {
-            if look > 0 {
-                self.clock.sleep(LOOK_AGAIN).await;
-            }
-            missing = self.not_true(canary).await?;
-            if missing == 0 {
-                return Ok(None);
-            }
-        }
-        let note = format!(
-            "{missing} of {} first effects did not read back",
-            canary.len()
-        );
-        Ok(Some(Trip {
-            guard: Guard::Canary,
-            count: missing,
-            note,
-        }))
-    }
-
-    /// The pause in which a person may still stop what the canary showed to work.
+    /// The pause in which a person may still stop what the canary began.
     pub(super) async fn pause_after_canary(&self, rest: u64) {
         let pause = Duration::from_secs(self.policy.guards.canary_pause_secs);
-        if !pause.is_zero() {
+        let until = self.clock.monotonic() + pause;
+        while self.clock.monotonic() < until && !self.stop.is_set() {
+            // Told every second: a watchdog listens, too.
             self.progress
-                .at("canary read back; pausing before the rest", 0, Some(rest));
-            let until = self.clock.monotonic() + pause;
-            while self.clock.monotonic() < until && !self.stop.is_set() {
-                self.clock.sleep(Duration::from_secs(1).min(pause)).await;
+                .at("pause after the first effects", 0, Some(rest));
+            self.clock.sleep(Duration::from_secs(1).min(pause)).await;
+        }
+    }
+
+    /// Reads the effects back that were accepted; a trip when some of them are not true upstream, even
+    /// after the time that reads may lag.
+    pub(super) async fn verdict_on_canary(
+        &self,
+        done: &[&Effect],
+    ) -> Result<Option<Trip>, PushError> {
+        let until = self.clock.monotonic() + LIST_LAG;
+        let mut wait = FIRST_WAIT;
+        loop {
+            let missing = self.not_true(done).await?;
+            if missing <= self.allow_canary || self.stop.is_set() {
+                return Ok(None);
             }
+            if self.clock.monotonic() >= until {
+                let note = format!(
+                    "{missing} of {} first effects did not read back",
+                    done.len()
+                );
+                return Ok(Some(Trip {
+                    guard: Guard::Canary,
+                    count: missing,
+                    note,
+                }));
+            }
+            self.progress
+                .at("waiting for the first effects to show", 0, Some(missing));
+            self.clock.sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
     /// How many effects are not true upstream.
-    async fn not_true(&self, canary: &[Effect]) -> Result<u64, PushError> {
+    async fn not_true(&self, canary: &[&Effect]) -> Result<u64, PushError> {
         let profiles = self.read_profiles(canary).await?;
         let customers = self.read_customers(canary).await?;
         let mut missing = 0;
@@ -118,7 +123,10 @@ impl Push<'_> {
     }
 
     /// The profiles of the canary as upstream has them now. One that is gone is absent.
-    async fn read_profiles(&self, canary: &[Effect]) -> Result<BTreeMap<Slot, Profile>, PushError> {
+    async fn read_profiles(
+        &self,
+        canary: &[&Effect],
+    ) -> Result<BTreeMap<Slot, Profile>, PushError> {
         let mut slots: BTreeMap<ProfileId, Slot> = BTreeMap::new();
         let mut mentions = Mentions::default();
         for effect in canary {
@@ -152,7 +160,7 @@ impl Push<'_> {
 
     async fn read_customers(
         &self,
-        canary: &[Effect],
+        canary: &[&Effect],
     ) -> Result<BTreeMap<Slot, Customer>, PushError> {
         let mut slots: BTreeMap<CustomerId, Slot> = BTreeMap::new();
         for effect in canary {
@@ -178,7 +186,7 @@ impl Push<'_> {
     /// be asked by e-mail address only, so profiles without one are taken on trust.
     async fn memberships(
         &self,
-        canary: &[Effect],
+        canary: &[&Effect],
         profiles: &BTreeMap<Slot, Profile>,
     ) -> Result<Vec<(Vec<ProfileId>, Vec<(ProfileId, bool)>)>, PushError> {
         let mut by_list: BTreeMap<usize, Vec<(ProfileId, String, bool)>> = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Shopify customers: tags one customer at a time, metafields twenty-five at a time.
 
-use super::batch::Fate;
+use super::batch::{Fate, fate_of};
 use super::{Push, PushError};
 use crate::model::{Effect, Slot};
 
@@ -11,47 +11,65 @@ impl Push<'_> {
         who: Slot,
         add: &[String],
         remove: &[String],
-    ) -> Result<Vec<Fate>, PushError> {
+        fates: &mut [Fate],
+    ) -> Result<(), PushError> {
         let Some(customer) = self.mirror.customer_id(who)? else {
-            return Ok(vec![Fate::Gone]);
+            fates.fill(Fate::Gone);
+            return Ok(());
         };
         let shopify = &self.vendors.shopify;
         if !remove.is_empty() {
-            shopify.remove_tags(&self.grant, customer, remove).await?;
+            let removed = shopify.remove_tags(&self.grant, customer, remove).await;
+            fates.fill(removed.as_ref().map_or_else(fate_of, |()| Fate::Done));
+            removed?;
         }
         if !add.is_empty() {
-            shopify.add_tags(&self.grant, customer, add).await?;
+            let added = shopify.add_tags(&self.grant, customer, add).await;
+            let half_done = !remove.is_empty();
+            fates.fill(match &added {
+                Ok(()) => Fate::Done,
+                Err(_) if half_done => Fate::Unknown,
+                Err(error) => fate_of(error),
+            });
+            added?;
         }
-        Ok(vec![Fate::Done])
+        Ok(())
     }
 
     /// Sets metafields; those that are refused do not hold up the others.
-    pub(super) async fn metafields(&mut self, effects: &[Effect]) -> Result<Vec<Fate>, PushError> {
-        let mut fates = vec![Fate::Gone; effects.len()];
+    pub(super) async fn metafields(
+        &mut self,
+        effects: &[Effect],
+        fates: &mut [Fate],
+    ) -> Result<(), PushError> {
         let Some(map) = &self.policy.metafield else {
-            return Ok(fates);
+            return Ok(());
         };
         let (mut entries, mut places) = (Vec::new(), Vec::new());
         for (index, effect) in effects.iter().enumerate() {
             let Effect::Metafield { who, to, .. } = effect else {
                 continue;
             };
-            if let Some(customer) = self.mirror.customer_id(*who)? {
-                entries.push((customer, map.namespace.clone(), map.key.clone(), to.clone()));
-                places.push(index);
+            match self.mirror.customer_id(*who)? {
+                Some(customer) => {
+                    entries.push((customer, map.namespace.clone(), map.key.clone(), to.clone()));
+                    places.push(index);
+                }
+                None => fates[index] = Fate::Gone,
             }
         }
-        let refused = self
+        let answer = self
             .vendors
             .shopify
             .set_metafields(&self.grant, &entries)
-            .await?;
-        places.iter().for_each(|index| fates[*index] = Fate::Done);
-        for (entry, code) in refused {
-            if let Some(index) = places.get(entry) {
-                fates[*index] = Fate::Refused(code.to_string());
+            .await;
+        let fate = answer.as_ref().map_or_else(fate_of, |_| Fate::Done);
+        places.iter().for_each(|at| fates[*at] = fate.clone());
+        for (entry, code) in answer? {
+            if let Some(at) = places.get(entry) {
+                fates[*at] = Fate::Refused(code.to_string());
             }
         }
-        Ok(fates)
+        Ok(())
     }
 }

@@ -1,19 +1,30 @@
 //! Managed lists: created if absent, then changed by up to a thousand members a call.
 
-use super::batch::{Fate, blames_the_request, code};
+use super::batch::{Fate, blames_the_request, fate_of};
 use super::{Push, PushError};
 use crate::api::{ApiError, Fault};
-use crate::model::{Effect, ListId, ProfileId};
+use crate::model::{Effect, List, ListId, ProfileId};
 
 impl Push<'_> {
     /// Creates a managed list and remembers its id under the name it has in the policy.
-    pub(super) async fn create_list(&mut self, list: usize) -> Result<Vec<Fate>, PushError> {
+    pub(super) async fn create_list(
+        &mut self,
+        list: usize,
+        fates: &mut [Fate],
+    ) -> Result<(), PushError> {
         let name = &self.policy.lists[list].name;
-        let id = self.vendors.klaviyo.create_list(&self.grant, name).await?;
+        let created = self.vendors.klaviyo.create_list(&self.grant, name).await;
+        fates.fill(created.as_ref().map_or_else(fate_of, |_| Fate::Done));
+        let id = created?;
         let mut page = self.mirror.page();
         page.bind(name, &id);
-        page.commit()?;
-        Ok(vec![Fate::Done])
+        // A catalogue that lags must not make the next pass create it again.
+        page.list(List {
+            id,
+            name: name.clone(),
+            updated: None,
+        });
+        Ok(page.commit()?)
     }
 
     /// Adds or removes members.
@@ -22,59 +33,74 @@ impl Push<'_> {
         list: usize,
         effects: &[Effect],
         add: bool,
-    ) -> Result<Vec<Fate>, PushError> {
+        fates: &mut [Fate],
+    ) -> Result<(), PushError> {
         let Some(id) = self.list_id(list)? else {
             // Its creation was refused; the reason is on record there.
-            return Ok(vec![
-                Fate::Refused("list_missing".to_owned());
-                effects.len()
-            ]);
+            fates.fill(Fate::Refused("list_missing".to_owned()));
+            return Ok(());
         };
         let mut members = Vec::with_capacity(effects.len());
-        for effect in effects {
-            let profile = effect
-                .who()
-                .map(|who| self.mirror.profile_id(who))
-                .transpose()?;
-            members.push(profile.flatten());
+        for (index, effect) in effects.iter().enumerate() {
+            let profile = effect.who().map(|who| self.mirror.profile_id(who));
+            match profile.transpose()?.flatten() {
+                Some(profile) => members.push((index, profile)),
+                None => fates[index] = Fate::Gone,
+            }
         }
-        let known: Vec<ProfileId> = members.iter().flatten().cloned().collect();
-        let mut fates = Box::pin(self.change_members(&id, &known, add))
-            .await?
-            .into_iter();
-        let fate = |member: &Option<ProfileId>| match member {
-            Some(_) => fates.next().unwrap_or(Fate::Unknown),
-            None => Fate::Gone,
-        };
-        Ok(members.iter().map(fate).collect())
+        let change = Change { list: &id, add };
+        Ok(Box::pin(self.change_members(&change, &members, fates)).await?)
     }
 
     /// One call; when the vendor refuses it and names no row, halves until the culprit is alone.
     async fn change_members(
         &self,
-        list: &ListId,
-        members: &[ProfileId],
-        add: bool,
-    ) -> Result<Vec<Fate>, ApiError> {
+        change: &Change<'_>,
+        members: &[(usize, ProfileId)],
+        fates: &mut [Fate],
+    ) -> Result<(), ApiError> {
+        let ids: Vec<ProfileId> = members.iter().map(|(_, id)| id.clone()).collect();
         let klaviyo = &self.vendors.klaviyo;
-        let sent = if add {
-            klaviyo.add_to_list(&self.grant, list, members).await
+        let sent = if change.add {
+            klaviyo.add_to_list(&self.grant, change.list, &ids).await
         } else {
-            klaviyo.remove_from_list(&self.grant, list, members).await
+            klaviyo
+                .remove_from_list(&self.grant, change.list, &ids)
+                .await
         };
+        let mut settle = |fate: Fate| members.iter().for_each(|(at, _)| fates[*at] = fate.clone());
         match sent {
-            Ok(()) => Ok(vec![Fate::Done; members.len()]),
+            Ok(()) => settle(Fate::Done),
             Err(error) if blames_the_request(&error) && members.len() > 1 => {
+                if error.fault == Fault::NotFound && self.is_gone(change.list).await? {
+                    settle(Fate::Gone);
+                    return Ok(());
+                }
                 let (left, right) = members.split_at(members.len() / 2);
-                let mut fates = Box::pin(self.change_members(list, left, add)).await?;
-                fates.extend(Box::pin(self.change_members(list, right, add)).await?);
-                Ok(fates)
+                Box::pin(self.change_members(change, left, fates)).await?;
+                Box::pin(self.change_members(change, right, fates)).await?;
             }
-            Err(error) if error.fault == Fault::NotFound => Ok(vec![Fate::Gone; members.len()]),
-            Err(error) if blames_the_request(&error) => {
-                Ok(vec![Fate::Refused(code(&error)); members.len()])
+            Err(error) => {
+                settle(fate_of(&error));
+                if !blames_the_request(&error) {
+                    return Err(error);
+                }
             }
+        }
+        Ok(())
+    }
+
+    async fn is_gone(&self, list: &ListId) -> Result<bool, ApiError> {
+        match self.vendors.klaviyo.list_size(list).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.fault == Fault::NotFound => Ok(true),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Which list, and which way.
+struct Change<'a> {
+    list: &'a ListId,
+    add: bool,
 }

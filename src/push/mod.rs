@@ -25,6 +25,7 @@ use crate::plan::{Plan, Trip};
 use crate::policy::Policy;
 use crate::telemetry::{Progress, Pseudonyms};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What carrying out a plan needs; one per pass.
 #[derive(Debug)]
@@ -49,12 +50,12 @@ pub struct Push<'a> {
     pub stop: &'a Stop,
     /// Permission to write.
     pub grant: WriteGrant,
-    /// Let a canary that does not read back pass.
-    pub ignore_canary: bool,
+    /// So many effects of the canary need not read back.
+    pub allow_canary: u64,
 }
 
 /// What became of the effects of one push.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Pushed {
     /// Ends by kind.
     pub ends: BTreeMap<(EffectKind, End), u64>,
@@ -64,6 +65,8 @@ pub struct Pushed {
     pub refusals: BTreeMap<String, u64>,
     /// The canary did not read back: the rest was stopped.
     pub canary: Option<Trip>,
+    /// Why it ended early.
+    pub failure: Option<Arc<PushError>>,
 }
 
 impl Pushed {
@@ -89,51 +92,61 @@ pub enum PushError {
 }
 
 impl Push<'_> {
-    /// Carries out the plan: the canary, its read-back, a pause, the rest.
-    pub async fn realise(&mut self, plan: &Plan) -> Result<Pushed, PushError> {
+    /// Carries out the plan: the canary, a pause, its read-back, the rest. What was done is told
+    /// however it ended.
+    pub async fn realise(&mut self, plan: &Plan) -> Pushed {
         let mut pushed = Pushed::default();
+        let result = self.run(plan, &mut pushed).await;
+        pushed.failure = result.err().map(Arc::new);
+        pushed
+    }
+
+    async fn run(&mut self, plan: &Plan, pushed: &mut Pushed) -> Result<(), PushError> {
         if plan.effects.is_empty() {
-            return Ok(pushed);
+            return Ok(());
         }
         let run = self.journal.begin_run(self.clock.now())?;
         let (first, rest) = canary::split(&plan.effects, &self.policy.guards);
-        self.round(run, &first, &mut pushed).await?;
+        let mut done = Vec::new();
+        self.round(run, &first, pushed, Some(&mut done)).await?;
         if !rest.is_empty() {
-            match self.verdict_on_canary(&first).await? {
-                Some(trip) if !self.ignore_canary => {
-                    pushed.canary = Some(trip);
-                    stopped(&rest, &mut pushed);
-                }
-                _ => {
-                    self.pause_after_canary(rest.len() as u64).await;
-                    self.round(run, &rest, &mut pushed).await?;
-                }
+            self.pause_after_canary(rest.len() as u64).await;
+            pushed.canary = self.verdict_on_canary(&done).await?;
+            if pushed.canary.is_some() {
+                stopped(&rest, pushed);
+            } else {
+                self.round(run, &rest, pushed, None).await?;
             }
         }
-        self.journal.end_run(run, self.clock.now())?;
-        Ok(pushed)
+        Ok(self.journal.end_run(run, self.clock.now())?)
     }
 
-    /// Sends effects of all kinds in order, each kind by its cheapest endpoint.
-    async fn round(
+    /// Sends effects of all kinds in order, each kind by its cheapest endpoint; collects what is
+    /// done where somebody asks.
+    async fn round<'e>(
         &mut self,
         run: RunId,
-        effects: &[Effect],
+        effects: &'e [Effect],
         pushed: &mut Pushed,
+        mut done: Option<&mut Vec<&'e Effect>>,
     ) -> Result<(), PushError> {
         for group in effects.chunk_by(|a, b| a.kind() == b.kind() && list_of(a) == list_of(b)) {
             let Some(first) = group.first() else { continue };
+            let mut sent = 0;
             for batch in self.batches(first.kind(), group) {
                 if self.stop.is_set() {
                     stopped(batch, pushed);
                     continue;
                 }
-                self.batch(run, batch, pushed).await?;
-                self.progress
-                    .at(first.kind().as_str(), batch.len() as u64, None);
+                let now_true = self.batch(run, batch, pushed).await?;
+                if let Some(done) = done.as_deref_mut() {
+                    done.extend(now_true);
+                }
+                sent += batch.len() as u64;
+                let stage = first.kind().as_str();
+                self.progress.at(stage, sent, Some(group.len() as u64));
             }
-            self.progress
-                .over(first.kind().as_str(), group.len() as u64);
+            self.progress.over(first.kind().as_str(), sent);
         }
         Ok(())
     }

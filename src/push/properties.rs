@@ -1,11 +1,12 @@
 //! Profile properties, by bulk import jobs followed to their per-row errors.
 
-use super::batch::Fate;
+use super::batch::{Fate, fate_of};
 use super::jobs::Looks;
 use super::{Push, PushError};
 use crate::api::klaviyo::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS, ImportRow, JobStatus};
 use crate::journal::{EffectId, RunId};
 use crate::model::{Effect, JobId};
+use std::collections::BTreeMap;
 
 /// Rough bytes of a row besides its values: ids, braces, member names.
 const ROW_BYTES: usize = 160;
@@ -47,10 +48,9 @@ impl Push<'_> {
         run: RunId,
         effects: &[Effect],
         ids: &[EffectId],
-    ) -> Result<Vec<Fate>, PushError> {
-        let mut fates = vec![Fate::Done; effects.len()];
-        let mut rows = Vec::with_capacity(effects.len());
-        let mut row_to_effect = Vec::with_capacity(effects.len());
+        fates: &mut [Fate],
+    ) -> Result<(), PushError> {
+        let (mut rows, mut places) = (Vec::new(), Vec::new());
         for (index, effect) in effects.iter().enumerate() {
             let Effect::Properties { who, changes } = effect else {
                 continue;
@@ -66,57 +66,60 @@ impl Push<'_> {
                 .iter()
                 .filter(|c| c.to.is_none())
                 .map(|c| c.key.clone());
-            rows.push(ImportRow {
-                id,
-                set: set.collect(),
-                unset: unset.collect(),
-            });
-            row_to_effect.push(index);
+            let (set, unset) = (set.collect(), unset.collect());
+            rows.push(ImportRow { id, set, unset });
+            places.push(index);
         }
         if rows.is_empty() {
-            return Ok(fates);
+            return Ok(());
         }
-        let job = self
+        let accepted = self
             .vendors
             .klaviyo
             .import_profiles(&self.grant, &rows)
-            .await?;
+            .await;
+        let fate = accepted.as_ref().map_or_else(fate_of, |_| Fate::Unknown);
+        places.iter().for_each(|at| fates[*at] = fate.clone());
+        let job = accepted?;
         self.journal.job(run, job.as_str(), ids, self.clock.now())?;
         let Some(failed) = self.follow_import(&job).await? else {
-            row_to_effect
-                .iter()
-                .for_each(|index| fates[*index] = Fate::Unknown);
-            return Ok(fates);
+            return Ok(());
         };
-        if failed == 0 {
-            return Ok(fates);
+        let refused = if failed > 0 {
+            self.refused_rows(&job).await?
+        } else {
+            BTreeMap::new()
+        };
+        // Rows that failed without an error that names them: which ones, only the profiles tell.
+        let all_named = refused.len() as u64 >= failed;
+        for (row, at) in places.iter().enumerate() {
+            match refused.get(&row) {
+                Some(code) => fates[*at] = Fate::Refused(code.clone()),
+                None if all_named => fates[*at] = Fate::Done,
+                None => {}
+            }
         }
-        let mut named = 0;
+        Ok(())
+    }
+
+    /// The rows an import refused, with the vendor's code.
+    async fn refused_rows(&self, job: &JobId) -> Result<BTreeMap<usize, String>, PushError> {
+        let mut refused = BTreeMap::new();
         let mut after = None;
         loop {
             let page = self
                 .vendors
                 .klaviyo
-                .import_errors(&job, after.as_ref())
+                .import_errors(job, after.as_ref())
                 .await?;
             for error in page.items {
-                let effect = error.row.and_then(|row| row_to_effect.get(row));
-                if let Some(index) = effect {
-                    fates[*index] = Fate::Refused(error.code.to_string());
-                    named += 1;
-                }
+                refused.extend(error.row.map(|row| (row, error.code.to_string())));
             }
             after = page.next;
             if after.is_none() {
-                break;
+                return Ok(refused);
             }
         }
-        if named < failed {
-            // Rows failed that no error names: which ones is only seen by looking at the profiles.
-            let doubtful = fates.iter_mut().filter(|fate| **fate == Fate::Done);
-            doubtful.for_each(|fate| *fate = Fate::Unknown);
-        }
-        Ok(fates)
     }
 
     /// Waits for an import job and tells how many of its rows failed; `None` when it is still at it

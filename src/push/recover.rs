@@ -4,23 +4,30 @@
 //! by the new plan, which was made from the same look.
 
 use super::{Push, PushError};
-use crate::api::Fault;
 use crate::journal::{Intent, Job};
 use crate::mirror::MirrorError;
-use crate::model::{CustomerId, EffectKind, End, ListId, Moment, ProfileId, Value};
+use crate::model::{CustomerId, EffectKind, End, JobId, ListId, Moment, ProfileId, Value};
 use serde_json::Value as Json;
 
 impl Push<'_> {
-    /// Waits until import jobs of open intents are over, so that the pull after it sees their work.
-    pub async fn settle_jobs(&mut self) -> Result<(), PushError> {
-        for Job { job, .. } in self.journal.open_jobs() {
-            // A job document that has expired is a job that is over.
-            match self.follow_import(&job.as_str().into()).await {
-                Err(PushError::Api(error)) if error.fault == Fault::NotFound => {}
-                followed => drop(followed?),
+    /// Waits until jobs of open intents are over, so that the pull after it sees their work. A job that
+    /// cannot be asked about is left to that pull.
+    pub async fn settle_jobs(&mut self) {
+        for Job { job, effects, .. } in self.journal.open_jobs() {
+            let carried = self
+                .journal
+                .open_intents()
+                .find(|open| effects.contains(&open.id));
+            let kind = carried.map(|intent| intent.kind);
+            let id = JobId::from(job.as_str());
+            let followed = match kind {
+                Some(EffectKind::Suppression) => self.follow_suppression(&id).await,
+                _ => self.follow_import(&id).await,
+            };
+            if let Err(error) = followed {
+                tracing::info!(%error, "a job of an earlier run cannot be followed");
             }
         }
-        Ok(())
     }
 
     /// Ends every open intent by what the mirror says now; call it after a pull. Returns how many.

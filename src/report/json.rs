@@ -45,6 +45,7 @@ pub fn summary(summary: &Summary) -> Json {
         "effects": ends.collect::<Vec<_>>(),
         "unknown": summary.effects.unknown,
         "recovered": summary.effects.recovered,
+        "failure": summary.failure.as_ref().map(|failure| failure.to_string()),
         "refusals": counts(&summary.effects.refusals),
         "requests": counts(summary.traffic.requests.iter().map(|(api, n)| (api.as_str(), n))),
         "requests_by_endpoint": counts(summary.traffic.by_endpoint.iter().map(

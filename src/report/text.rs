@@ -139,6 +139,9 @@ fn plan(out: &mut String, summary: &Summary) -> fmt::Result {
 
 fn effects(out: &mut String, summary: &Summary) -> fmt::Result {
     let effects = &summary.effects;
+    if let Some(failure) = &summary.failure {
+        writeln!(out, "  writing ended early: {failure}")?;
+    }
     if effects.ends.is_empty() && effects.unknown == 0 && effects.recovered == 0 {
         return Ok(());
     }
