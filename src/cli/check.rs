@@ -5,7 +5,7 @@ use super::{Exit, output, shops};
 use crate::api::{ApiError, Vendors};
 use crate::clock::Clock;
 use crate::config;
-use crate::pull::REQUIRED_SCOPES;
+use crate::pull::{ALL_ORDERS, required_scopes};
 use crate::telemetry::Meter;
 
 /// Reads every config; with `--online` also asks both vendors who answers.
@@ -79,10 +79,7 @@ async fn shopify(shop: &config::Shop, vendors: &Vendors) -> Exit {
     let text = format!("Shopify shop {} ({})", answer.domain, answer.currency);
     output::say(&format!("{}: {text}", shop.name));
     let mut exit = Exit::Done;
-    let writes = !shop.policy.tags.facts.is_empty() || shop.policy.metafield.is_some();
-    let wanted = REQUIRED_SCOPES
-        .into_iter()
-        .chain(writes.then_some("write_customers"));
+    let wanted = required_scopes(&shop.policy).into_iter();
     for scope in wanted.filter(|scope| !answer.has_scope(scope)) {
         output::note(&format!(
             "{}: the Shopify token lacks the scope {scope}",
@@ -90,7 +87,7 @@ async fn shopify(shop: &config::Shop, vendors: &Vendors) -> Exit {
         ));
         exit = Exit::Refused;
     }
-    if !answer.has_scope("read_all_orders") {
+    if !answer.has_scope(ALL_ORDERS) {
         let text = "without read_all_orders Shopify shows only the last 60 days of orders";
         output::note(&format!("{}: {text}", shop.name));
     }

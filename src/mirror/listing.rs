@@ -1,7 +1,7 @@
 //! Members of lists. A listing arrives page by page and becomes valid as a whole, or never.
 
 use super::shelf::{Shelf, tail_u32};
-use super::{Mirror, MirrorError, Page, Stream, codec};
+use super::{Mirror, MirrorError, Page, codec};
 use crate::model::{ListId, Member, Moment, Slot};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -146,7 +146,6 @@ impl Page<'_> {
         }
         self.drop_settled_receipts(id, arriving.begun)?;
         self.put(Shelf::Listings.under(id.as_str()), &listing);
-        self.complete_count(&Stream::ListMembers(id.clone()), arriving.size);
         Ok(Listed {
             before: before.map(|before| before.size),
             after: arriving.size,

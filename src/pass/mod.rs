@@ -92,7 +92,7 @@ impl Shop {
         self.push(options).settle_jobs().await;
         let pulled = self.pull(options).fill().await?;
         let now = options.as_of.unwrap_or_else(|| self.clock.now());
-        let recovered = self.recover(options, now)?;
+        let recovered = self.push(options).recover()?;
 
         let people = unblocked(|| self.unify())?;
         let Evaluation {
@@ -100,11 +100,13 @@ impl Shop {
             findings,
             people,
         } = unblocked(|| self.evaluate(&people, now))?;
-        let plan = draft.finish(&self.seen(now)?);
+        let plan = draft.finish(&self.seen(options)?);
         let circumstances = self.circumstances(&pulled, now)?;
         let guards = &self.config.policy.guards;
         let mut trips = guard::check(&plan, &circumstances, guards, &options.allow);
-        self.release_sentinels(options, &pulled)?;
+        if options.as_of.is_none() {
+            self.remember_listings(&pulled, options)?;
+        }
         self.write_findings(&findings)?;
         self.write_plan(&plan)?;
 
@@ -112,9 +114,7 @@ impl Shop {
         if trips.is_empty() && !dry_run {
             pushed = self.push(options).realise(&plan).await;
             trips.extend(pushed.canary.take());
-        }
-        if options.as_of.is_none() {
-            self.remember_observation()?;
+            self.remember_managed_lists()?;
         }
         Ok(Summary {
             shop: self.config.name.clone(),
@@ -167,10 +167,6 @@ impl Shop {
             grant: WriteGrant::mint(),
             allow_canary: options.allow.0.get(&Guard::Canary).copied().unwrap_or(0),
         }
-    }
-
-    fn recover(&mut self, options: &Options, now: Moment) -> Result<u64, PassError> {
-        Ok(self.push(options).recover(now)?)
     }
 }
 

@@ -1,11 +1,11 @@
 //! What the plan is compared with, and what the guards must know.
 
 use super::{Options, PassError, Shop};
-use crate::mirror::Page;
+use crate::mirror::{Page, Stream};
 use crate::model::{Moment, Slot};
-use crate::plan::{Circumstances, Seen, SeenList};
+use crate::plan::{Circumstances, Seen, SeenList, guard};
 use crate::policy::Guard;
-use crate::pull::Pulled;
+use crate::pull::{Counted, Pulled};
 use roaring::RoaringBitmap;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Shop {
     /// Managed lists as upstream has them, and which of their members are doubtful.
-    pub(super) fn seen(&self, now: Moment) -> Result<Seen, PassError> {
+    pub(super) fn seen(&self, options: &Options) -> Result<Seen, PassError> {
         let known = self.mirror.known_profiles()?;
         let mut lists = Vec::new();
         let mut absent = RoaringBitmap::new();
@@ -41,8 +41,10 @@ impl Shop {
                 members,
             });
         }
-        let absent_twice = self.absent_twice(&absent, &mut page, now)?;
-        page.commit()?;
+        let absent_twice = self.absent_twice(&absent, &mut page, self.clock.now())?;
+        if options.as_of.is_none() {
+            page.commit()?;
+        }
         Ok(Seen {
             lists,
             known,
@@ -88,32 +90,56 @@ impl Shop {
             profiles: totals.profiles,
             customers: totals.customers,
             spent: spent.into_iter().collect(),
-            listings: pulled.listings.clone(),
+            listings: pulled
+                .listings
+                .iter()
+                .map(|counted| counted.listing.clone())
+                .collect(),
             missing_sentinels: pulled.missing_sentinels,
             rules_observed: self.mirror.observed_rules()?.as_deref() == Some(&self.rules_hash()),
         })
     }
 
-    /// An operator who lets missing sentinels pass says that they were deleted: the next pass chooses
-    /// others.
-    pub(super) fn release_sentinels(
+    /// Makes sound listings the measure of the next ones. When all were sound, these rules have now
+    /// been observed in a whole pass.
+    pub(super) fn remember_listings(
         &self,
-        options: &Options,
         pulled: &Pulled,
+        options: &Options,
     ) -> Result<(), PassError> {
+        let guards = &self.config.policy.guards;
+        let mut page = self.mirror.page();
+        let mut whole = true;
+        for Counted { stream, listing } in &pulled.listings {
+            let lost = listing.before.unwrap_or(0).saturating_sub(listing.count);
+            let allowed = listing.complete && options.allow.covers(Guard::EmptySource, lost);
+            if guard::is_sound(listing, guards) || allowed {
+                page.complete_count(stream, listing.count);
+            }
+            whole &= listing.complete;
+        }
         let missing = pulled.missing_sentinels;
         if missing > 0 && options.allow.covers(Guard::Sentinels, missing) {
-            let mut page = self.mirror.page();
+            // The operator says that they were deleted: the next pass chooses others.
             page.sentinels(&[]);
-            page.commit()?;
         }
-        Ok(())
+        if whole {
+            page.observed_rules(&self.rules_hash());
+        }
+        Ok(page.commit()?)
     }
 
-    /// These rules have now been observed in a whole pass.
-    pub(super) fn remember_observation(&self) -> Result<(), PassError> {
+    /// What we took off managed lists ourselves must not look like a broken listing afterwards.
+    pub(super) fn remember_managed_lists(&self) -> Result<(), PassError> {
+        let bindings = self.mirror.bindings()?;
         let mut page = self.mirror.page();
-        page.observed_rules(&self.rules_hash());
+        for list in &self.config.policy.lists {
+            if let Some(id) = bindings.get(&list.name)
+                && let Some(members) = self.mirror.members(id, self.clock.now())?
+            {
+                page.complete_count(&Stream::ListMembers(id.clone()), members.len());
+            }
+        }
         Ok(page.commit()?)
     }
 

@@ -4,6 +4,7 @@
 //! Guards read the plan and the circumstances of the pass, never the rules that made the plan.
 
 use super::Plan;
+use crate::model::Effect;
 use crate::policy::{Allowances, Guard, Guards};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -108,6 +109,12 @@ fn budgets(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<Tr
     }
 }
 
+/// Whether a listing may be concluded from, and be the measure of the next one.
+pub fn is_sound(listing: &Listing, guards: &Guards) -> bool {
+    let shrunk = |before| (listing.count as f64) < before as f64 * guards.empty_source_share;
+    listing.complete && !listing.before.is_some_and(shrunk)
+}
+
 fn listings(now: &Circumstances, guards: &Guards, trips: &mut Vec<Trip>) {
     for listing in &now.listings {
         let Listing {
@@ -138,9 +145,17 @@ fn listings(now: &Circumstances, guards: &Guards, trips: &mut Vec<Trip>) {
     }
 }
 
+/// Counts what would be done, not what a mode would rather do.
 fn segment_jump(plan: &Plan, guards: &Guards, trips: &mut Vec<Trip>) {
-    for list in &plan.lists {
-        let changed = list.join + list.leave;
+    let mut planned = vec![0u64; plan.lists.len()];
+    for effect in &plan.effects {
+        if let Effect::OnList { list, .. } | Effect::OffList { list, .. } = effect
+            && let Some(count) = planned.get_mut(*list)
+        {
+            *count += 1;
+        }
+    }
+    for (list, changed) in plan.lists.iter().zip(planned) {
         let share = changed as f64 / list.seen.max(1) as f64;
         if list.seen >= guards.segment_jump_floor && share > guards.segment_jump_share {
             let note = format!(

@@ -3,7 +3,7 @@
 //! The operation's id and the number of lines already stored are the stream's cursor, so a kill
 //! costs at most the batch of lines in flight.
 
-use super::{Pull, PullError, Pulled};
+use super::{Counted, Pull, PullError, Pulled};
 use crate::api::Fault;
 use crate::api::shopify::{BulkQuery, BulkStatus};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
@@ -100,7 +100,6 @@ impl Pull<'_> {
                     ..Cursor::default()
                 },
             );
-            page.complete_count(&bulk.stream, read);
         } else {
             // A truncated file: what it held is good, what it lacks proves nothing.
             tracing::warn!(
@@ -109,15 +108,17 @@ impl Pull<'_> {
                 roots,
                 "bulk result incomplete; asked again"
             );
-            page.forget_stream(&bulk.stream);
+            page.cursor(&bulk.stream, &Cursor::default());
         }
         page.commit()?;
-        pulled.listings.push(Listing {
+        let listing = Listing {
             name: bulk.name.to_owned(),
             count: read,
-            before: None,
+            before: self.mirror.complete_count(&bulk.stream)?,
             complete,
-        });
+        };
+        let stream = bulk.stream.clone();
+        pulled.listings.push(Counted { stream, listing });
         self.progress.over(bulk.name, read);
         Ok(true)
     }
@@ -166,7 +167,7 @@ impl Pull<'_> {
     /// Forgets an operation that will not deliver, so that the next pass starts another.
     fn start_over<T>(&self, bulk: &Bulk<T>, status: String) -> Result<PullError, PullError> {
         let mut page = self.mirror.page();
-        page.forget_stream(&bulk.stream);
+        page.cursor(&bulk.stream, &Cursor::default());
         page.commit()?;
         Ok(PullError::Bulk {
             what: bulk.name,

@@ -1,7 +1,8 @@
 //! Metrics, lists and segments: small, so read whole in every pass. They decide what else is read.
 
 use super::{Pull, PullError, Pulled};
-use crate::model::{Mentions, Metric, Role};
+use crate::api::{Fault, Page};
+use crate::model::{List, ListId, Mentions, Metric, Role};
 use crate::score::Roles;
 use crate::segment::Definition;
 
@@ -12,6 +13,8 @@ impl Pull<'_> {
         let (metrics, lists) = (klaviyo.metrics().await?, klaviyo.lists().await?);
         let segments = klaviyo.segments().await?;
         pulled.quarantined += metrics.quarantined + lists.quarantined + segments.quarantined;
+        let gone = self.gone_lists(&lists).await?;
+        let whole = segments.quarantined == 0;
         let (metrics, lists, segments) = (metrics.items, lists.items, segments.items);
 
         let mut mentions = self.mentioned_by_rules(&metrics);
@@ -26,13 +29,9 @@ impl Pull<'_> {
             .retain(|id, _| metrics.iter().any(|metric| metric.id == *id));
 
         let mut page = self.mirror.page();
-        for known in self.mirror.lists()? {
-            if !lists.iter().any(|list| list.id == known.id) {
-                page.forget_list(&known.id)?;
-            }
-        }
+        gone.iter().try_for_each(|list| page.forget_list(list))?;
         for known in self.mirror.segments()? {
-            if !segments.iter().any(|segment| segment.id == known.id) {
+            if whole && !segments.iter().any(|segment| segment.id == known.id) {
                 page.forget_segment(&known.id)?;
             }
         }
@@ -48,6 +47,22 @@ impl Pull<'_> {
             .for_each(|segment| page.segment(segment));
         page.commit()?;
         Ok(mentions)
+    }
+
+    /// Lists that the catalogue lacks and Klaviyo denies by id, too: a catalogue may lag, and forgetting
+    /// a managed list would create it a second time.
+    async fn gone_lists(&self, catalogue: &Page<List>) -> Result<Vec<ListId>, PullError> {
+        let mut gone = Vec::new();
+        for known in self.mirror.lists()? {
+            if catalogue.items.iter().any(|list| list.id == known.id) {
+                continue;
+            }
+            match self.vendors.klaviyo.list_size(&known.id).await {
+                Err(error) if error.fault == Fault::NotFound => gone.push(known.id),
+                answer => drop(answer?),
+            }
+        }
+        Ok(gone)
     }
 
     /// What scores, detectors and our own properties read.

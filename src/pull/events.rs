@@ -4,7 +4,7 @@ use super::walk::Source;
 use super::{Pull, PullError, Pulled};
 use crate::api::klaviyo::Klaviyo;
 use crate::api::{ApiError, Cursor as PageCursor, Page};
-use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
+use crate::mirror::{MirrorError, Page as MirrorPage, Stream};
 use crate::model::{IncomingEvent, Mentions, MetricId, Moment};
 use std::time::Duration;
 
@@ -59,14 +59,8 @@ impl Pull<'_> {
     ) -> Result<(), PullError> {
         for (metric, properties) in &mentions.events {
             let stream = Stream::Events(metric.clone());
-            let kept = self.mirror.mentions(&stream)?;
-            if kept.is_none_or(|kept| properties.iter().any(|name| !kept.contains(name))) {
-                // A newly mentioned property is missing from every stored event of this metric.
-                let mut page = self.mirror.page();
-                page.cursor(&stream, &Cursor::default());
-                page.mentions(&stream, &properties.iter().cloned().collect::<Vec<_>>());
-                page.commit()?;
-            }
+            let wanted: Vec<String> = properties.iter().cloned().collect();
+            self.keep_only(&stream, &wanted)?;
             let until = match self.mirror.cursor(&stream)? {
                 Some(cursor) => cursor.run_start.unwrap_or(now),
                 None => now,

@@ -1,7 +1,7 @@
 //! Members of every list, and the daily size of every list and segment.
 
 use super::walk::Source;
-use super::{Pull, PullError, Pulled};
+use super::{Counted, Pull, PullError, Pulled};
 use crate::api::klaviyo::Klaviyo;
 use crate::api::{ApiError, Cursor as PageCursor, Page};
 use crate::mirror::{Cursor, LIST_LAG, Look, MirrorError, Page as MirrorPage, Stream};
@@ -16,6 +16,8 @@ const SMALL: u64 = 2_000;
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// or this often while their count says that others take members off.
 const SWEEP_AT_MOST_EVERY: Duration = Duration::from_secs(60 * 60);
+/// A segment that a report leaves out is asked for again after this.
+const SIZES_AT_MOST_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Segments in one report.
 const REPORT_SEGMENTS: usize = 100;
 
@@ -50,9 +52,9 @@ impl Source for Members<'_> {
         page.listing(self.list, &items)
     }
 
-    fn end(&self, page: &mut MirrorPage<'_>, start: Moment) -> Result<(), MirrorError> {
+    fn end(&self, page: &mut MirrorPage<'_>, walk: &Cursor) -> Result<(), MirrorError> {
         let joiners = Cursor {
-            watermark: Some(start),
+            watermark: walk.run_start,
             done: true,
             ..Cursor::default()
         };
@@ -122,20 +124,20 @@ impl Pull<'_> {
         now: Moment,
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
-        let before = self
-            .mirror
-            .complete_count(&Stream::ListMembers(id.clone()))?;
+        let stream = Stream::ListMembers(id.clone());
+        let before = self.mirror.complete_count(&stream)?;
         let klaviyo = &self.vendors.klaviyo;
         let walked = self
             .walk(&Members { klaviyo, list: &id }, now, pulled)
             .await?;
         let (count, name) = (walked.count, format!("list `{name}`"));
-        pulled.listings.push(Listing {
+        let listing = Listing {
             name,
             count,
             before,
             complete: true,
-        });
+        };
+        pulled.listings.push(Counted { stream, listing });
         Ok(())
     }
 
@@ -161,22 +163,27 @@ impl Pull<'_> {
         let stream = Stream::ListMembers(id.clone());
         let cursor = self.mirror.cursor(&stream)?;
         let under_way = cursor.is_some_and(|cursor| cursor.run_start.is_some());
-        let small = self
-            .mirror
-            .complete_count(&stream)?
-            .is_none_or(|size| size <= SMALL);
+        let size = self.mirror.members(id, now)?.map(|members| members.len());
+        let small = size.is_none_or(|size| size <= SMALL);
         let listed = self.mirror.listed_at(id)?;
         Ok(under_way || small || listed.is_none_or(|at| now.since(at) >= every))
     }
 
     /// Today's size of every list, and once a day of every segment: one report answers for a hundred
-    /// segments and does not count as using them.
+    /// segments and does not count as using them. Only findings rest on these sizes, so a report that
+    /// is not to be had holds nothing else up.
     pub(super) async fn snapshots(&self, now: Moment) -> Result<(), PullError> {
         self.list_sizes(now)?;
         let segments = self.segments_to_size(now)?;
         let mut sizes = BTreeMap::new();
         for chunk in segments.chunks(REPORT_SEGMENTS) {
-            sizes.extend(self.vendors.klaviyo.segment_sizes(chunk).await?);
+            match self.vendors.klaviyo.segment_sizes(chunk).await {
+                Ok(found) => sizes.extend(found),
+                Err(error) => {
+                    tracing::warn!(%error, "no segment sizes");
+                    break;
+                }
+            }
         }
         let mut page = self.mirror.page();
         for (segment, counts) in sizes {
@@ -184,6 +191,11 @@ impl Pull<'_> {
             let look = Look::Counts { size, joined, left };
             page.snapshot(&GroupId::Segment(segment), now.day(), look)?;
         }
+        let asked = Cursor {
+            watermark: Some(now),
+            ..Cursor::default()
+        };
+        page.cursor(&Stream::KlaviyoSegments, &asked);
         Ok(page.commit()?)
     }
 
@@ -197,8 +209,13 @@ impl Pull<'_> {
         Ok(page.commit()?)
     }
 
-    /// Segments without a size of today.
+    /// Segments without a size of today, asked for once an hour at most.
     fn segments_to_size(&self, now: Moment) -> Result<Vec<SegmentId>, PullError> {
+        let asked = self.mirror.cursor(&Stream::KlaviyoSegments)?;
+        let asked = asked.and_then(|cursor| cursor.watermark);
+        if asked.is_some_and(|at| at.day() == now.day() && now.since(at) < SIZES_AT_MOST_EVERY) {
+            return Ok(Vec::new());
+        }
         let mut segments = Vec::new();
         for group in self.mirror.groups()? {
             let sized = group.days.last().is_some_and(|day| day.day == now.day());

@@ -13,11 +13,11 @@ mod profiles;
 mod shopify;
 mod walk;
 
-pub use identity::REQUIRED_SCOPES;
+pub use identity::{ALL_ORDERS, required_scopes};
 
 use crate::api::{ApiError, Vendors};
 use crate::clock::{Clock, Stop};
-use crate::mirror::{Mirror, MirrorError};
+use crate::mirror::{Mirror, MirrorError, Stream};
 use crate::model::Moment;
 use crate::plan::Listing;
 use crate::policy::Policy;
@@ -49,9 +49,18 @@ pub struct Pulled {
     /// Records that did not fit their type and were skipped.
     pub quarantined: u64,
     /// Listings that conclusions rest on, for the guards.
-    pub listings: Vec<Listing>,
+    pub listings: Vec<Counted>,
     /// Sentinel profiles that upstream no longer shows.
     pub missing_sentinels: u64,
+}
+
+/// A listing, and the stream whose next listing it measures once it is found sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Where its records come from.
+    pub stream: Stream,
+    /// What it gave.
+    pub listing: Listing,
 }
 
 impl Pulled {
@@ -108,7 +117,7 @@ impl Pull<'_> {
     /// Reads everything that is new. Shopify prepares its bulk results while Klaviyo is read.
     pub async fn fill(&self) -> Result<Pulled, PullError> {
         let mut pulled = Pulled::default();
-        let times = self.identify().await?;
+        let times = self.identify(&mut pulled).await?;
         self.begin_bulk(times.shopify).await?;
         let mentions = self.catalogue(&mut pulled).await?;
         self.profiles(times.klaviyo, &mentions, &mut pulled).await?;

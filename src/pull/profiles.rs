@@ -1,7 +1,7 @@
 //! Klaviyo profiles with their subscriptions: one complete walk, then what changed.
 
 use super::walk::Source;
-use super::{Pull, PullError, Pulled};
+use super::{Counted, Pull, PullError, Pulled};
 use crate::api::klaviyo::{Klaviyo, ProfileQuery};
 use crate::api::{ApiError, Cursor as PageCursor, Page};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
@@ -38,6 +38,19 @@ impl Source for Profiles<'_> {
         self.klaviyo.profiles(&query, self.mentions).await
     }
 
+    fn end(&self, page: &mut MirrorPage<'_>, walk: &Cursor) -> Result<(), MirrorError> {
+        // A complete walk brought every suppression until it began; from there on they are followed.
+        if walk.lower.is_none() {
+            let followed = Cursor {
+                watermark: walk.run_start,
+                done: true,
+                ..Cursor::default()
+            };
+            page.cursor(&Stream::KlaviyoSuppressions, &followed);
+        }
+        Ok(())
+    }
+
     fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Profile>) -> Result<(), MirrorError> {
         items
             .into_iter()
@@ -49,7 +62,6 @@ impl Source for Profiles<'_> {
 struct Suppressions<'a> {
     klaviyo: &'a Klaviyo,
     mentions: &'a Mentions,
-    first: Moment,
 }
 
 impl Source for Suppressions<'_> {
@@ -66,8 +78,7 @@ impl Source for Suppressions<'_> {
         since: Option<Moment>,
         after: Option<&PageCursor>,
     ) -> Result<Page<Profile>, ApiError> {
-        // The complete walk of profiles brought every suppression until it began.
-        let since = since.unwrap_or(self.first.minus(OVERLAP));
+        let since = since.unwrap_or_default();
         self.klaviyo
             .suppressed_since(since, after, self.mentions)
             .await
@@ -96,16 +107,14 @@ impl Pull<'_> {
         let walked = self.walk(&source, now, pulled).await?;
         self.progress.over(Profiles::NAME, walked.count);
         if walked.complete {
-            let before = self.mirror.complete_count(&Stream::KlaviyoProfiles)?;
-            let mut page = self.mirror.page();
-            page.complete_count(&Stream::KlaviyoProfiles, walked.count);
-            page.commit()?;
-            pulled.listings.push(Listing {
+            let stream = Stream::KlaviyoProfiles;
+            let listing = Listing {
                 name: "profiles".to_owned(),
                 count: walked.count,
-                before,
+                before: self.mirror.complete_count(&stream)?,
                 complete: true,
-            });
+            };
+            pulled.listings.push(Counted { stream, listing });
         }
         Ok(())
     }
@@ -115,14 +124,22 @@ impl Pull<'_> {
         let stream = Stream::KlaviyoProfiles;
         let mut wanted: Vec<String> = mentions.profile.iter().cloned().collect();
         wanted.push(format!("{}*", mentions.profile_prefix));
-        let kept = self.mirror.mentions(&stream)?;
-        if kept.is_none_or(|kept| wanted.iter().any(|name| !kept.contains(name))) {
-            let mut page = self.mirror.page();
-            page.cursor(&stream, &Cursor::default());
-            page.mentions(&stream, &wanted);
-            page.commit()?;
+        self.keep_only(&stream, &wanted)
+    }
+
+    /// Notes what a stream's records are read with from now on. One that lacks something is read
+    /// again from its beginning; what is no longer wanted is missing from here on.
+    pub(super) fn keep_only(&self, stream: &Stream, wanted: &[String]) -> Result<(), PullError> {
+        let kept = self.mirror.mentions(stream)?;
+        if kept.as_deref() == Some(wanted) {
+            return Ok(());
         }
-        Ok(())
+        let mut page = self.mirror.page();
+        if kept.is_none_or(|kept| wanted.iter().any(|name| !kept.contains(name))) {
+            page.cursor(stream, &Cursor::default());
+        }
+        page.mentions(stream, wanted);
+        Ok(page.commit()?)
     }
 
     /// Suppressions since the last look.
@@ -132,13 +149,8 @@ impl Pull<'_> {
         mentions: &Mentions,
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
-        let cursor = self.mirror.cursor(&Stream::KlaviyoProfiles)?;
-        let first = cursor.and_then(|cursor| cursor.watermark).unwrap_or(now);
-        let source = Suppressions {
-            klaviyo: &self.vendors.klaviyo,
-            mentions,
-            first,
-        };
+        let klaviyo = &self.vendors.klaviyo;
+        let source = Suppressions { klaviyo, mentions };
         let walked = self.walk(&source, now, pulled).await?;
         self.progress.over(Suppressions::NAME, walked.count);
         Ok(())
@@ -146,6 +158,9 @@ impl Pull<'_> {
 
     /// Looks whether the sentinels still exist; chooses them when there are none.
     pub(super) async fn sentinels(&self, pulled: &mut Pulled) -> Result<(), PullError> {
+        if self.policy.guards.sentinels == 0 {
+            return Ok(());
+        }
         let known = self.mirror.sentinels()?;
         let asked = if known.is_empty() {
             self.choose_sentinels()?
@@ -174,7 +189,7 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// Profiles spread evenly over the mirror, so that a listing cut anywhere misses one.
+    /// Profiles spread evenly over the mirror: an account that lost a part of its people lost one.
     fn choose_sentinels(&self) -> Result<Vec<ProfileId>, PullError> {
         let wanted = u64::from(self.policy.guards.sentinels);
         let known = self.mirror.known_profiles()?;

@@ -32,8 +32,8 @@ pub(super) trait Source: Sync {
         Ok(())
     }
 
-    /// Tells the mirror, together with the last page, that the walk begun at `start` is complete.
-    fn end(&self, _page: &mut MirrorPage<'_>, _start: Moment) -> Result<(), MirrorError> {
+    /// Tells the mirror, together with the last page, that a walk is at its end.
+    fn end(&self, _page: &mut MirrorPage<'_>, _walk: &Cursor) -> Result<(), MirrorError> {
         Ok(())
     }
 
@@ -80,56 +80,77 @@ impl Pull<'_> {
         };
         // Lost by a restart; then the watermark stays where it was, and the next walk is longer.
         let mut newest = None;
+        let mut restarted = false;
         loop {
             self.check_stop()?;
             let after = cursor.position.as_deref().map(PageCursor::from_stored);
             let page = match source.page(cursor.lower, after.as_ref()).await {
-                Err(error) if after.is_some() && matches!(error.fault, Fault::Invalid { .. }) => {
+                Err(error) if after.is_some() && !restarted && refuses_cursor(&error) => {
                     // Expired or refused: the walk starts again from where it began, not from zero.
                     tracing::info!(stream = %stream, "cursor refused, walk restarted");
-                    cursor.position = None;
-                    cursor.seen = 0;
+                    (restarted, cursor.position, cursor.seen) = (true, None, 0);
                     continue;
                 }
                 other => other?,
             };
-            let count = page.items.len() as u64;
             newest = newest.max(source.newest(&page.items));
-            pulled.add(S::NAME, count);
+            pulled.add(S::NAME, page.items.len() as u64);
             pulled.quarantined += page.quarantined;
-            cursor.seen += count;
-            let first = cursor.position.is_none();
-            cursor.position = page.next.map(|next| next.as_str().to_owned());
-            let walked = Walked {
-                count: cursor.seen,
-                complete: cursor.lower.is_none(),
-            };
-            let over = cursor.position.is_none();
-            let start = cursor.run_start.unwrap_or(now);
-            if over {
-                cursor.watermark = source.watermark(start, cursor.watermark, newest);
-                cursor = Cursor {
-                    watermark: cursor.watermark,
-                    done: true,
-                    ..Cursor::default()
-                };
-            }
-            let mut changes = self.mirror.page();
-            if first {
-                source.begin(&mut changes, start)?;
-            }
-            source.store(&mut changes, page.items)?;
-            if over {
-                source.end(&mut changes, start)?;
-            }
-            changes.cursor(&stream, &cursor);
-            changes.commit()?;
-            if over {
-                return Ok(walked);
+            cursor = self.keep(source, cursor, page, newest)?;
+            if cursor.run_start.is_none() {
+                return Ok(Walked {
+                    count: cursor.seen,
+                    complete: cursor.lower.is_none(),
+                });
             }
             self.progress.at(S::NAME, cursor.seen, None);
         }
     }
+
+    /// Commits a page together with the cursor behind it. At the end of the walk the cursor that is
+    /// given back has no `run_start`; the one stored is ready for the next walk.
+    fn keep<S: Source>(
+        &self,
+        source: &S,
+        walk: Cursor,
+        page: Page<S::Item>,
+        newest: Option<Moment>,
+    ) -> Result<Cursor, PullError> {
+        let start = walk.run_start.unwrap_or_default();
+        let mut changes = self.mirror.page();
+        if walk.position.is_none() {
+            source.begin(&mut changes, start)?;
+        }
+        let mut next = Cursor {
+            seen: walk.seen + page.items.len() as u64,
+            position: page.next.map(|next| next.as_str().to_owned()),
+            ..walk
+        };
+        source.store(&mut changes, page.items)?;
+        if next.position.is_some() {
+            changes.cursor(&source.stream(), &next);
+        } else {
+            source.end(&mut changes, &next)?;
+            let watermark = source.watermark(start, next.watermark, newest);
+            let ready = Cursor {
+                watermark,
+                done: true,
+                ..Cursor::default()
+            };
+            changes.cursor(&source.stream(), &ready);
+            next.run_start = None;
+        }
+        changes.commit()?;
+        Ok(next)
+    }
+}
+
+/// Whether a page was refused in a way that a cursor of another day may cause.
+fn refuses_cursor(error: &ApiError) -> bool {
+    matches!(
+        error.fault,
+        Fault::Invalid { .. } | Fault::GraphqlErrors { .. }
+    )
 }
 
 fn begin(known: Cursor, now: Moment, overlap: Duration) -> Cursor {

@@ -31,7 +31,8 @@ impl Push<'_> {
     }
 
     /// Ends every open intent by what the mirror says now; call it after a pull. Returns how many.
-    pub fn recover(&mut self, now: Moment) -> Result<u64, PushError> {
+    pub fn recover(&mut self) -> Result<u64, PushError> {
+        let now = self.clock.now();
         let mut ends = Vec::new();
         for intent in self.journal.open_intents() {
             let end = if self.holds(intent, now)? {
