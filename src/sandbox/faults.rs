@@ -39,6 +39,8 @@ pub struct Fault {
     pub path: String,
     /// Only this method, if given.
     pub method: Option<Method>,
+    /// How many requests that fit still pass unharmed before the first is struck.
+    pub skip: u32,
     /// How many requests it still strikes.
     pub times: u32,
     /// What happens.
@@ -63,7 +65,19 @@ impl Faults {
         self.planned.push(Fault {
             path,
             method,
+            skip: 0,
             times,
+            kind,
+        });
+    }
+
+    /// Plans a fault for one request: the one that comes after `skip` others, whichever they are.
+    pub fn plan_after(&mut self, skip: u32, kind: FaultKind) {
+        self.planned.push(Fault {
+            path: String::new(),
+            method: None,
+            skip,
+            times: 1,
             kind,
         });
     }
@@ -73,6 +87,10 @@ impl Faults {
             let method_fits = fault.method.as_ref().is_none_or(|wanted| wanted == method);
             fault.times > 0 && method_fits && path.starts_with(&fault.path)
         })?;
+        if fault.skip > 0 {
+            fault.skip -= 1;
+            return None;
+        }
         fault.times -= 1;
         Some(fault.kind)
     }

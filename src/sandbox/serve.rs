@@ -4,9 +4,11 @@ use super::klaviyo::{self, limits};
 use super::{Speed, World, faults, shopify};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::DATE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::io;
@@ -16,6 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// The floor of the guards' budgets.
+const LEAST_BUDGET: usize = 25;
 
 /// Where and how to serve.
 #[derive(Clone, Copy, Debug)]
@@ -79,9 +84,10 @@ impl Sandbox {
         let counts = Arc::<Mutex<Counts>>::default();
         let servers = [(first, mail), (second, shop)].map(|(listener, router)| {
             let disturbed = router.layer(from_fn_with_state(world.clone(), faults::disturb));
+            let dated = disturbed.layer(from_fn_with_state(world.clone(), dated));
             start(
                 listener,
-                disturbed.layer(from_fn_with_state(counts.clone(), count)),
+                dated.layer(from_fn_with_state(counts.clone(), count)),
             )
         });
         Ok(Self {
@@ -104,6 +110,8 @@ impl Sandbox {
     /// A config for this sandbox, ready to be used with the variables of [`Sandbox::secrets`].
     pub fn config_toml(&self, state_dir: &Path) -> String {
         let state = self.world.state();
+        // A budget below its floor, which small shops have, is no config.
+        let people = state.klaviyo.profiles.len().max(LEAST_BUDGET);
         // TOML's basic strings escape as JSON's do.
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         include_str!("config.toml")
@@ -112,7 +120,7 @@ impl Sandbox {
             .replace("{account}", &quoted(&state.klaviyo.account))
             .replace("{shopify_url}", &quoted(&self.shopify_url))
             .replace("{domain}", &quoted(&state.shopify.domain))
-            .replace("{people}", &state.klaviyo.profiles.len().to_string())
+            .replace("{people}", &people.to_string())
     }
 
     /// The environment variables that the config names, with the secrets they should hold.
@@ -157,6 +165,18 @@ fn start(
     let ended = async move { drop(stopped.await) };
     let server = axum::serve(listener, router).with_graceful_shutdown(ended);
     (stop, tokio::spawn(server.into_future()))
+}
+
+/// Without this the HTTP library would tell the machine's time, which is not the world's.
+async fn dated(State(world): State<World>, request: Request, next: Next) -> Response {
+    let mut reply = next.run(request).await;
+    let now = jiff::Timestamp::from_millisecond(world.clock.now().0).unwrap_or_default();
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
+    let value = text.ok().and_then(|text| HeaderValue::try_from(text).ok());
+    if let Some(value) = value {
+        reply.headers_mut().entry(DATE).or_insert(value);
+    }
+    reply
 }
 
 async fn count(State(counts): State<Arc<Mutex<Counts>>>, request: Request, next: Next) -> Response {
@@ -219,6 +239,17 @@ mod tests {
         assert!(key == "DRIFTLESS_KLAVIYO_KEY" && secret.starts_with("pk_test"));
         assert!(token == "DRIFTLESS_SHOPIFY_TOKEN" && other.starts_with("shpat_test"));
         sandbox.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn both_servers_tell_the_worlds_time() {
+        let sandbox = Sandbox::serve(world(), settings("127.0.0.1:0"))
+            .await
+            .unwrap();
+        for url in [&sandbox.klaviyo_url, &sandbox.shopify_url] {
+            let reply = reqwest::get(format!("{url}/api/accounts")).await.unwrap();
+            assert_eq!(reply.headers()["date"], "Fri, 15 Jan 2027 08:00:00 GMT");
+        }
     }
 
     #[tokio::test]
