@@ -183,7 +183,7 @@ impl Journal {
 
     /// Distinct subjects with a confirmed or still open effect of these kinds since then. Rolling
     /// guards count with it; it survives restarts. `since` lies at most a day back.
-    pub fn spent(&self, kinds: &[EffectKind], since: Moment) -> u64 {
+    pub fn spent(&self, kinds: &[EffectKind], since: Moment) -> BTreeSet<&str> {
         self.state.spent(kinds, since)
     }
 

@@ -60,11 +60,10 @@ impl State {
     }
 
     /// Distinct subjects hit since then, or about to be.
-    pub(super) fn spent(&self, kinds: &[EffectKind], since: Moment) -> u64 {
+    pub(super) fn spent(&self, kinds: &[EffectKind], since: Moment) -> BTreeSet<&str> {
         let charges = self.charges.values();
         let counted = charges.filter(|charge| kinds.contains(&charge.kind) && charge.at >= since);
-        let subjects: BTreeSet<&str> = counted.map(|charge| charge.subject.as_str()).collect();
-        subjects.len() as u64
+        counted.map(|charge| charge.subject.as_str()).collect()
     }
 
     fn begin(&mut self, run: RunId, at: Moment) -> Result<(), ()> {

@@ -2,12 +2,13 @@
 
 use super::{Options, PassError, Shop};
 use crate::mirror::{Page, Stream};
-use crate::model::{Moment, Slot};
-use crate::plan::{Circumstances, Seen, SeenList, guard};
+use crate::model::{CustomerId, EffectKind, Moment, ProfileId, Slot};
+use crate::plan::{Circumstances, Seen, SeenList, Spent, guard};
 use crate::policy::Guard;
 use crate::pull::{Counted, Pulled};
 use roaring::RoaringBitmap;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -84,12 +85,14 @@ impl Shop {
     ) -> Result<Circumstances, PassError> {
         let totals = self.mirror.totals()?;
         let since = now.minus(DAY);
-        let budgets = self.config.policy.guards.budgets();
-        let spent = budgets.map(|(guard, _, kinds)| (guard, self.journal.spent(kinds, since)));
+        let mut spent = BTreeMap::new();
+        for (guard, _, kinds) in self.config.policy.guards.budgets() {
+            spent.insert(guard, self.spent(kinds, since)?);
+        }
         Ok(Circumstances {
             profiles: totals.profiles,
             customers: totals.customers,
-            spent: spent.into_iter().collect(),
+            spent,
             listings: pulled
                 .listings
                 .iter()
@@ -98,6 +101,23 @@ impl Shop {
             missing_sentinels: pulled.missing_sentinels,
             rules_observed: self.mirror.observed_rules()?.as_deref() == Some(&self.rules_hash()),
         })
+    }
+
+    /// Whom effects of these kinds changed since then, by the journal. Customers have gids there.
+    fn spent(&self, kinds: &[EffectKind], since: Moment) -> Result<Spent, PassError> {
+        let mut spent = Spent::default();
+        for subject in self.journal.spent(kinds, since) {
+            let customer = CustomerId::parse(subject).filter(|id| id.gid() == subject);
+            let slot = match customer {
+                Some(id) => self.mirror.slot_of_customer(id)?,
+                None => self.mirror.slot_of_profile(&ProfileId::from(subject))?,
+            };
+            match slot {
+                Some(slot) => drop(spent.people.insert(slot.0)),
+                None => spent.unknown += 1,
+            }
+        }
+        Ok(spent)
     }
 
     /// Makes sound listings the measure of the next ones. When all were sound, these rules have now

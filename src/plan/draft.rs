@@ -65,13 +65,12 @@ impl Plan {
     }
 
     /// Distinct people touched by effects of these kinds.
-    pub fn people(&self, kinds: &[EffectKind]) -> u64 {
+    pub fn people(&self, kinds: &[EffectKind]) -> RoaringBitmap {
         let effects = self.effects.iter();
         let of_kind = effects.filter(|effect| kinds.contains(&effect.kind()));
         of_kind
             .filter_map(|effect| effect.who().map(|slot| slot.0))
-            .collect::<RoaringBitmap>()
-            .len()
+            .collect()
     }
 }
 

@@ -6,6 +6,7 @@
 use super::Plan;
 use crate::model::Effect;
 use crate::policy::{Allowances, Guard, Guards};
+use roaring::RoaringBitmap;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -17,13 +18,22 @@ pub struct Circumstances {
     /// Customers in the mirror.
     pub customers: u64,
     /// People changed in the last 24 h, by budget, from the journal.
-    pub spent: BTreeMap<Guard, u64>,
+    pub spent: BTreeMap<Guard, Spent>,
     /// Listings of this pass.
     pub listings: Vec<Listing>,
     /// Sentinel profiles that upstream no longer shows.
     pub missing_sentinels: u64,
     /// Whether these very rules were observed in a whole pass before.
     pub rules_observed: bool,
+}
+
+/// People changed lately.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// By slot.
+    pub people: RoaringBitmap,
+    /// Those whom the mirror does not know, such as after a rebuild.
+    pub unknown: u64,
 }
 
 /// One listing that was read to conclude something from it.
@@ -97,8 +107,12 @@ fn budgets(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<Tr
         };
         let limit = budget.limit(population);
         let planned = plan.people(kinds);
-        let people = planned + now.spent.get(&guard).copied().unwrap_or(0);
-        if planned > 0 && people > limit {
+        // Whoever was changed today and is changed again is still one person.
+        let people = match now.spent.get(&guard) {
+            Some(spent) => planned.union_len(&spent.people) + spent.unknown,
+            None => planned.len(),
+        };
+        if !planned.is_empty() && people > limit {
             let note = format!("{people} people within 24 h; {limit} are allowed");
             trips.push(Trip {
                 guard,

@@ -12,4 +12,4 @@ mod tests;
 mod values;
 
 pub use draft::{Draft, ListChange, Plan, Seen, SeenList};
-pub use guard::{Circumstances, Listing, Trip};
+pub use guard::{Circumstances, Listing, Spent, Trip};

@@ -281,7 +281,7 @@ fn a_dead_mailbox_is_suppressed_only_when_rule_and_mode_allow_it() {
         );
         let plan = draft.finish(&Seen::default());
         (
-            plan.people(&[EffectKind::Suppression]),
+            plan.people(&[EffectKind::Suppression]).len(),
             plan.held_back.first().map(|held| held.reason),
         )
     };
@@ -402,8 +402,10 @@ fn people_changed_in_the_last_day_count_against_the_budget() {
         segment_jump_floor: 1_000,
         ..Guards::default()
     };
-    let trips = |spent: u64| {
-        let spent = BTreeMap::from([(Guard::MaxListRemovals, spent)]);
+    let trips = |changed: u32, unknown: u64| {
+        // The forty of the plan are among the changed.
+        let people = (0..changed).collect();
+        let spent = BTreeMap::from([(Guard::MaxListRemovals, Spent { people, unknown })]);
         let now = Circumstances {
             spent,
             ..observed()
@@ -411,8 +413,10 @@ fn people_changed_in_the_last_day_count_against_the_budget() {
         check(&plan, &now, &guards, &Allowances::default())
     };
     // 5 % of 10,000 profiles are 500.
-    assert_eq!(trips(460), []);
-    assert_eq!(trips(461)[0].guard, Guard::MaxListRemovals);
+    assert_eq!(trips(500, 0), []);
+    assert_eq!(trips(501, 0)[0].count, 501);
+    assert_eq!(trips(41, 459), []);
+    assert_eq!(trips(41, 460)[0].guard, Guard::MaxListRemovals);
 }
 
 #[test]
