@@ -99,13 +99,7 @@ impl<'p> Draft<'p> {
 
     /// Remembers what one person should look like upstream, where that differs.
     pub fn person(&mut self, dossier: &Dossier, facts: &Facts, verdicts: &Verdicts) {
-        if let Some((slot, _)) = dossier.primary_profile() {
-            for (list, wanted) in self.policy.lists.iter().zip(&mut self.wanted) {
-                if list.who.holds(facts, verdicts, self.now) {
-                    wanted.insert(slot.0);
-                }
-            }
-        }
+        self.lists(dossier, facts, verdicts);
         for (slot, profile) in &dossier.profiles {
             let map = &self.policy.properties;
             let changes = values::property_changes(map, profile, facts, verdicts);
@@ -140,6 +134,27 @@ impl<'p> Draft<'p> {
                     from: customer.metafield.clone(),
                     to,
                 });
+            }
+        }
+    }
+
+    /// Whoever this very plan suppresses is out of reach after it; or the next plan would take back
+    /// what this one does.
+    fn lists(&mut self, dossier: &Dossier, facts: &Facts, verdicts: &Verdicts) {
+        let Some((slot, _)) = dossier.primary_profile() else {
+            return;
+        };
+        let doomed = verdicts.bouncing
+            && self.policy.bounce.act
+            && self.policy.mode >= least_mode(EffectKind::Suppression)
+            && !values::several_mailboxes(dossier);
+        let facts = Facts {
+            reachable: facts.reachable && !doomed,
+            ..facts.clone()
+        };
+        for (list, wanted) in self.policy.lists.iter().zip(&mut self.wanted) {
+            if list.who.holds(&facts, verdicts, self.now) {
+                wanted.insert(slot.0);
             }
         }
     }
