@@ -186,20 +186,24 @@ impl Pull<'_> {
         pulled: &mut Pulled,
     ) -> Result<u64, PullError> {
         let mut lines = self.vendors.shopify.bulk_lines(url).await?;
-        let mut read = 0;
+        let (mut read, mut misfits, mut last_fits) = (0, 0, true);
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let line = lines.next().await?;
             let last = line.is_none();
+            if last && lines.is_unterminated() && !last_fits {
+                // The half of a record proves that its rest is missing, whatever the count says.
+                (read, misfits) = (read - 1, misfits - 1);
+            }
             if let Some(line) = line {
                 read += 1;
                 if read <= stored {
                     continue;
                 }
-                match (bulk.decode)(&line) {
-                    Some(record) => batch.push(record),
-                    None => pulled.quarantined += 1,
-                }
+                let record = (bulk.decode)(&line);
+                last_fits = record.is_some();
+                misfits += u64::from(!last_fits);
+                batch.extend(record);
             }
             if batch.len() == BATCH || (last && !batch.is_empty()) {
                 self.check_stop()?;
@@ -220,6 +224,7 @@ impl Pull<'_> {
                 self.progress.at(bulk.name, read, None);
             }
             if last {
+                pulled.quarantined += misfits;
                 return Ok(read);
             }
         }

@@ -29,6 +29,7 @@ pub struct BulkLines {
     /// How much of the buffer holds no line end.
     searched: usize,
     ended: bool,
+    unterminated: bool,
 }
 
 impl BulkLines {
@@ -53,6 +54,7 @@ impl BulkLines {
             buffer: BytesMut::new(),
             searched: 0,
             ended: false,
+            unterminated: false,
         })
     }
 
@@ -73,6 +75,11 @@ impl BulkLines {
         Ok(None)
     }
 
+    /// Whether the last line came without its end: it may be cut off.
+    pub fn is_unterminated(&self) -> bool {
+        self.unterminated
+    }
+
     async fn next_raw(&mut self) -> Result<Option<BytesMut>, ApiError> {
         loop {
             let fresh = &self.buffer[self.searched..];
@@ -88,6 +95,7 @@ impl BulkLines {
             if self.ended {
                 self.searched = 0;
                 let rest = self.buffer.split();
+                self.unterminated |= !rest.is_empty();
                 return Ok((!rest.is_empty()).then_some(rest));
             }
             match self.response.chunk().await {
