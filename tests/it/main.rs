@@ -1,3 +1,15 @@
 //! Behaviour through public seams: whole passes against the sandbox, the real binary, the house rules.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod architecture;
+mod determinism;
+mod guards;
+mod house;
+mod incremental;
+mod limits;
+mod modes;
+mod oracle;
+mod orders;
+mod pass;
+mod refusals;
+mod resume;

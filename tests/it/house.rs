@@ -1,0 +1,247 @@
+//! One shop with its sandbox in this process, on a clock that only moves when somebody sleeps.
+
+use driftless::clock::Clock;
+use driftless::config::{self, Environment};
+use driftless::journal::{Entry, Intent};
+use driftless::model::Moment;
+use driftless::pass::{Options, PassError, Shop, Summary};
+use driftless::policy::{Allowances, Guard};
+use driftless::sandbox::world::{State, Write};
+use driftless::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, Speed, World, generate};
+use driftless::telemetry::Meter;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Section, key and value of one line of the config.
+pub type Edit<'a> = (&'a str, &'a str, &'a str);
+
+/// Guards on the number of changes out of the way, for tests about something else.
+pub const ROOMY: [Edit<'static>; 3] = [
+    ("guards", "max_property_changes", BROAD),
+    ("guards", "max_list_removals", BROAD),
+    ("guards", "max_tag_changes", BROAD),
+];
+const BROAD: &str = "{ count = 100000, share = 1.0 }";
+
+/// When every test begins.
+pub fn morning() -> Moment {
+    Moment::parse("2026-11-21T08:00:00Z").unwrap()
+}
+
+pub fn hours(count: u64) -> Duration {
+    Duration::from_secs(3600 * count)
+}
+
+/// A generated shop, the same for the same size.
+pub fn crowd(profiles: usize) -> State {
+    generate(GeneratorSettings {
+        profiles,
+        seed: 7,
+        now: morning(),
+    })
+}
+
+/// The shop under test and everything around it. The daemon's clock is the world's.
+pub struct House {
+    pub world: World,
+    pub clock: Clock,
+    pub sandbox: Sandbox,
+    dir: TempDir,
+    text: String,
+    shop: Option<Shop>,
+}
+
+impl House {
+    /// A generated shop without limits on the requests.
+    pub async fn of(profiles: usize, edits: &[Edit<'_>]) -> Self {
+        Self::build(crowd(profiles), morning(), Speed::Fast, edits).await
+    }
+
+    pub async fn build(state: State, now: Moment, speed: Speed, edits: &[Edit<'_>]) -> Self {
+        let clock = Clock::manual(now);
+        let world = World::new(clock.clone(), state);
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let settings = SandboxSettings { listen, speed };
+        let sandbox = Sandbox::serve(world.clone(), settings).await.unwrap();
+        let dir = TempDir::new().unwrap();
+        let text = sandbox.config_toml(&dir.path().join("state"));
+        let mut house = Self {
+            world,
+            clock,
+            sandbox,
+            dir,
+            text,
+            shop: None,
+        };
+        house.edit(edits);
+        house
+    }
+
+    /// Changes the config; the shop is opened anew with it before the next pass.
+    pub fn edit(&mut self, edits: &[Edit<'_>]) {
+        self.close();
+        for edit in edits {
+            self.text = edited(&self.text, *edit);
+        }
+    }
+
+    /// The same config and world, an empty mirror and journal.
+    pub fn move_to(&mut self, name: &str) {
+        let place = self.dir.path().join(name);
+        let place = format!("{:?}", place.display().to_string());
+        self.edit(&[("shop", "state_dir", &place)]);
+    }
+
+    /// Ends the shop as the end of the process would, but for the locks.
+    pub fn close(&mut self) {
+        self.shop = None;
+    }
+
+    pub fn config(&self) -> config::Shop {
+        let secrets = self.sandbox.secrets();
+        let pairs = secrets.iter().map(|(name, value)| (*name, value.as_str()));
+        let environment = Environment::fixed(pairs);
+        config::parse(Path::new("test.toml"), &self.text, &environment)
+            .unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    pub fn shop(&mut self) -> &mut Shop {
+        if self.shop.is_none() {
+            let opened = Shop::open(self.config(), self.clock.clone(), Meter::default());
+            self.shop = Some(opened.unwrap().0);
+        }
+        self.shop.as_mut().unwrap()
+    }
+
+    pub async fn run(&mut self, options: &Options) -> Result<Summary, PassError> {
+        self.shop().pass(options).await
+    }
+
+    /// A pass that must reach its end.
+    pub async fn pass(&mut self) -> Summary {
+        self.run(&Options::default()).await.unwrap()
+    }
+
+    /// A pass with one guard released.
+    pub async fn allowing(&mut self, guard: Guard, count: u64) -> Summary {
+        let allow = Allowances(BTreeMap::from([(guard, count)]));
+        let options = Options {
+            allow,
+            ..Options::default()
+        };
+        self.run(&options).await.unwrap()
+    }
+
+    /// A pass that must end early.
+    pub async fn refused(&mut self) -> PassError {
+        match self.run(&Options::default()).await {
+            Ok(summary) => panic!("the pass came to its end: {}", summary.line()),
+            Err(error) => error,
+        }
+    }
+
+    /// Observes, applies, and proves that nothing is left; says what was applied.
+    pub async fn settle(&mut self) -> Summary {
+        self.pass().await;
+        let applied = self.pass().await;
+        assert_eq!(applied.trips, []);
+        let quiet = self.pass().await;
+        assert!(
+            quiet.is_quiet(),
+            "left: {:?} {:?}",
+            quiet.planned,
+            quiet.trips
+        );
+        applied
+    }
+
+    /// Every write that the world accepted so far.
+    pub fn history(&self) -> Vec<Write> {
+        self.world.state().history.clone()
+    }
+
+    /// How many there were.
+    pub fn writes(&self) -> usize {
+        self.world.state().history.len()
+    }
+
+    /// What the mirror holds, as text.
+    pub fn mirror(&mut self) -> Vec<String> {
+        let lines = self.shop().mirror().export();
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.config().state_dir
+    }
+
+    /// The journal's files, one after the other.
+    pub fn journal_text(&self) -> String {
+        let folder = self.state_dir().join("journal");
+        let Ok(files) = std::fs::read_dir(folder) else {
+            return String::new();
+        };
+        let files = files.map(|file| file.unwrap().path());
+        let mut logs: Vec<_> = files
+            .filter(|path| path.extension().is_some_and(|ending| ending == "log"))
+            .collect();
+        logs.sort();
+        let texts = logs
+            .iter()
+            .map(|path| std::fs::read_to_string(path).unwrap());
+        texts.collect()
+    }
+
+    /// The journal, read from its files as a person would: length, checksum, JSON.
+    pub fn journal(&self) -> Vec<Entry> {
+        let text = self.journal_text();
+        let json = |line: &str| line.splitn(3, ' ').nth(2).unwrap().to_owned();
+        let entries = text.lines().map(|line| serde_json::from_str(&json(line)));
+        entries.collect::<Result<_, _>>().unwrap()
+    }
+
+    pub fn intents(&self) -> Vec<Intent> {
+        let entries = self.journal().into_iter();
+        let intents = entries.filter_map(|entry| match entry {
+            Entry::Intent(intent) => Some(intent),
+            _ => None,
+        });
+        intents.collect()
+    }
+
+    /// The members of a list of the world, by its name.
+    pub fn members(&self, list: &str) -> Vec<String> {
+        let state = self.world.state();
+        let mut named = state.klaviyo.lists.values().filter(|l| l.name == list);
+        let found = named.next().unwrap_or_else(|| panic!("no list {list}"));
+        assert!(named.next().is_none(), "two lists {list}");
+        found.members.keys().cloned().collect()
+    }
+
+    /// Requests so far: all, and those answered with 429.
+    pub fn requests(&self) -> (u64, u64) {
+        let counts = self.sandbox.requests();
+        let all = counts.values().map(|(all, _)| all).sum();
+        (all, counts.values().map(|(_, told)| told).sum())
+    }
+}
+
+/// Sets one key of one section, adding either when it is absent.
+fn edited(text: &str, (section, key, value): Edit<'_>) -> String {
+    let header = format!("[{section}]");
+    let line = format!("{key} = {value}");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let Some(head) = lines.iter().position(|line| *line == header) else {
+        return format!("{text}\n{header}\n{line}\n");
+    };
+    let inside = lines.iter().skip(head + 1);
+    let mut inside = inside.take_while(|line| !line.starts_with('['));
+    let known = inside.position(|line| line.starts_with(&format!("{key} =")));
+    match known {
+        Some(at) => lines[head + 1 + at] = line,
+        None => lines.insert(head + 1, line),
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,227 @@
+//! Whatever changes between two passes is seen by the next, and a quiet pass costs next to nothing.
+
+use crate::house::{House, ROOMY, hours};
+use crate::modes::suppress_at_risk;
+use crate::oracle;
+use driftless::model::{EffectKind, Moment, Money};
+use driftless::sandbox::world::{Event, Line, Order};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A settled shop, an hour later.
+async fn settled(profiles: usize) -> House {
+    let mut house = House::of(profiles, &ROOMY).await;
+    house.settle().await;
+    house.clock.advance(hours(1));
+    house
+}
+
+/// Somebody on the list of the lapsed who has one profile and one customer.
+fn lapsed_customer(house: &House) -> (String, u64) {
+    let lapsed = house.members("Lapsed customers");
+    let state = house.world.state();
+    let twins: Vec<&String> = state.truth.duplicates.iter().flatten().collect();
+    let pairs = state.truth.pairs.iter();
+    let mut fitting = pairs.filter(|(id, _)| lapsed.contains(id) && !twins.contains(&id));
+    fitting.next().unwrap().clone()
+}
+
+/// The customer buys something now.
+fn buy(house: &House, customer: u64, at: Moment) -> u64 {
+    let mut state = house.world.state();
+    let number = state.shopify.orders.keys().next_back().unwrap() + 1;
+    let price = Money(25_500);
+    let line = Line {
+        id: number,
+        title: "Tea".to_owned(),
+        quantity: 1,
+        price,
+    };
+    let order = Order {
+        customer: Some(customer),
+        created: at,
+        processed: at,
+        updated: at,
+        total: price,
+        lines: vec![line],
+        ..Order::default()
+    };
+    state.shopify.orders.insert(number, order);
+    number
+}
+
+/// The next pass must bring the world to what an independent count wants, and be the last to write.
+async fn assert_caught_up(house: &mut House) {
+    let summary = house.pass().await;
+    assert_eq!(summary.trips, []);
+    assert!(!summary.planned.is_empty());
+    let state = house.world.state();
+    let wrong = oracle::wrong_properties(&state, summary.now);
+    assert_eq!(wrong, Vec::<String>::new());
+    let (lapsed, at_risk) = oracle::lists(&state, summary.now);
+    drop(state);
+    assert_eq!(house.members("Lapsed customers"), lapsed);
+    assert_eq!(house.members("Win-back"), at_risk);
+    assert!(house.pass().await.is_quiet());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_takes_its_customer_off_the_list_of_the_lapsed() {
+    let mut house = settled(250).await;
+    let (profile, customer) = lapsed_customer(&house);
+    let number = buy(&house, customer, house.clock.now());
+    assert_caught_up(&mut house).await;
+    assert!(!house.members("Lapsed customers").contains(&profile));
+
+    // Its cancellation brings the customer back.
+    house.clock.advance(hours(1));
+    let now = house.clock.now();
+    {
+        let mut state = house.world.state();
+        let order = state.shopify.orders.get_mut(&number).unwrap();
+        (order.cancelled, order.updated) = (Some(now), now);
+    }
+    assert_caught_up(&mut house).await;
+    assert!(house.members("Lapsed customers").contains(&profile));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_changes_the_tier_of_whoever_clicked() {
+    let mut house = settled(250).await;
+    let (profile, _) = lapsed_customer(&house);
+    let now = house.clock.now();
+    {
+        let mut state = house.world.state();
+        let metrics = state.klaviyo.metrics.iter();
+        let mut clicks = metrics.filter(|(_, metric)| metric.name == "Clicked Email");
+        let metric = clicks.next().unwrap().0.clone();
+        let event = Event {
+            id: "click0001".to_owned(),
+            timestamp: now.secs(),
+            profile: Some(profile.clone()),
+            properties: Arc::new(json!({ "Bot Click": false })),
+        };
+        state.klaviyo.events.get_mut(&metric).unwrap().push(event);
+    }
+    let before =
+        house.world.state().klaviyo.profiles[&profile].properties["driftless_tier"].clone();
+    assert_ne!(before, "t30");
+    // The window of a walk closes at the server's clock, to the second.
+    house.clock.advance(Duration::from_secs(2));
+    assert_caught_up(&mut house).await;
+    let state = house.world.state();
+    assert_eq!(
+        state.klaviyo.profiles[&profile].properties["driftless_tier"],
+        "t30"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suppressed_profile_leaves_the_list_of_the_reachable() {
+    let mut house = settled(250).await;
+    let gone = suppress_at_risk(&house, 1);
+    assert_caught_up(&mut house).await;
+    assert!(!house.members("Win-back").contains(&gone[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_put_on_or_taken_off_a_managed_list_by_hand_is_put_right() {
+    let mut house = settled(250).await;
+    let lapsed = house.members("Lapsed customers");
+    let stranger = {
+        let now = house.clock.now();
+        let mut state = house.world.state();
+        let mut all = state.klaviyo.profiles.keys();
+        let stranger = all.find(|id| !lapsed.contains(id)).unwrap().clone();
+        let mut lists = state.klaviyo.lists.values_mut();
+        let list = lists.find(|list| list.name == "Lapsed customers").unwrap();
+        list.members.remove(&lapsed[0]);
+        list.members.insert(stranger.clone(), now);
+        stranger
+    };
+    let summary = house.pass().await;
+    let expected = BTreeMap::from([(EffectKind::ListAdd, 1), (EffectKind::ListRemove, 1)]);
+    assert_eq!(summary.planned, expected);
+    assert_eq!(house.members("Lapsed customers"), lapsed);
+    assert!(!lapsed.contains(&stranger));
+    assert!(house.pass().await.is_quiet());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_property_that_somebody_overwrote_is_written_again() {
+    let mut house = settled(150).await;
+    let now = house.clock.now();
+    let id = house
+        .world
+        .state()
+        .klaviyo
+        .profiles
+        .keys()
+        .nth(5)
+        .unwrap()
+        .clone();
+    {
+        let mut state = house.world.state();
+        let profile = state.klaviyo.profiles.get_mut(&id).unwrap();
+        profile
+            .properties
+            .insert("driftless_stage".to_owned(), json!("vip"));
+        profile
+            .properties
+            .insert("Favourite".to_owned(), json!("Nothing"));
+        profile.updated = now;
+    }
+    let summary = house.pass().await;
+    assert_eq!(summary.planned, BTreeMap::from([(EffectKind::Property, 1)]));
+    let state = house.world.state();
+    let properties = &state.klaviyo.profiles[&id].properties;
+    assert_ne!(properties["driftless_stage"], "vip");
+    assert_eq!(properties["Favourite"], "Nothing", "not ours to touch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_managed_list_deleted_upstream_is_made_again() {
+    let mut house = settled(250).await;
+    let members = house.members("Lapsed customers");
+    house
+        .world
+        .state()
+        .klaviyo
+        .lists
+        .retain(|_, list| list.name != "Lapsed customers");
+    let summary = house.pass().await;
+    assert_eq!(summary.planned[&EffectKind::ListCreate], 1);
+    assert_eq!(house.members("Lapsed customers"), members);
+    assert!(house.pass().await.is_quiet());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_pass_asks_a_handful_of_questions() {
+    let mut house = settled(600).await;
+    house.pass().await;
+    house.clock.advance(Duration::from_secs(900));
+    let (before, _) = house.requests();
+    let quiet = house.pass().await;
+    let asked = house.requests().0 - before;
+    assert!(quiet.is_quiet());
+    let told: u64 = quiet.traffic.requests.values().sum();
+    assert_eq!(told, asked, "the summary counts what the servers count");
+    println!("a quiet pass over 600 profiles and 8 lists: {asked} requests");
+    // One for each listing and metric, and a page for each hundred list members.
+    let members: usize = house
+        .world
+        .state()
+        .klaviyo
+        .lists
+        .values()
+        .map(|list| list.members.len().div_ceil(100).max(1))
+        .sum();
+    assert!(
+        asked <= 20 + members as u64,
+        "{asked} with {members} pages of members"
+    );
+    assert_eq!(quiet.pulled["profiles"], 0);
+    assert_eq!(quiet.pulled["customers"], 0);
+}
