@@ -246,6 +246,8 @@ mod tests {
         let sandbox = Sandbox::serve(world(), settings("127.0.0.1:0"))
             .await
             .unwrap();
+        // Whoever installs it first; loopback without TLS needs none, but the library wants one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         for url in [&sandbox.klaviyo_url, &sandbox.shopify_url] {
             let reply = reqwest::get(format!("{url}/api/accounts")).await.unwrap();
             assert_eq!(reply.headers()["date"], "Fri, 15 Jan 2027 08:00:00 GMT");
