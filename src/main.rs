@@ -2,9 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    driftless::cli::run(driftless::cli::Cli::parse()).into()
+    driftless::cli::main(std::env::args_os()).into()
 }

@@ -17,6 +17,30 @@ pub use args::{Cli, Command};
 pub use exit::Exit;
 
 use crate::telemetry;
+use clap::Parser;
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// What a thread deep in a computation may still take once everything else is over. After a drain
+/// of 8 s it keeps the whole end within 10 s; what it had in hand is recovered by the next start.
+const LAST_RESPITE: Duration = Duration::from_secs(1);
+
+/// Reads the command line and does what it asks for.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => run(cli),
+        Err(answer) => {
+            // A reader that went away is not an error of ours.
+            let _ = answer.print();
+            // Help and version are answers, not mistakes.
+            if answer.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            }
+        }
+    }
+}
 
 /// Does what the command line asks for.
 pub fn run(cli: Cli) -> Exit {
@@ -27,7 +51,10 @@ pub fn run(cli: Cli) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return output::fault(Exit::Bug, &format!("no async runtime: {error}")),
     };
-    runtime.block_on(command(cli))
+    let exit = runtime.block_on(command(cli));
+    // Dropped, it would wait for every task that has not come to an await yet.
+    runtime.shutdown_timeout(LAST_RESPITE);
+    exit
 }
 
 async fn command(cli: Cli) -> Exit {
