@@ -3,7 +3,7 @@
 //! Governor paces, the padded log of send times caps (governor alone overshoots a fixed window),
 //! the daily ledger counts, and what the vendor's headers say overrules them all.
 
-use super::{Answer, ApiError, Call, Class, Exchange, Fault, Limits};
+use super::{Answer, ApiError, Call, Class, Exchange, Fault, Limits, patience};
 use crate::clock::Clock;
 use crate::model::Moment;
 use crate::pace::{Ceiling, DayCount, DayLedger, Hold, PAD, Window};
@@ -128,7 +128,7 @@ impl<E> WindowBudget<E> {
                 let until = self.clock.now().plus(wait);
                 return Err(ApiError::new(call.class, Fault::Parked { until }));
             }
-            self.clock.sleep(wait).await;
+            patience::wait(&self.clock, &self.meter, wait).await;
             waited += wait;
         }
         if !waited.is_zero() {

@@ -13,6 +13,7 @@ mod grant;
 pub mod klaviyo;
 mod lenient;
 mod page;
+mod patience;
 mod record;
 mod retry;
 pub mod shopify;

@@ -1,8 +1,9 @@
 //! Knocks again when that can help. Every knock passes the budget below anew.
 
-use super::{Answer, ApiError, Call, Exchange, Fault, Verdict};
+use super::{Answer, ApiError, Call, Exchange, Fault, Verdict, patience};
 use crate::clock::Clock;
 use crate::pace::full_jitter;
+use crate::telemetry::Meter;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,17 +42,19 @@ pub struct Retry<E> {
     judge: Judge,
     conduct: Conduct,
     clock: Clock,
+    meter: Meter,
     random: Mutex<fastrand::Rng>,
 }
 
 impl<E> Retry<E> {
     /// Wraps `inner`.
-    pub fn new(inner: E, judge: Judge, conduct: Conduct, clock: Clock) -> Self {
+    pub fn new(inner: E, judge: Judge, conduct: Conduct, clock: Clock, meter: Meter) -> Self {
         Self {
             inner,
             judge,
             conduct,
             clock,
+            meter,
             random: Mutex::new(fastrand::Rng::with_seed(conduct.seed)),
         }
     }
@@ -96,7 +99,7 @@ impl<E: Exchange> Exchange for Retry<E> {
                 }
             };
             tracing::debug!(class = call.class.name, ?wait, %error, "again later");
-            self.clock.sleep(wait).await;
+            patience::wait(&self.clock, &self.meter, wait).await;
         }
     }
 }
@@ -117,7 +120,13 @@ mod tests {
 
     fn retry(fake: &Fake) -> (Retry<&Fake>, Clock) {
         let clock = Clock::manual(Moment::from_secs(1_000_000));
-        let retry = Retry::new(fake, judge, Conduct::default(), clock.clone());
+        let retry = Retry::new(
+            fake,
+            judge,
+            Conduct::default(),
+            clock.clone(),
+            Meter::default(),
+        );
         (retry, clock)
     }
 
@@ -153,6 +162,26 @@ mod tests {
             let (retry, clock) = retry(&fake);
             retry.exchange(&call()).await.unwrap();
             assert!((least..=least + 2).contains(&elapsed(&clock)));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_watchdog_is_told_of_a_long_wait_and_sees_short_ones_as_life() {
+        for (asked, until) in [(10, None), (600, Some(1_000_600))] {
+            let (fake, clock) = (
+                Fake::new([throttled(Some(asked)), answer(200)]),
+                Clock::manual(Moment::from_secs(1_000_000)),
+            );
+            let meter = Meter::default();
+            let retry = Retry::new(&fake, judge, Conduct::default(), clock, meter.clone());
+            retry.exchange(&call()).await.unwrap();
+            let (beats, parked) = meter.pulse();
+            assert_eq!(beats, 1);
+            // Up to a second of jitter comes on top.
+            assert_eq!(
+                parked.map(|at| at.0 / 2000),
+                until.map(|at: i64| at * 1000 / 2000)
+            );
         }
     }
 

@@ -158,3 +158,16 @@ async fn a_class_parked_for_hours_stays_parked_after_a_restart() {
     clock.advance(Duration::from_secs(67_609));
     again.exchange(&create).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_long_wait_for_budget_is_announced_to_the_watchdog() {
+    let (budget, clock, meter) = budget(Always(answer(200)), 1.0);
+    let until = START.plus(Duration::from_secs(600));
+    budget.recall(BudgetMemory {
+        parked: BTreeMap::from([(call().class.name.to_owned(), until)]),
+        ..BudgetMemory::default()
+    });
+    budget.exchange(&call()).await.unwrap();
+    assert_eq!(clock.now(), until);
+    assert_eq!(meter.totals().parked_until, Some(until));
+}

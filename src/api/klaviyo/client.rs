@@ -56,9 +56,9 @@ impl Klaviyo {
             access.budget_share,
             conduct.patience,
             clock.clone(),
-            meter,
+            meter.clone(),
         );
-        let stack = Retry::new(budget, judge, conduct, clock.clone());
+        let stack = Retry::new(budget, judge, conduct, clock.clone(), meter);
         let base = access.base_url.clone();
         Ok(Self::over(stack, base, clock, access.account.clone()))
     }

@@ -1,6 +1,6 @@
 //! Shopify's query cost: a request leaves when the bucket holds its price.
 
-use crate::api::{Answer, ApiError, Call, Exchange, Fault};
+use crate::api::{Answer, ApiError, Call, Exchange, Fault, patience};
 use crate::clock::Clock;
 use crate::pace::CostBucket;
 use crate::telemetry::Meter;
@@ -65,7 +65,7 @@ impl<E> CostBudget<E> {
                 let until = self.clock.now().plus(wait);
                 return Err(ApiError::new(call.class, Fault::Parked { until }));
             }
-            self.clock.sleep(wait).await;
+            patience::wait(&self.clock, &self.meter, wait).await;
             waited += wait;
         }
         if !waited.is_zero() {

@@ -86,8 +86,8 @@ impl Shopify {
         );
         let opened = Opened(transport.map_err(failed)?);
         let record = Record::new(opened, clock.clone(), meter.clone());
-        let budget = CostBudget::new(record, conduct.patience, clock.clone(), meter);
-        let stack = Retry::new(budget, judge, conduct, clock.clone());
+        let budget = CostBudget::new(record, conduct.patience, clock.clone(), meter.clone());
+        let stack = Retry::new(budget, judge, conduct, clock.clone(), meter);
         Self::over(stack, access, metafield, clock).map_err(failed)
     }
 }
@@ -344,7 +344,13 @@ pub(super) mod tests_support {
 
     pub(in crate::api::shopify) fn with(fake: &Fake, auth: ShopifyAuth) -> Shopify<Tested<'_>> {
         let clock = Clock::manual(Moment(0));
-        let stack = Retry::new(Opened(fake), judge, Conduct::default(), clock.clone());
+        let stack = Retry::new(
+            Opened(fake),
+            judge,
+            Conduct::default(),
+            clock.clone(),
+            Meter::default(),
+        );
         let map = MetafieldMap {
             namespace: "custom".to_owned(),
             key: "facts".to_owned(),
