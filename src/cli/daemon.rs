@@ -152,7 +152,8 @@ struct Worker {
 
 impl daemon::Worker for Worker {
     fn last_pass(&self) -> Option<Moment> {
-        None
+        // Unreadable counts as unknown: a pass at once is harmless, and says what is wrong.
+        self.shop.last_pass().unwrap_or_default()
     }
 
     async fn pass(&mut self, stop: Stop) -> PassResult {

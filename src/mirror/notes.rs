@@ -49,6 +49,11 @@ impl Mirror {
         self.store.read(&Fact::ObservedRules.key())
     }
 
+    /// When the last pass began that came to its end and was free to write.
+    pub fn last_pass(&self) -> Result<Option<Moment>, MirrorError> {
+        self.store.read(&Fact::LastPass.key())
+    }
+
     /// Profiles that must be in every complete listing (guard `sentinels`), when chosen by us.
     pub fn sentinels(&self) -> Result<Vec<ProfileId>, MirrorError> {
         Ok(self.store.read(&Fact::Sentinels.key())?.unwrap_or_default())
@@ -107,6 +112,11 @@ impl Page<'_> {
     /// Sets the hash of the rules that a whole pass has observed.
     pub fn observed_rules(&mut self, hash: &str) {
         self.put(Fact::ObservedRules.key(), hash);
+    }
+
+    /// Notes when a pass began that was free to write and has now come to its end.
+    pub fn last_pass(&mut self, began: Moment) {
+        self.put(Fact::LastPass.key(), &began);
     }
 
     /// Sets the profiles that must be in every complete listing.

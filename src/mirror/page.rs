@@ -32,6 +32,7 @@ pub(super) enum Fact {
     Pins = 3,
     ObservedRules = 4,
     Sentinels = 5,
+    LastPass = 6,
 }
 
 impl Fact {

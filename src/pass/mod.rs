@@ -84,7 +84,7 @@ impl Shop {
     }
 
     async fn flow(&mut self, options: &Options) -> Result<Summary, PassError> {
-        let started = self.clock.monotonic();
+        let (began, started) = (self.clock.now(), self.clock.monotonic());
         let before = self.meter.totals();
         let dry_run = options.observe || options.as_of.is_some();
         self.check_disk()?;
@@ -115,6 +115,9 @@ impl Shop {
             pushed = self.push(options).realise(&plan).await;
             trips.extend(pushed.canary.take());
             self.remember_managed_lists()?;
+        }
+        if !dry_run && !options.stop.is_set() {
+            self.remember_end(began)?;
         }
         Ok(Summary {
             shop: self.config.name.clone(),

@@ -163,6 +163,14 @@ impl Shop {
         Ok(page.commit()?)
     }
 
+    /// A pass that was free to write came to its end: the next one is counted from its beginning,
+    /// over restarts. One that was stopped is taken up by the next start at once.
+    pub(super) fn remember_end(&self, began: Moment) -> Result<(), PassError> {
+        let mut page = self.mirror.page();
+        page.last_pass(began);
+        Ok(page.commit()?)
+    }
+
     fn rules_hash(&self) -> String {
         let digest = Sha256::digest(self.config.policy.rules_json());
         digest

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::journal::{Journal, JournalError};
 use crate::mirror::{Mirror, MirrorError, Repaired};
+use crate::model::Moment;
 use crate::telemetry::{Meter, PseudonymError, Pseudonyms};
 use std::path::PathBuf;
 
@@ -101,6 +102,11 @@ impl Shop {
     /// The shop's name.
     pub fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// When the last pass began that came to its end and was free to write; over restarts.
+    pub fn last_pass(&self) -> Result<Option<Moment>, MirrorError> {
+        self.mirror.last_pass()
     }
 
     /// The mirror, for reading.
