@@ -1,0 +1,161 @@
+//! The daemon's life: systemd's line, two shops, reloads.
+
+use super::lab::{Lab, Town, get};
+use super::process::{Running, eventually};
+use rustix::process::Signal;
+use serde_json::Value as Json;
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::Duration;
+
+/// A daemon over all shops of the lab, and where it serves its pages.
+pub fn daemon(lab: &Lab, more: &[&str]) -> (Running, String) {
+    let mut command = lab.driftless(["--listen", "127.0.0.1:0", "--config"]);
+    let process = Running::start(command.arg(lab.shops()).args(more));
+    let line = process.logs("Serving /livez");
+    let address = line.split("127.0.0.1:").nth(1).unwrap();
+    let port: String = address.chars().take_while(char::is_ascii_digit).collect();
+    (process, format!("127.0.0.1:{port}"))
+}
+
+/// One shop's part of `/status`, once it satisfies `fits`.
+pub fn status(listen: &str, shop: &str, fits: impl Fn(&Json) -> bool) -> Json {
+    eventually(&format!("a status of {shop}"), || {
+        let (_, body) = get(listen, "/status")?;
+        let whole: Json = serde_json::from_str(&body).ok()?;
+        let shops = whole["shops"].as_array()?.iter();
+        let mut named = shops.filter(|one| one["name"] == shop && fits(one));
+        named.next().cloned()
+    })
+}
+
+/// What the service manager hears, line by line.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn at(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        Self(socket)
+    }
+
+    /// Waits for a message with a line that begins so, and returns the line.
+    fn hears(&self, start: &str) -> String {
+        let mut heard = Vec::new();
+        loop {
+            let mut buffer = [0; 4096];
+            let Ok(length) = self.0.recv(&mut buffer) else {
+                panic!("never heard `{start}`, only {heard:#?}");
+            };
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if let Some(line) = message.lines().find(|line| line.starts_with(start)) {
+                return line.to_owned();
+            }
+            heard.push(message);
+        }
+    }
+}
+
+#[test]
+fn systemd_hears_ready_status_watchdog_reload_and_stop() {
+    let lab = Lab::new();
+    let town = Town::fast(60, 20);
+    let shop = lab.shop("acme", &town.vendors, &[]);
+    let socket = lab.path("notify");
+    let manager = Manager::at(&socket);
+    let mut command = lab.driftless(["--observe", "--config"]);
+    command.arg(&shop).env("NOTIFY_SOCKET", &socket);
+    let daemon = Running::start(command.env("WATCHDOG_USEC", "900000"));
+    manager.hears("READY=1");
+    let line = manager.hears("STATUS=ready: 1 of 1 shops open, 0 running; next pass at ");
+    assert!(!line.contains("look at"), "{line}");
+    manager.hears("WATCHDOG=1");
+    daemon.signal(Signal::HUP);
+    manager.hears("RELOADING=1");
+    manager.hears("READY=1");
+    daemon.signal(Signal::TERM);
+    manager.hears("STOPPING=1");
+    daemon.end().expect(0);
+}
+
+#[test]
+fn one_shops_dead_vendors_do_not_disturb_the_other() {
+    let lab = Lab::new();
+    let (town, mut dead) = (Town::fast(60, 21), Town::fast(60, 22));
+    lab.shop("alive", &town.vendors, &[]);
+    lab.shop("dead", &dead.vendors, &[]);
+    dead.close();
+    let (daemon, listen) = daemon(&lab, &["--observe"]);
+    daemon.logs("Ready");
+    let alive = status(&listen, "alive", |shop| {
+        shop["last_pass"]["ok"] == true || shop["last_pass"]["exit"] == 10
+    });
+    assert_eq!(alive["failures_in_a_row"], 0, "{alive}");
+    let failed = status(&listen, "dead", |shop| shop["failures_in_a_row"] == 1);
+    assert_eq!(failed["last_pass"]["exit"], 69, "{failed}");
+    assert!(failed["next_pass"].is_string(), "{failed}");
+    assert_eq!(get(&listen, "/readyz").unwrap().0, 200);
+    assert_eq!(get(&listen, "/livez").unwrap().0, 200);
+    daemon.signal(Signal::TERM);
+    let ended = daemon.end().expect(0);
+    assert!(ended.err.contains("dead"), "{}", ended.err);
+    assert_eq!(town.writes() + dead.writes(), 0);
+}
+
+#[test]
+fn a_reload_keeps_the_old_config_when_the_new_is_bad_and_applies_a_good_one() {
+    let lab = Lab::new();
+    let (town, second) = (Town::fast(60, 23), Town::fast(60, 24));
+    let shop = lab.shop(
+        "acme",
+        &town.vendors,
+        &[("mode = \"full\"", "mode = \"observe\"")],
+    );
+    let (daemon, listen) = daemon(&lab, &[]);
+    status(&listen, "acme", |shop| {
+        shop["last_pass"]["detail"]["mode"] == "observe"
+    });
+
+    let good = fs::read_to_string(&shop).unwrap();
+    fs::write(&shop, good.replace("mode = \"observe\"", "mode = \"fool\"")).unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.logs("The new configuration has faults; the old one stays");
+    let reload = eventually("the bad reload in /status", || {
+        let (_, body) = get(&listen, "/status")?;
+        let whole: Json = serde_json::from_str(&body).ok()?;
+        Some(whole["reload"].clone()).filter(|reload| reload["ok"] == false)
+    });
+    let faults = reload["faults"].as_str().unwrap();
+    assert!(
+        faults.contains("acme.toml:") && faults.contains("write.mode"),
+        "{faults}"
+    );
+    assert_eq!(get(&listen, "/readyz").unwrap().0, 200);
+    assert_eq!(daemon.logged("Settings changed"), 0);
+
+    // Good again, with another mode and another shop.
+    fs::write(
+        &shop,
+        good.replace("mode = \"observe\"", "mode = \"enrich\""),
+    )
+    .unwrap();
+    lab.shop("newcomer", &second.vendors, &[]);
+    daemon.signal(Signal::HUP);
+    daemon.logs("Configuration read again");
+    daemon.logs("Settings changed; the shop is opened anew");
+    status(&listen, "newcomer", |shop| shop["last_pass"].is_object());
+    status(&listen, "acme", |shop| shop["state"] == "waiting");
+
+    // A shop whose file is gone is let go.
+    fs::remove_file(lab.shops().join("newcomer.toml")).unwrap();
+    daemon.signal(Signal::HUP);
+    eventually("the newcomer gone", || {
+        let (_, body) = get(&listen, "/status")?;
+        (!body.contains("newcomer")).then_some(())
+    });
+    daemon.signal(Signal::TERM);
+    daemon.end().expect(0);
+}

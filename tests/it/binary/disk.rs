@@ -1,0 +1,126 @@
+//! A disk that fills up.
+
+use super::lab::{Lab, Town, export};
+use super::process::run;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A small file system of its own; unmounted when dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// `None`, with a printed line, where mounting is not possible.
+    fn mount(path: &Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let option = format!("size={size},mode=0700");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &option, "driftless-test"])
+            .arg(path)
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(path.to_owned()));
+        }
+        println!("skipped: a tmpfs cannot be mounted here");
+        None
+    }
+
+    fn resize(&self, size: &str) {
+        let option = format!("remount,size={size}");
+        let mut command = Command::new("mount");
+        let status = command.args(["-o", &option]).arg(&self.0).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_that_fills_during_the_fill_stops_with_74_and_a_larger_one_goes_on() {
+    let lab = Lab::new();
+    let Some(disk) = Disk::mount(&lab.path("state"), "3m") else {
+        return;
+    };
+    let town = Town::fast(3000, 50);
+    let floor = ("[klaviyo]\n", "min_free_disk = \"1KiB\"\n\n[klaviyo]\n");
+    let shop = lab.shop("acme", &town.vendors, &[floor]);
+    // Even a plan that every guard lets pass must not be begun.
+    let allowed = ["--allow", "first_run=1000000"];
+    let full = run(&mut lab.reconcile(&shop, &allowed)).expect(74);
+    assert!(full.err.contains("No space left on device"), "{}", full.err);
+    assert!(
+        full.err.lines().last().unwrap().contains("disk"),
+        "{}",
+        full.err
+    );
+    // Again on the same full disk: still clear, still no panic.
+    let again = run(&mut lab.reconcile(&shop, &allowed)).expect(74);
+    assert!(
+        !again.err.contains("panicked") && !full.err.contains("panicked"),
+        "{}",
+        again.err
+    );
+    assert_eq!(town.writes(), 0);
+
+    disk.resize("64m");
+    let whole = run(&mut lab.reconcile(&shop, &["--observe", "--json"])).expect(10);
+    let whole: serde_json::Value = serde_json::from_str(&whole.out).unwrap();
+    assert_eq!(whole["shops"][0]["people"]["profiles"], 3000);
+    // The mirror that met the full disk holds what an undisturbed one holds.
+    let elsewhere = Lab::new();
+    let calm = elsewhere.shop("acme", &town.vendors, &[]);
+    run(&mut elsewhere.reconcile(&calm, &["--observe"])).expect(10);
+    let same = export(&elsewhere.state("acme")) == export(&lab.state("acme"));
+    assert!(same, "the mirrors differ");
+}
+
+#[test]
+fn a_disk_that_fills_during_a_push_stops_with_74_and_loses_no_effect() {
+    let lab = Lab::new();
+    let Some(disk) = Disk::mount(&lab.path("state"), "64m") else {
+        return;
+    };
+    let town = Town::fast(1500, 51);
+    let floor = ("[klaviyo]\n", "min_free_disk = \"1KiB\"\n\n[klaviyo]\n");
+    let shop = lab.shop("acme", &town.vendors, &[floor]);
+    run(&mut lab.reconcile(&shop, &["--observe"])).expect(10);
+    // Room for the pull, the findings and some of the intents, but not for all of them.
+    let used = used(&lab.path("state"));
+    disk.resize(&format!("{}k", used / 1024 + 300));
+    let full = run(&mut lab.reconcile(&shop, &[])).expect(74);
+    assert!(full.err.contains("No space left"), "{}", full.err);
+    println!("{} writes before the disk was full", town.writes());
+
+    disk.resize("64m");
+    run(&mut lab.reconcile(&shop, &[])).expect(0);
+    let quiet = run(&mut lab.reconcile(&shop, &[])).expect(0);
+    assert!(quiet.out.contains("nothing to do"), "{}", quiet.out);
+}
+
+fn used(path: &Path) -> u64 {
+    let disk = rustix::fs::statvfs(path).unwrap();
+    (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+}
+
+#[test]
+fn below_min_free_disk_a_pass_reads_and_writes_nothing() {
+    let lab = Lab::new();
+    let town = Town::fast(50, 52);
+    let floor = (
+        "[klaviyo]\n",
+        "min_free_disk = \"1000000TB\"\n\n[klaviyo]\n",
+    );
+    let shop = lab.shop("acme", &town.vendors, &[floor]);
+    let low = run(&mut lab.reconcile(&shop, &["--allow", "first_run=100000"])).expect(74);
+    assert!(
+        low.err.contains("shop.min_free_disk") && low.err.contains("free some space"),
+        "{}",
+        low.err
+    );
+    assert_eq!(export(&lab.state("acme")), [""; 0]);
+    assert_eq!(town.writes(), 0);
+}

@@ -1,0 +1,214 @@
+//! A place for one test: configs, secrets, state, locks, and the vendors' sandbox.
+
+use driftless::clock::Clock;
+use driftless::mirror::Mirror;
+use driftless::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, Speed, World, generate};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// A folder with shops' configs, which vanishes with the test.
+pub struct Lab {
+    dir: TempDir,
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["shops", "locks"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        fs::set_permissions(dir.path().join("locks"), fs::Permissions::from_mode(0o700)).unwrap();
+        Self { dir }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The folder with all configs.
+    pub fn shops(&self) -> PathBuf {
+        self.path("shops")
+    }
+
+    /// Where a shop's mirror and journal lie.
+    pub fn state(&self, shop: &str) -> PathBuf {
+        self.path("state").join(shop)
+    }
+
+    /// The binary, with nothing of the test's own environment.
+    pub fn driftless<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
+        command.env_clear().current_dir(self.dir.path());
+        command.env("RUNTIME_DIRECTORY", self.path("locks"));
+        command.args(arguments);
+        command
+    }
+
+    /// One pass over the shop in this config.
+    pub fn reconcile(&self, config: &Path, more: &[&str]) -> Command {
+        let mut command = self.driftless(["--reconcile", "--config"]);
+        command.arg(config).args(more);
+        command
+    }
+
+    /// Writes a shop's config and secrets; `edits` replace parts of the text, each of which must be
+    /// there.
+    pub fn shop(&self, name: &str, vendors: &Vendors, edits: &[(&str, &str)]) -> PathBuf {
+        let mut text = vendors.config.clone();
+        let state = self.state(name).display().to_string();
+        let mut change = |from: &str, to: &str| {
+            assert!(text.contains(from), "no `{from}` in\n{text}");
+            text = text.replace(from, to);
+        };
+        let from = format!("state_dir = \"{}\"", vendors.state_dir);
+        change(&from, &format!("state_dir = \"{state}\""));
+        change("name = \"sandbox\"", &format!("name = \"{name}\""));
+        for (variable, secret) in &vendors.secrets {
+            let file = self.shops().join(format!("{name}.{variable}"));
+            fs::write(&file, format!("{secret}\n")).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            let place = format!("{{ file = \"{name}.{variable}\" }}");
+            change(&format!("{{ env = \"{variable}\" }}"), &place);
+        }
+        for (from, to) in edits {
+            change(from, to);
+        }
+        let path = self.shops().join(format!("{name}.toml"));
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The records of a shop's journal, in order.
+    pub fn journal(&self, shop: &str) -> Vec<Json> {
+        let folder = self.state(shop).join("journal");
+        let mut files: Vec<PathBuf> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == "log"))
+            .collect();
+        files.sort();
+        let text = files.iter().map(|path| fs::read_to_string(path).unwrap());
+        let text: String = text.collect();
+        let records = text.lines().map(|line| {
+            let json = line.splitn(3, ' ').nth(2).unwrap();
+            serde_json::from_str(json).unwrap()
+        });
+        records.collect()
+    }
+}
+
+/// Every record of a mirror that nobody holds.
+pub fn export(state_dir: &Path) -> Vec<String> {
+    let (mirror, repaired) = Mirror::open(state_dir, Clock::System.now()).unwrap();
+    assert_eq!(repaired, None);
+    mirror.verify().unwrap();
+    mirror.export().map(Result::unwrap).collect()
+}
+
+/// What a config needs to know of a sandbox.
+#[derive(Clone)]
+pub struct Vendors {
+    /// As the sandbox prints it.
+    pub config: String,
+    /// The state directory in it.
+    pub state_dir: String,
+    /// By the variable that the config names.
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// Both vendors inside the test. They stop when this is dropped.
+pub struct Town {
+    pub world: World,
+    pub vendors: Vendors,
+    sandbox: Option<Sandbox>,
+    runtime: Runtime,
+}
+
+impl Town {
+    /// A generated shop without limits.
+    pub fn fast(profiles: usize, seed: u64) -> Self {
+        Self::open(profiles, seed, Speed::Fast)
+    }
+
+    pub fn open(profiles: usize, seed: u64, speed: Speed) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let settings = GeneratorSettings {
+            profiles,
+            seed,
+            now: Clock::System.now(),
+        };
+        let world = World::new(Clock::System, generate(settings));
+        let settings = SandboxSettings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            speed,
+        };
+        let sandbox = runtime.block_on(Sandbox::serve(world.clone(), settings));
+        let sandbox = sandbox.unwrap();
+        let secrets = sandbox.secrets().map(|(name, to)| (name.to_owned(), to));
+        let vendors = Vendors {
+            config: sandbox.config_toml(Path::new("/nowhere")),
+            state_dir: "/nowhere".to_owned(),
+            secrets: secrets.into(),
+        };
+        Self {
+            world,
+            vendors,
+            sandbox: Some(sandbox),
+            runtime,
+        }
+    }
+
+    /// Nobody answers at the ports any more.
+    pub fn close(&mut self) {
+        if let Some(sandbox) = self.sandbox.take() {
+            drop(sandbox);
+            // The servers end with their tasks.
+            self.runtime.block_on(tokio::task::yield_now());
+        }
+    }
+
+    /// Requests for an endpoint so far.
+    pub fn asked(&self, endpoint: &str) -> u64 {
+        let requests = self.sandbox.as_ref().unwrap().requests();
+        let of_it = requests.iter().filter(|((_, path), _)| path == endpoint);
+        of_it.map(|(_, (count, _))| count).sum()
+    }
+
+    /// Writes accepted upstream so far.
+    pub fn writes(&self) -> usize {
+        self.world.state().history.len()
+    }
+}
+
+/// One GET: status and body. `listen` is `127.0.0.1:PORT` or `unix:/path`.
+pub fn get(listen: &str, path: &str) -> Option<(u16, String)> {
+    let ask = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let mut answer = String::new();
+    match listen.strip_prefix("unix:") {
+        Some(socket) => {
+            let mut stream = UnixStream::connect(socket).ok()?;
+            stream.write_all(ask.as_bytes()).ok()?;
+            stream.read_to_string(&mut answer).ok()?;
+        }
+        None => {
+            let mut stream = TcpStream::connect(listen).ok()?;
+            stream.write_all(ask.as_bytes()).ok()?;
+            stream.read_to_string(&mut answer).ok()?;
+        }
+    }
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
