@@ -34,20 +34,24 @@ impl IncidentLog {
         self.count(domain, message, soft);
     }
 
-    /// Counts every send of one person up to `now`.
-    pub fn observe_person(&mut self, dossier: &Dossier, roles: &Roles, now: Moment) {
+    /// Counts every send of one person up to `now`. Says whether any came back soft: an outage
+    /// changes nothing for somebody whose mail never did.
+    pub fn observe_person(&mut self, dossier: &Dossier, roles: &Roles, now: Moment) -> bool {
         let Some(address) = mailbox(dossier) else {
-            return;
+            return false;
         };
         let domain = self.number(address.domain());
+        let mut any_soft = false;
         let past = dossier.events.iter();
         for event in past.filter(|event| Moment::from_secs(event.at) <= now) {
             let sent = matches!(roles.role(event.metric), Role::Received | Role::Bounced);
+            let soft = roles.bounce(event) == Some(Bounce::Soft);
+            any_soft |= soft;
             if let Some(message) = roles.message(event).filter(|_| sent) {
-                let soft = roles.bounce(event) == Some(Bounce::Soft);
                 self.count(domain, message, soft);
             }
         }
+        any_soft
     }
 
     /// The incidents among all that was observed.
@@ -125,6 +129,8 @@ impl Incidents {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Event;
+    use crate::score::fixtures::{Vendor, day, person};
 
     fn log(sends: &[(&str, u32, u32, u32)]) -> IncidentLog {
         let mut log = IncidentLog::default();
@@ -167,5 +173,22 @@ mod tests {
         let incidents = log(&[("a.com", 1, half, half), ("b.com", 1, half, 2 * half)]).judge(&rule);
         assert!(incidents.is_incident("a.com", TextNo(1)));
         assert!(!incidents.is_incident("b.com", TextNo(1)));
+    }
+
+    #[test]
+    fn an_outage_may_change_something_only_where_mail_came_back_soft() {
+        let mut vendor = Vendor::default();
+        let delivered = vendor.event("Received Email", day(1), &[("$message", "m")]);
+        let hard = vendor.event("Bounced Email", day(2), &[("Bounce Type", "Hard")]);
+        let soft = vendor.event("Bounced Email", day(3), &[("Bounce Type", "Soft")]);
+        let roles = Roles::of(&vendor.vocabulary);
+        let concerned = |email: &str, events: &[&Event]| {
+            let events = events.iter().map(|event| (*event).clone()).collect();
+            let dossier = person(email, None, events);
+            IncidentLog::default().observe_person(&dossier, &roles, day(3))
+        };
+        assert!(concerned("a@shop.com", &[&delivered, &soft]));
+        assert!(!concerned("a@shop.com", &[&delivered, &hard]));
+        assert!(!concerned("no address", &[&delivered, &soft]));
     }
 }

@@ -72,16 +72,11 @@ impl Shop {
         now: Moment,
     ) -> Result<Evaluation<'_>, PassError> {
         let policy = &self.config.policy;
-        let roles = Roles::of(&self.mirror.vocabulary()?);
-        let incidents = self.incidents(people, &roles, now)?;
         let mut evaluation = Evaluation::new(policy, now);
         evaluation
             .findings
             .extend(people.findings().iter().cloned());
-        for person in people.iter() {
-            let dossier = self.mirror.dossier(&person)?;
-            evaluation.person(&dossier, &roles, &incidents, policy, now);
-        }
+        self.everybody(people, &mut evaluation, now)?;
         let totals = self.mirror.totals()?;
         evaluation.people.profiles = totals.profiles;
         evaluation.people.customers = totals.customers;
@@ -93,17 +88,32 @@ impl Shop {
         Ok(evaluation)
     }
 
-    /// Which campaigns met a provider that refused everybody: nobody's bounces count there.
-    fn incidents(
+    /// Whoever an outage may concern waits until all sends are counted; the others, most of them,
+    /// are read only once.
+    fn everybody(
         &self,
         people: &People,
-        roles: &Roles,
+        evaluation: &mut Evaluation<'_>,
         now: Moment,
-    ) -> Result<Incidents, PassError> {
+    ) -> Result<(), PassError> {
+        let policy = &self.config.policy;
+        let roles = Roles::of(&self.mirror.vocabulary()?);
+        let no_incidents = Incidents::default();
         let mut log = IncidentLog::default();
+        let mut waiting = Vec::new();
         for person in people.iter() {
-            log.observe_person(&self.mirror.dossier(&person)?, roles, now);
+            let dossier = self.mirror.dossier(&person)?;
+            if log.observe_person(&dossier, &roles, now) {
+                waiting.push(person);
+            } else {
+                evaluation.person(&dossier, &roles, &no_incidents, policy, now);
+            }
         }
-        Ok(log.judge(&self.config.policy.bounce))
+        let incidents = log.judge(&policy.bounce);
+        for person in waiting {
+            let dossier = self.mirror.dossier(&person)?;
+            evaluation.person(&dossier, &roles, &incidents, policy, now);
+        }
+        Ok(())
     }
 }

@@ -96,9 +96,9 @@ fn dead_mailboxes_of_the_golden_logs_are_found_and_nobody_else() {
     let (roles, rule) = (Roles::of(&vendor.vocabulary), BounceRule::default());
     let mut log = IncidentLog::default();
     let end = day(10_000);
-    people
-        .iter()
-        .for_each(|person| log.observe_person(person, &roles, end));
+    for person in &people {
+        log.observe_person(person, &roles, end);
+    }
     let incidents = log.judge(&rule);
     for outage in golden["domain_outages"].as_array().unwrap() {
         let message = vendor.text(&format!("m{}", outage[1]));
