@@ -2,13 +2,18 @@
 
 use super::summary::People as Numbers;
 use super::{PassError, Shop};
+use crate::clock::Stop;
 use crate::detect::{self, IncidentLog, Incidents};
 use crate::mirror::MirrorError;
 use crate::model::{Dossier, Finding, Moment};
 use crate::plan::Draft;
 use crate::policy::Policy;
+use crate::pull::PullError;
 use crate::score::{self, Roles};
 use crate::unify::{self, People};
+
+/// The watchdog hears of the work, and the work of a wish to stop, this often.
+const PEOPLE_TO_A_BEAT: usize = 4096;
 
 /// What came out of looking at everybody.
 #[derive(Debug)]
@@ -70,13 +75,14 @@ impl Shop {
         &self,
         people: &People,
         now: Moment,
+        stop: &Stop,
     ) -> Result<Evaluation<'_>, PassError> {
         let policy = &self.config.policy;
         let mut evaluation = Evaluation::new(policy, now);
         evaluation
             .findings
             .extend(people.findings().iter().cloned());
-        self.everybody(people, &mut evaluation, now)?;
+        self.everybody(people, &mut evaluation, now, stop)?;
         let totals = self.mirror.totals()?;
         evaluation.people.profiles = totals.profiles;
         evaluation.people.customers = totals.customers;
@@ -88,6 +94,13 @@ impl Shop {
         Ok(evaluation)
     }
 
+    fn check_stop(stop: &Stop) -> Result<(), PassError> {
+        if stop.is_set() {
+            return Err(PullError::Stopped.into());
+        }
+        Ok(())
+    }
+
     /// Whoever an outage may concern waits until all sends are counted; the others, most of them,
     /// are read only once.
     fn everybody(
@@ -95,13 +108,18 @@ impl Shop {
         people: &People,
         evaluation: &mut Evaluation<'_>,
         now: Moment,
+        stop: &Stop,
     ) -> Result<(), PassError> {
         let policy = &self.config.policy;
         let roles = Roles::of(&self.mirror.vocabulary()?);
         let no_incidents = Incidents::default();
         let mut log = IncidentLog::default();
         let mut waiting = Vec::new();
-        for person in people.iter() {
+        for (count, person) in people.iter().enumerate() {
+            if count % PEOPLE_TO_A_BEAT == 0 {
+                self.meter.beat();
+                Self::check_stop(stop)?;
+            }
             let dossier = self.mirror.dossier(&person)?;
             if log.observe_person(&dossier, &roles, now) {
                 waiting.push(person);

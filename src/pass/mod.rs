@@ -99,7 +99,7 @@ impl Shop {
             draft,
             findings,
             people,
-        } = unblocked(|| self.evaluate(&people, now))?;
+        } = unblocked(|| self.evaluate(&people, now, &options.stop))?;
         let plan = draft.finish(&self.seen(options)?);
         let circumstances = self.circumstances(&pulled, now)?;
         let guards = &self.config.policy.guards;

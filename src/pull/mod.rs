@@ -109,7 +109,7 @@ pub enum PullError {
         status: String,
     },
     /// Asked to stop.
-    #[error("stopped between two pages")]
+    #[error("stopped on request; the next start goes on from here")]
     Stopped,
 }
 

@@ -114,8 +114,6 @@ impl Sandbox {
         let people = state.klaviyo.profiles.len().max(LEAST_BUDGET);
         // TOML's basic strings escape as JSON's do.
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
-        // Below the guard's default floor the config would not be valid.
-        let people = state.klaviyo.profiles.len().max(25);
         include_str!("config.toml")
             .replace("{state_dir}", &quoted(&state_dir.display().to_string()))
             .replace("{klaviyo_url}", &quoted(&self.klaviyo_url))

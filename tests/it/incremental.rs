@@ -57,11 +57,12 @@ async fn assert_caught_up(house: &mut House) {
     let summary = house.pass().await;
     assert_eq!(summary.trips, []);
     assert!(!summary.planned.is_empty());
-    let state = house.world.state();
-    let wrong = oracle::wrong_properties(&state, summary.now);
+    let (wrong, (lapsed, at_risk)) = {
+        let state = house.world.state();
+        let lists = oracle::lists(&state, summary.now);
+        (oracle::wrong_properties(&state, summary.now), lists)
+    };
     assert_eq!(wrong, Vec::<String>::new());
-    let (lapsed, at_risk) = oracle::lists(&state, summary.now);
-    drop(state);
     assert_eq!(house.members("Lapsed customers"), lapsed);
     assert_eq!(house.members("Win-back"), at_risk);
     assert!(house.pass().await.is_quiet());

@@ -257,7 +257,7 @@ fn stage(
     match days(last, now) {
         quiet if returned && quiet <= 60 => "won_back",
         ..=120 => "active",
-        ..=395 => "at_risk",
+        121..=395 => "at_risk",
         _ => "lapsed",
     }
 }
