@@ -44,10 +44,10 @@ fn a_fill_ends_within_ten_seconds_of_sigterm_and_the_next_start_finishes_it() {
         "what was committed stayed: {}",
         kept.len()
     );
-    run(&mut lab.reconcile(&shop, &["--observe"])).expect(10);
+    run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
     let calm = Lab::new();
     let undisturbed = calm.shop("acme", &town.vendors, &[]);
-    run(&mut calm.reconcile(&undisturbed, &["--observe"])).expect(10);
+    run(&mut calm.reconcile(&undisturbed, &["--observe"])).expect(0);
     let same = export(&lab.state("acme")) == export(&calm.state("acme"));
     assert!(same, "the mirrors differ");
 }
@@ -94,16 +94,21 @@ fn sigterm_in_the_middle_of_a_push_leaves_nothing_undone_after_the_next_pass() {
     let lab = Lab::new();
     let town = Town::fast(1200, 42);
     let shop = lab.shop("acme", &town.vendors, &[]);
-    run(&mut lab.reconcile(&shop, &["--observe"])).expect(10);
+    run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
     town.world.state().faults.latency = Duration::from_millis(150);
     // The pass before only looked, so that the daemon's first one is due at once.
     let (pushing, _) = daemon(&lab, &[]);
     eventually("a write", || (town.writes() > 0).then_some(()));
+    // Batches are short: it ends between two of them, long before the drain's 8 s are over.
     let took = terminate(pushing);
     println!("stopped after {took:?}, {} writes", town.writes());
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
     town.world.state().faults.latency = Duration::ZERO;
     run(&mut lab.reconcile(&shop, &[])).expect(0);
     let quiet = run(&mut lab.reconcile(&shop, &[])).expect(0);
-    assert!(quiet.out.contains("nothing to do"), "{}", quiet.out);
+    assert!(
+        quiet.out.contains("nothing that may be done"),
+        "{}",
+        quiet.out
+    );
 }
