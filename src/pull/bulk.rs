@@ -80,10 +80,9 @@ impl Pull<'_> {
             Some(url) => {
                 let lines = self.lines(bulk, &cursor, &operation, stored, &url, pulled);
                 match lines.await {
-                    Err(PullError::Api(error)) if error.fault == Fault::NotFound => {
-                        return Err(self.start_over(bulk, "result expired".to_owned())?);
-                    }
-                    other => other?,
+                    // Results are kept for a week; one that expired can only be asked for again.
+                    Err(PullError::Api(error)) if error.fault == Fault::NotFound => 0,
+                    read => read?,
                 }
             }
             None => 0,

@@ -3,7 +3,7 @@
 use super::walk::Source;
 use super::{Counted, Pull, PullError, Pulled};
 use crate::api::klaviyo::Klaviyo;
-use crate::api::{ApiError, Cursor as PageCursor, Page};
+use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
 use crate::mirror::{Cursor, LIST_LAG, Look, MirrorError, Page as MirrorPage, Stream};
 use crate::model::{GroupId, List, ListId, Member, Moment, SegmentId};
 use crate::plan::Listing;
@@ -179,10 +179,11 @@ impl Pull<'_> {
         for chunk in segments.chunks(REPORT_SEGMENTS) {
             match self.vendors.klaviyo.segment_sizes(chunk).await {
                 Ok(found) => sizes.extend(found),
-                Err(error) => {
+                Err(error) if is_out_of_reach(&error) => {
                     tracing::warn!(%error, "no segment sizes");
-                    break;
+                    return Ok(());
                 }
+                Err(error) => return Err(error.into()),
             }
         }
         let mut page = self.mirror.page();
@@ -226,4 +227,15 @@ impl Pull<'_> {
         }
         Ok(segments)
     }
+}
+
+/// Whether another hour may bring what this one refused.
+fn is_out_of_reach(error: &ApiError) -> bool {
+    matches!(
+        error.fault,
+        Fault::Throttled { .. }
+            | Fault::Parked { .. }
+            | Fault::VendorDown
+            | Fault::Unreachable { .. }
+    )
 }

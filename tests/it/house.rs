@@ -11,6 +11,7 @@ use driftless::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, Speed, Wor
 use driftless::telemetry::Meter;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -137,7 +138,14 @@ impl House {
     /// A pass that must end early.
     pub async fn refused(&mut self) -> PassError {
         match self.run(&Options::default()).await {
-            Ok(summary) => panic!("the pass came to its end: {}", summary.line()),
+            Ok(summary) => match summary.failure.clone() {
+                Some(failure) => {
+                    drop(summary);
+                    let failure = Arc::try_unwrap(failure).expect("nobody else holds it");
+                    PassError::Push(failure)
+                }
+                None => panic!("the pass came to its end: {}", summary.line()),
+            },
             Err(error) => error,
         }
     }
