@@ -4,7 +4,7 @@ use std::io;
 /// What the journal may answer instead. Files are named by their number, records by their line.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// A record that is not the last one is damaged; nothing after it can be trusted.
+    /// A record before the last append is damaged; nothing after it can be trusted.
     #[error(
         "journal file {file:08}.log is damaged at line {line}: restore the file from a backup, \
          or move the journal directory away after checking what was in flight"

@@ -16,10 +16,23 @@ pub(super) struct Tail {
 
 /// How reading one file ended.
 pub(super) struct Read {
-    /// Where the last sound record ends.
+    /// Where the last whole append ends.
     pub(super) sound: u64,
-    /// Bytes of a torn last record behind it.
+    /// Bytes behind it: an append that was never acknowledged.
     pub(super) torn: u64,
+}
+
+/// The lines since the last whole append.
+#[derive(Default)]
+struct Pending {
+    entries: Vec<Entry>,
+    /// How many, bad ones included.
+    lines: u64,
+    bytes: u64,
+    /// Where the first bad one is.
+    bad: Option<u64>,
+    /// The commit line is there although a line is bad.
+    is_closed: bool,
 }
 
 pub(super) fn create_dir(dir: &Path) -> Result<(), JournalError> {
@@ -45,7 +58,7 @@ pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>, JournalError> {
     Ok(numbers)
 }
 
-/// Reads one file, record by record. Only in the last file may the last record be torn.
+/// Reads one file, append by append. Only in the last file may the last append be torn.
 pub(super) fn read(
     dir: &Path,
     number: u64,
@@ -53,48 +66,87 @@ pub(super) fn read(
     mut visit: impl FnMut(Entry) -> Result<(), ()>,
 ) -> Result<Read, JournalError> {
     let file = File::open(path(dir, number)).map_err(JournalError::io("open"))?;
+    let damaged = |line| JournalError::Damaged { file: number, line };
     let mut reader = BufReader::new(file);
-    let (mut line, mut sound, mut count) = (Vec::new(), 0, 0_u64);
+    let (mut line, mut pending) = (Vec::new(), Pending::default());
+    let (mut sound, mut count) = (0, 0_u64);
     loop {
         line.clear();
         let got = reader.read_until(b'\n', &mut line);
-        let length = got.map_err(JournalError::io("read"))? as u64;
-        if length == 0 {
-            return Ok(Read { sound, torn: 0 });
+        if got.map_err(JournalError::io("read"))? == 0 {
+            break;
         }
         count += 1;
-        let damaged = JournalError::Damaged {
-            file: number,
-            line: count,
+        if let Some(entries) = pending.take_line(number, count, &line)? {
+            for (line, entry) in (count - entries.len() as u64..).zip(entries) {
+                visit(entry).map_err(|()| damaged(line))?;
+            }
+            sound += std::mem::take(&mut pending).bytes;
+        }
+    }
+    let torn = pending.bytes;
+    // A file is left for the next one after an acknowledged append, never before.
+    match is_last || (torn == 0 && sound > 0) {
+        true => Ok(Read { sound, torn }),
+        false => Err(damaged(pending.bad.unwrap_or(count + 1))),
+    }
+}
+
+impl Pending {
+    /// Takes one more line in; the append's records when it is the commit line of a whole one.
+    ///
+    /// The pages of an append reach the disk in any order, so a power cut may leave the commit line
+    /// and not what stands before it. Such an append was not acknowledged, and so nothing follows it.
+    fn take_line(
+        &mut self,
+        file: u64,
+        count: u64,
+        line: &[u8],
+    ) -> Result<Option<Vec<Entry>>, JournalError> {
+        self.bytes += line.len() as u64;
+        let bad = self.bad.unwrap_or(count);
+        let damaged = JournalError::Damaged { file, line: bad };
+        if self.is_closed {
+            return Err(damaged);
+        }
+        let Some(json) = line::read(line) else {
+            self.bad = Some(bad);
+            self.lines += 1;
+            return Ok(None);
         };
-        let Some(json) = line::read(&line) else {
-            let rest = reader.fill_buf().map_err(JournalError::io("read"))?;
-            return match is_last && rest.is_empty() {
-                true => Ok(Read {
-                    sound,
-                    torn: length,
-                }),
-                false => Err(damaged),
-            };
+        let Some(records) = line::commit(json) else {
+            let entry = serde_json::from_slice(json);
+            let newer = |_| JournalError::Newer { file, line: count };
+            self.entries.push(entry.map_err(newer)?);
+            self.lines += 1;
+            return Ok(None);
         };
-        let entry = serde_json::from_slice(json).map_err(|_| JournalError::Newer {
-            file: number,
-            line: count,
-        })?;
-        visit(entry).map_err(|()| damaged)?;
-        sound += length;
+        match self.bad {
+            None if self.lines == records => Ok(Some(std::mem::take(&mut self.entries))),
+            // A page that was not written holds no line breaks: with more lines than the commit line
+            // counts, a bad one belongs to an append before, which was acknowledged.
+            Some(_) if self.lines <= records => {
+                self.is_closed = true;
+                Ok(None)
+            }
+            _ => Err(damaged),
+        }
     }
 }
 
 impl Tail {
-    /// Opens an existing file behind its last sound record, cutting what is torn.
+    /// Opens an existing file behind its last whole append, cutting what is torn.
     pub(super) fn open(dir: &Path, number: u64, read: &Read) -> Result<Self, JournalError> {
         let opened = OpenOptions::new().append(true).open(path(dir, number));
         let file = opened.map_err(JournalError::io("open"))?;
         if read.torn > 0 {
-            let cut = file.set_len(read.sound).and_then(|()| file.sync_all());
+            let cut = file.set_len(read.sound);
             cut.map_err(JournalError::io("cut the torn end of"))?;
         }
+        // A process that was killed may have left whole appends, or the file itself, unsynced. They
+        // count from here on, and a following file would take away the right to be torn.
+        file.sync_all().map_err(JournalError::io("sync"))?;
+        sync_dir(dir)?;
         let bytes = read.sound;
         Ok(Self {
             file,
@@ -109,8 +161,7 @@ impl Tail {
         let created = options.append(true).create_new(true).mode(0o600);
         let file = created.open(path(dir, number));
         let file = file.map_err(JournalError::io("create a file of"))?;
-        let synced = File::open(dir).and_then(|dir| dir.sync_all());
-        synced.map_err(JournalError::io("sync the directory of"))?;
+        sync_dir(dir)?;
         let bytes = 0;
         Ok(Self {
             file,
@@ -135,6 +186,11 @@ impl Tail {
         self.bytes += lines.len() as u64;
         Ok(())
     }
+}
+
+fn sync_dir(dir: &Path) -> Result<(), JournalError> {
+    let synced = File::open(dir).and_then(|dir| dir.sync_all());
+    synced.map_err(JournalError::io("sync the directory of"))
 }
 
 fn path(dir: &Path, number: u64) -> PathBuf {

@@ -3,6 +3,9 @@
 //! Nothing is sent upstream before its intent is durable here, and every intent reaches exactly one
 //! end. Unlike the mirror, the journal cannot be rebuilt from anywhere else. After a crash the open
 //! intents tell what may or may not have been sent: observe, then decide.
+//!
+//! Records are acknowledged append by append: a commit line closes each, and counts only together
+//! with every line it closes. What stands behind the last whole append was never acknowledged.
 
 mod entry;
 mod error;
@@ -42,7 +45,7 @@ pub struct Journal {
 /// What was found when a journal was opened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recovery {
-    /// Bytes of a torn last record that were cut; it was never acknowledged. Worth a warning.
+    /// Bytes of a torn last append that were cut; it was never acknowledged. Worth a warning.
     pub cut_bytes: u64,
     /// Intents without an outcome, by effect id: sent or not, nobody knows.
     pub open: Vec<Intent>,
@@ -62,8 +65,8 @@ pub struct Effected {
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, creating it if absent, and locks it. A torn last record is cut; a
-    /// damaged one before it is an error, for what it said may have been sent.
+    /// Opens the journal in `dir`, creating it if absent, and locks it. A torn last append is cut; a
+    /// damaged record before it is an error, for what it said may have been sent.
     pub fn open(dir: &Path) -> Result<(Self, Recovery), JournalError> {
         Self::open_with(dir, FILE_BYTES)
     }
@@ -201,8 +204,10 @@ impl Journal {
     pub fn effects_of(&self, run: RunId) -> Result<Vec<Effected>, JournalError> {
         let mut effects: Vec<Effected> = Vec::new();
         let mut index = BTreeMap::new();
-        for number in files::numbers(&self.dir)? {
-            files::read(&self.dir, number, false, |entry| {
+        let numbers = files::numbers(&self.dir)?;
+        for &number in &numbers {
+            let is_last = numbers.last() == Some(&number);
+            files::read(&self.dir, number, is_last, |entry| {
                 match entry {
                     Entry::Intent(intent) if intent.run == run => {
                         index.insert(intent.id, effects.len());
@@ -223,7 +228,7 @@ impl Journal {
         Ok(effects)
     }
 
-    /// Appends and syncs; only then the records count.
+    /// Appends and syncs, all in one; only then the records count.
     fn write(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
@@ -236,6 +241,7 @@ impl Journal {
             let json = serde_json::to_vec(entry).expect("entries have text keys");
             line::write(&mut lines, &json);
         }
+        line::write_commit(&mut lines, entries.len() as u64);
         let written = self.tail.append(&self.dir, &lines, self.file_bytes);
         self.poisoned = written.is_err();
         written?;

@@ -3,6 +3,8 @@ use serde_json::json;
 use std::fs;
 use tempfile::TempDir;
 
+mod torn;
+
 const NOW: Moment = Moment::from_secs(1_790_000_000);
 const HOUR: i64 = 3_600_000;
 
@@ -83,63 +85,10 @@ fn open_intents_and_their_jobs_are_found_after_a_restart() {
     assert!(recovery.open.is_empty() && recovery.jobs.is_empty());
 }
 
-#[test]
-fn a_torn_end_is_cut_at_every_byte_of_the_last_record() {
-    let dir = tempfile::tempdir().unwrap();
-    fill(&dir);
-    let whole = fs::read(first_file(&dir)).unwrap();
-    let body = &whole[..whole.len() - 1];
-    let last = body.iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
-    for cut in last..=whole.len() {
-        let torn = tempfile::tempdir().unwrap();
-        fs::write(first_file(&torn), &whole[..cut]).unwrap();
-        let (mut journal, recovery) = open(&torn);
-        let expected = if cut == whole.len() { 0 } else { cut - last };
-        assert_eq!(recovery.cut_bytes, expected as u64, "cut at {cut}");
-        // The last record is the outcome of B.
-        let open_now = recovery.open.len();
-        assert_eq!(
-            open_now,
-            if cut == whole.len() { 1 } else { 2 },
-            "cut at {cut}"
-        );
-        journal.begin_run(later(2)).unwrap();
-        drop(journal);
-        let (_, again) = open(&torn);
-        assert_eq!((again.cut_bytes, again.open.len()), (0, open_now));
-    }
-}
-
-#[test]
-fn a_bad_last_line_is_cut_and_a_bad_line_before_it_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    fill(&dir);
-    let whole = fs::read(first_file(&dir)).unwrap();
-    let starts: Vec<usize> = whole
-        .split_inclusive(|byte| *byte == b'\n')
-        .map(<[u8]>::len)
-        .collect();
-    let mut at = 0;
-    for (index, length) in starts.iter().enumerate() {
-        let hurt = tempfile::tempdir().unwrap();
-        let mut bytes = whole.clone();
-        bytes[at + length / 2] ^= 1;
-        fs::write(first_file(&hurt), &bytes).unwrap();
-        let opened = Journal::open(hurt.path());
-        if index + 1 == starts.len() {
-            assert_eq!(opened.unwrap().1.cut_bytes, *length as u64);
-        } else {
-            let line = index as u64 + 1;
-            let refused = opened.unwrap_err();
-            assert!(matches!(refused, JournalError::Damaged { file: 1, line: l } if l == line));
-            assert_eq!(
-                fs::read(first_file(&hurt)).unwrap(),
-                bytes,
-                "left as it was"
-            );
-        }
-        at += length;
-    }
+/// Where each line starts, and at last the length.
+fn line_starts(bytes: &[u8]) -> Vec<usize> {
+    let breaks = (0..bytes.len()).filter(|at| bytes[*at] == b'\n');
+    std::iter::once(0).chain(breaks.map(|at| at + 1)).collect()
 }
 
 #[test]
@@ -151,6 +100,7 @@ fn records_that_contradict_each_other_are_damage_and_unknown_ones_are_newer() {
     for (json, is_newer) in [(outcome, false), (unknown, true)] {
         let mut bytes = Vec::new();
         line::write(&mut bytes, json.as_bytes());
+        line::write_commit(&mut bytes, 1);
         fs::write(first_file(&dir), bytes).unwrap();
         let refused = Journal::open(dir.path()).unwrap_err();
         assert_eq!(
@@ -273,12 +223,16 @@ fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
     drop(journal);
     let second = dir.path().join("00000002.log");
     let bytes = fs::read(&second).unwrap();
-    fs::write(&second, &bytes[..bytes.len() - 3]).unwrap();
-    let torn = Journal::open(dir.path()).unwrap_err();
-    assert!(
-        matches!(torn, JournalError::Damaged { file: 2, .. }),
-        "{torn}"
-    );
+    let starts = line_starts(&bytes);
+    // Within the commit line, right before it, and down to nothing.
+    for end in [bytes.len() - 3, starts[starts.len() - 2], 0] {
+        fs::write(&second, &bytes[..end]).unwrap();
+        let torn = Journal::open(dir.path()).unwrap_err();
+        assert!(
+            matches!(torn, JournalError::Damaged { file: 2, .. }),
+            "{torn}"
+        );
+    }
     fs::remove_file(second).unwrap();
     let gap = Journal::open(dir.path()).unwrap_err();
     assert!(matches!(gap, JournalError::Missing { file: 2 }), "{gap}");
