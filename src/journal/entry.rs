@@ -41,6 +41,24 @@ impl<'de> Deserialize<'de> for EffectId {
     }
 }
 
+/// What an effect is to bring about, whichever run intends it: one purpose of one shop keeps its
+/// number from run to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Purpose(u64);
+
+impl Purpose {
+    /// The purpose of every effect of this kind on this subject with this target and outcome.
+    pub fn of(
+        kind: EffectKind,
+        subject: Option<&str>,
+        target: &str,
+        to: &serde_json::Value,
+    ) -> Self {
+        let subject = subject.unwrap_or("");
+        Self(digest(&[kind.as_str(), subject, target, &to.to_string()]))
+    }
+}
+
 /// One change that is about to be sent, with what it takes to undo it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
@@ -87,9 +105,13 @@ impl Intent {
             at,
         }
     }
+
+    /// What it is to bring about.
+    pub fn purpose(&self) -> Purpose {
+        Purpose::of(self.kind, self.subject.as_deref(), &self.target, &self.to)
+    }
 }
 
-/// The first 8 bytes of a SHA-256 over all parts, each after its length.
 fn effect_id(
     shop: &str,
     run: RunId,
@@ -99,21 +121,20 @@ fn effect_id(
     to: &serde_json::Value,
 ) -> EffectId {
     let (run, to) = (run.to_string(), to.to_string());
+    let subject = subject.unwrap_or("");
+    EffectId(digest(&[shop, kind.as_str(), subject, target, &to, &run]))
+}
+
+/// The first 8 bytes of a SHA-256 over all parts, each after its length.
+pub(super) fn digest(parts: &[&str]) -> u64 {
     let mut hash = Sha256::new();
-    for part in [
-        shop,
-        kind.as_str(),
-        subject.unwrap_or(""),
-        target,
-        &to,
-        &run,
-    ] {
+    for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
     let digest = hash.finalize();
     let first = digest.first_chunk().expect("SHA-256 has 32 bytes");
-    EffectId(u64::from_be_bytes(*first))
+    u64::from_be_bytes(*first)
 }
 
 /// An asynchronous job upstream that carries effects.

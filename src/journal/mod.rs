@@ -16,7 +16,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{EffectId, Entry, Intent, Job, Outcome, RunId};
+pub use entry::{EffectId, Entry, Intent, Job, Outcome, Purpose, RunId};
 pub use error::JournalError;
 
 use crate::model::{EffectKind, End, Moment};
@@ -109,7 +109,7 @@ impl Journal {
         Ok((journal, recovery))
     }
 
-    /// Begins a run. Spending older than a day before `now` is forgotten.
+    /// Begins a run. Spending and refusals older than a day before `now` are forgotten.
     pub fn begin_run(&mut self, now: Moment) -> Result<RunId, JournalError> {
         let run = RunId(self.state.last_run + 1);
         self.write(&[Entry::Run { run, at: now }])?;
@@ -188,6 +188,17 @@ impl Journal {
     /// guards count with it; it survives restarts. `since` lies at most a day back.
     pub fn spent(&self, kinds: &[EffectKind], since: Moment) -> BTreeSet<&str> {
         self.state.spent(kinds, since)
+    }
+
+    /// What was refused or withdrawn since then and not confirmed later: asking again so soon would
+    /// only be refused again. It survives restarts. `since` lies at most a day back.
+    pub fn refused_since(&self, since: Moment) -> BTreeSet<Purpose> {
+        self.state.refused_since(since)
+    }
+
+    /// Whether a suppression of this profile was ever confirmed.
+    pub fn was_suppressed(&self, profile: &str) -> bool {
+        self.state.was_suppressed(profile)
     }
 
     /// Intents without an outcome, by effect id.

@@ -1,6 +1,7 @@
 //! What follows from the records so far. The same for a journal just read and one being written.
 
-use super::{EffectId, Entry, Intent, Job, Outcome, RunId};
+use super::entry::digest;
+use super::{EffectId, Entry, Intent, Job, Outcome, Purpose, RunId};
 use crate::model::{EffectKind, End, Moment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,6 +20,10 @@ pub(super) struct State {
     pub(super) open: BTreeMap<EffectId, Intent>,
     jobs: Vec<Job>,
     charges: BTreeMap<EffectId, Charge>,
+    /// What ended refused or withdrawn, and when it last did.
+    refused: BTreeMap<Purpose, Moment>,
+    /// Digests of all subjects whose suppression was ever confirmed.
+    suppressed: BTreeSet<u64>,
 }
 
 /// What one effect costs a budget.
@@ -66,6 +71,16 @@ impl State {
         counted.map(|charge| charge.subject.as_str()).collect()
     }
 
+    /// What ended refused or withdrawn since then and was not confirmed later.
+    pub(super) fn refused_since(&self, since: Moment) -> BTreeSet<Purpose> {
+        let refused = self.refused.iter().filter(|(_, at)| **at >= since);
+        refused.map(|(purpose, _)| *purpose).collect()
+    }
+
+    pub(super) fn was_suppressed(&self, subject: &str) -> bool {
+        self.suppressed.contains(&digest(&[subject]))
+    }
+
     fn begin(&mut self, run: RunId, at: Moment) -> Result<(), ()> {
         if run.0 <= self.last_run {
             return Err(());
@@ -78,6 +93,7 @@ impl State {
         let open = &self.open;
         self.charges
             .retain(|id, charge| charge.at >= oldest || open.contains_key(id));
+        self.refused.retain(|_, at| *at >= oldest);
         Ok(())
     }
 
@@ -100,12 +116,35 @@ impl State {
     }
 
     fn conclude(&mut self, outcome: &Outcome) -> Result<(), ()> {
-        self.open.remove(&outcome.effect).ok_or(())?;
+        let intent = self.open.remove(&outcome.effect).ok_or(())?;
+        self.remember(&intent, outcome);
         if outcome.end != End::Confirmed {
             self.charges.remove(&outcome.effect);
         } else if let Some(charge) = self.charges.get_mut(&outcome.effect) {
             charge.at = charge.at.max(outcome.at);
         }
         Ok(())
+    }
+
+    /// Keeps what later runs ask about an effect that ended.
+    fn remember(&mut self, intent: &Intent, outcome: &Outcome) {
+        match outcome.end {
+            End::Refused | End::Withdrawn => {
+                let last = self.refused.entry(intent.purpose()).or_insert(outcome.at);
+                *last = outcome.at.max(*last);
+            }
+            End::Confirmed => {
+                // Most journals open without a refusal to compare with; hashing each effect would tell.
+                if !self.refused.is_empty() {
+                    self.refused.remove(&intent.purpose());
+                }
+                if intent.kind == EffectKind::Suppression {
+                    let subject = intent.subject.as_deref();
+                    self.suppressed
+                        .extend(subject.map(|subject| digest(&[subject])));
+                }
+            }
+            End::Superseded | End::Stopped => {}
+        }
     }
 }

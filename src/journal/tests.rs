@@ -204,6 +204,78 @@ fn spending_survives_a_restart_and_counts_people_once() {
 }
 
 #[test]
+fn refusals_are_remembered_for_a_day_under_a_name_that_no_run_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(&dir);
+    let run = journal.begin_run(NOW).unwrap();
+    let ends = [
+        End::Refused,
+        End::Withdrawn,
+        End::Confirmed,
+        End::Superseded,
+        End::Stopped,
+    ];
+    let intents = ends.map(|end| intent(run, EffectKind::Tag, end.as_str(), NOW));
+    journal.intend(&intents).unwrap();
+    let outcomes = (intents.iter().zip(ends)).map(|(intent, end)| (intent.id, end, None));
+    let outcomes: Vec<_> = outcomes.collect();
+    journal.conclude(&outcomes[..1], NOW).unwrap();
+    journal.conclude(&outcomes[1..], later(2)).unwrap();
+    let of = |end: End| Purpose::of(EffectKind::Tag, Some(end.as_str()), "L1", &json!(true));
+    let both = BTreeSet::from([of(End::Refused), of(End::Withdrawn)]);
+    let check = |journal: &Journal| {
+        assert_eq!(journal.refused_since(NOW), both);
+        let late = BTreeSet::from([of(End::Withdrawn)]);
+        assert_eq!(journal.refused_since(later(1)), late);
+        assert_eq!(journal.refused_since(later(2)), late);
+        assert!(journal.refused_since(later(3)).is_empty());
+    };
+    check(&journal);
+    drop(journal);
+    let (mut journal, _) = open(&dir);
+    check(&journal);
+
+    let run = journal.begin_run(later(24)).unwrap();
+    assert_eq!(journal.refused_since(NOW), both, "a day old");
+    let again = intent(run, EffectKind::Tag, "refused", later(24));
+    assert_ne!(again.id, intents[0].id);
+    journal.intend(std::slice::from_ref(&again)).unwrap();
+    let confirmed = [(again.id, End::Confirmed, None)];
+    journal.conclude(&confirmed, later(24)).unwrap();
+    let left = BTreeSet::from([of(End::Withdrawn)]);
+    assert_eq!(journal.refused_since(NOW), left, "one was accepted since");
+    journal.begin_run(later(27)).unwrap();
+    assert!(journal.refused_since(NOW).is_empty(), "older than a day");
+}
+
+#[test]
+fn a_confirmed_suppression_is_remembered_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(&dir);
+    let run = journal.begin_run(NOW).unwrap();
+    let kind = EffectKind::Suppression;
+    let intents = [
+        intent(run, kind, "A", NOW),
+        intent(run, kind, "R", NOW),
+        intent(run, kind, "O", NOW),
+        intent(run, EffectKind::ListRemove, "L", NOW),
+    ];
+    journal.intend(&intents).unwrap();
+    let ends = [
+        (intents[0].id, End::Confirmed, None),
+        (intents[1].id, End::Refused, None),
+        (intents[3].id, End::Confirmed, None),
+    ];
+    journal.conclude(&ends, NOW).unwrap();
+    let known = |journal: &Journal| ["A", "R", "O", "L"].map(|who| journal.was_suppressed(who));
+    assert_eq!(known(&journal), [true, false, false, false]);
+    journal.begin_run(later(24 * 365)).unwrap();
+    drop(journal);
+    let (journal, _) = open(&dir);
+    assert_eq!(known(&journal), [true, false, false, false]);
+}
+
+#[test]
 fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = Journal::open_with(dir.path(), 400).unwrap();
@@ -270,6 +342,28 @@ fn two_journals_on_one_directory_are_refused() {
     ));
     drop(first);
     open(&dir);
+}
+
+#[test]
+fn a_purpose_depends_on_every_part_but_the_run() {
+    let of = Purpose::of;
+    let (add, remove) = (EffectKind::ListAdd, EffectKind::ListRemove);
+    let one = of(add, Some("p"), "t", &json!(1));
+    let purposes = BTreeSet::from([
+        one,
+        of(remove, Some("p"), "t", &json!(1)),
+        of(add, Some("q"), "t", &json!(1)),
+        of(add, None, "t", &json!(1)),
+        of(add, Some("pt"), "", &json!(1)),
+        of(add, Some("p"), "t", &json!(2)),
+    ]);
+    assert_eq!(purposes.len(), 6);
+    for run in [1, 2] {
+        let who = Some("p".to_owned());
+        let (target, from, to) = ("t".to_owned(), json!(0), json!(1));
+        let intent = Intent::new("shop", RunId(run), add, who, target, from, to, NOW);
+        assert_eq!(intent.purpose(), one);
+    }
 }
 
 #[test]
