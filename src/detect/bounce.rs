@@ -2,7 +2,7 @@
 
 use super::incidents::Incidents;
 use super::mailbox::mailbox;
-use crate::model::{DAY_MS, Dossier, Event, Evidence, Moment, Role};
+use crate::model::{Consent, DAY_MS, Dossier, Event, Evidence, Moment, Role};
 use crate::policy::BounceRule;
 use crate::score::{Bounce, Roles, human};
 
@@ -69,7 +69,8 @@ impl Run {
 
 /// The run that shows a person's mailbox to be dead at `now`: the test raised the alarm, and the run
 /// is long enough not to be a full mailbox over the holidays. A delivery ends the run; a human open or
-/// click proves the mailbox alive and starts the test over.
+/// click proves the mailbox alive and starts the test over, and so does the person who subscribes
+/// again: what lifted a suppression must not be answered with the old run.
 pub fn chronic(
     dossier: &Dossier,
     roles: &Roles,
@@ -80,8 +81,10 @@ pub fn chronic(
     let address = mailbox(dossier)?;
     let test = Sprt::of(rule);
     let (mut score, mut run) = (0.0, None);
+    let start = subscribed(dossier, now);
+    let counts = |at: Moment| at <= now && start.is_none_or(|start| at >= start);
     let past = dossier.events.iter();
-    for event in past.filter(|event| Moment::from_secs(event.at) <= now) {
+    for event in past.filter(|event| counts(Moment::from_secs(event.at))) {
         match outcome(event, roles) {
             Outcome::Alive => (score, run) = (0.0, None),
             Outcome::Nothing => {}
@@ -95,6 +98,15 @@ pub fn chronic(
     }
     let long_enough = |run: &Run| run.days() >= i64::from(rule.min_span_days);
     run.filter(|run| run.score >= test.alarm && long_enough(run))
+}
+
+/// When the person last agreed to e-mail and has not taken it back.
+fn subscribed(dossier: &Dossier, now: Moment) -> Option<Moment> {
+    let profiles = dossier.profiles.iter();
+    let marketing = profiles.filter_map(|(_, profile)| profile.email_marketing.as_ref());
+    let agreed = marketing.filter(|marketing| marketing.consent == Consent::Subscribed);
+    let times = agreed.filter_map(|marketing| marketing.consent_at);
+    times.filter(|at| *at <= now).max()
 }
 
 /// What an event tells about the mailbox.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::detect::IncidentLog;
 use crate::golden;
-use crate::model::Slot;
+use crate::model::{Consent, Slot};
 use crate::score::fixtures::{Vendor, day, person, profile};
 
 fn send(vendor: &mut Vendor, outcome: char, at: i64, message: &str) -> Event {
@@ -161,6 +161,41 @@ fn a_delivery_ends_the_run_and_a_human_open_clears_it() {
     };
     assert_eq!(with_open(&mut vendor, "false"), None);
     assert!(with_open(&mut vendor, "true").is_some());
+}
+
+#[test]
+fn bounces_before_the_latest_subscription_do_not_count() {
+    let mut vendor = Vendor::default();
+    let mut dossier = weekly(&mut vendor, "SSSSSSSSSS");
+    let mut run_after = |consent: Consent, at: Moment| {
+        let marketing = dossier.profiles[0].1.email_marketing.as_mut().unwrap();
+        (marketing.consent, marketing.consent_at) = (consent, Some(at));
+        judge(&dossier, &vendor).map(|run| (run.bounces, run.first))
+    };
+    let whole = Some((10, day(0)));
+    assert_eq!(run_after(Consent::Subscribed, day(-30)), whole);
+    assert_eq!(run_after(Consent::Subscribed, day(64)), None);
+    // Three bounces are too few to be sure; a fourth, sent when the person subscribed, is not.
+    assert_eq!(run_after(Consent::Subscribed, day(43)), None);
+    let anew = Some((4, day(42)));
+    assert_eq!(run_after(Consent::Subscribed, day(42)), anew);
+    assert_eq!(run_after(Consent::Unsubscribed, day(64)), whole);
+    assert_eq!(run_after(Consent::NeverSubscribed, day(64)), whole);
+    let future = day(20_000);
+    assert_eq!(run_after(Consent::Subscribed, future), whole);
+}
+
+#[test]
+fn of_several_profiles_of_a_mailbox_the_latest_subscription_counts() {
+    let mut vendor = Vendor::default();
+    let mut dossier = weekly(&mut vendor, "SSSSSSSSSS");
+    let mut twin = profile("A@shop.com", None);
+    twin.email_marketing.as_mut().unwrap().consent_at = Some(day(64));
+    dossier.profiles.push((Slot(6), twin));
+    assert_eq!(judge(&dossier, &vendor), None);
+    let earlier = dossier.profiles[0].1.email_marketing.as_mut().unwrap();
+    earlier.consent_at = Some(day(-30));
+    assert_eq!(judge(&dossier, &vendor), None);
 }
 
 #[test]
