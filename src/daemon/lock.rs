@@ -1,15 +1,25 @@
 //! One Klaviyo key, one process: two would share a quota without knowing of each other, and undo
 //! each other's work.
+//!
+//! Two locks hold together. A file in the runtime directory names its holder to a second process of
+//! the same unit. Other units and users have directories of their own, so an abstract UNIX socket
+//! named by the key holds across them, for the whole machine: its name belongs to the network
+//! namespace, and goes when its process goes. Anybody on the machine could take the name first; that
+//! stops driftless with a message, and gives nothing away.
 
 use crate::model::Moment;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 
 /// The right to work with a key, held until dropped or the process is gone.
 #[derive(Debug)]
 pub struct KeyLock {
+    // Given back before the file, as it was taken after it: whoever gets the file finds it free.
+    _socket: Option<UnixDatagram>,
     // The lock lives as long as the open file. The file itself stays: deleting it would let a third
     // process lock a new file of the same name while a second one holds the old.
     _file: File,
@@ -21,7 +31,7 @@ pub enum LockError {
     /// Somebody else works with the key.
     #[error("the Klaviyo key is in use by another process ({holder}; lock {}); stop that one first", path.display())]
     Held {
-        /// The lock file.
+        /// The lock file, or the socket's name after an `@`.
         path: PathBuf,
         /// Who holds it, by its own words.
         holder: String,
@@ -81,10 +91,37 @@ impl KeyLock {
             }
             Err(TryLockError::Error(source)) => return Err(at(source)),
         }
+        let name = format!("driftless-{fingerprint}");
+        let socket = unless_forbidden(bind(&name)).map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => LockError::Held {
+                path: format!("@{name}").into(),
+                holder: "of another unit or user of this machine".to_owned(),
+            },
+            _ => at(error),
+        })?;
         file.set_len(0).map_err(at)?;
         let note = format!("pid {} since {now}", std::process::id());
         file.write_all(note.as_bytes()).map_err(at)?;
-        Ok(Self { _file: file })
+        Ok(Self {
+            _socket: socket,
+            _file: file,
+        })
+    }
+}
+
+/// Takes an abstract name, which one socket on the machine can have at a time.
+fn bind(name: &str) -> io::Result<UnixDatagram> {
+    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?)
+}
+
+/// `None` where UNIX sockets are not allowed: the file alone must do there.
+fn unless_forbidden(bound: io::Result<UnixDatagram>) -> io::Result<Option<UnixDatagram>> {
+    let unsupported = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+    match bound {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if error.raw_os_error() == Some(unsupported) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -121,30 +158,67 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    const KEY: &str = "0123456789abcdef";
     const NOW: Moment = Moment::from_secs(1_700_000_000);
+
+    /// A key of this test alone: names of sockets are the whole machine's.
+    fn key(test: &str) -> String {
+        format!("{test}{}", std::process::id())
+    }
 
     #[test]
     fn a_second_holder_is_refused_and_told_who_the_first_is() {
         let dir = tempfile::tempdir().unwrap();
-        let locks = dir.path().join("locks");
-        let held = KeyLock::acquire(&locks, KEY, NOW).unwrap();
-        let error = KeyLock::acquire(&locks, KEY, NOW).unwrap_err();
+        let (key, locks) = (key("second"), dir.path().join("locks"));
+        let held = KeyLock::acquire(&locks, &key, NOW).unwrap();
+        let error = KeyLock::acquire(&locks, &key, NOW).unwrap_err();
         let text = error.to_string();
         assert_eq!(error.exit(), 75);
         let holder = format!("pid {} since 2023-11-14T22:13:20Z", std::process::id());
         assert!(text.contains(&holder), "{text}");
-        KeyLock::acquire(&locks, "fedcba9876543210", NOW).unwrap();
+        KeyLock::acquire(&locks, &format!("{key}x"), NOW).unwrap();
         drop(held);
-        KeyLock::acquire(&locks, KEY, NOW).unwrap();
+        KeyLock::acquire(&locks, &key, NOW).unwrap();
+    }
+
+    #[test]
+    fn a_holder_with_another_runtime_directory_is_noticed() {
+        let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let key = key("elsewhere");
+        let held = KeyLock::acquire(theirs.path(), &key, NOW).unwrap();
+        let error = KeyLock::acquire(ours.path(), &key, NOW).unwrap_err();
+        assert_eq!(error.exit(), 75);
+        let text = error.to_string();
+        assert!(text.contains("another unit or user"), "{text}");
+        assert!(text.contains(&format!("lock @driftless-{key}")), "{text}");
+        drop(held);
+        let held = KeyLock::acquire(ours.path(), &key, NOW).unwrap();
+        KeyLock::acquire(theirs.path(), &key, NOW).unwrap_err();
+        drop(held);
+        KeyLock::acquire(theirs.path(), &key, NOW).unwrap();
+    }
+
+    #[test]
+    fn where_unix_sockets_are_forbidden_the_file_alone_does() {
+        use rustix::io::Errno;
+        let after = |errno: Errno| unless_forbidden(Err(errno.into()));
+        for errno in [Errno::AFNOSUPPORT, Errno::ACCESS, Errno::PERM] {
+            assert!(after(errno).unwrap().is_none(), "{errno}");
+        }
+        for errno in [Errno::ADDRINUSE, Errno::MFILE] {
+            let error = after(errno).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()));
+        }
+        let free = bind(&key("free"));
+        assert!(unless_forbidden(free).unwrap().is_some());
     }
 
     #[test]
     fn a_shorter_note_leaves_nothing_of_a_longer_one() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(format!("driftless-{KEY}.lock"));
+        let key = key("note");
+        let path = dir.path().join(format!("driftless-{key}.lock"));
         fs::write(&path, "pid 4194304 since 2099-12-31T23:59:59.999Z and more").unwrap();
-        let _held = KeyLock::acquire(dir.path(), KEY, NOW).unwrap();
+        let _held = KeyLock::acquire(dir.path(), &key, NOW).unwrap();
         let note = fs::read_to_string(path).unwrap();
         assert!(note.ends_with("since 2023-11-14T22:13:20Z"), "{note}");
     }
@@ -153,7 +227,7 @@ mod tests {
     fn a_directory_that_others_may_write_to_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let error = KeyLock::acquire(dir.path(), KEY, NOW).unwrap_err();
+        let error = KeyLock::acquire(dir.path(), &key("exposed"), NOW).unwrap_err();
         assert!(matches!(error, LockError::Exposed { .. }));
         assert_eq!(error.exit(), 77);
     }
@@ -163,8 +237,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let victim = dir.path().join("victim");
         fs::write(&victim, "precious").unwrap();
-        symlink(&victim, dir.path().join(format!("driftless-{KEY}.lock"))).unwrap();
-        let error = KeyLock::acquire(dir.path(), KEY, NOW).unwrap_err();
+        let key = key("planted");
+        symlink(&victim, dir.path().join(format!("driftless-{key}.lock"))).unwrap();
+        let error = KeyLock::acquire(dir.path(), &key, NOW).unwrap_err();
         assert!(matches!(error, LockError::Io { .. }));
         assert_eq!(fs::read_to_string(victim).unwrap(), "precious");
     }

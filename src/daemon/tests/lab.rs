@@ -80,6 +80,8 @@ pub type Plans = Arc<Mutex<Result<BTreeMap<String, Plan>, String>>>;
 #[derive(Clone)]
 pub struct FakeWorkshop {
     pub plans: Plans,
+    /// Ends every key: locks hold for the whole machine, and other tests run on it.
+    lab: String,
     diary: Diary,
     metrics: Metrics,
 }
@@ -91,8 +93,8 @@ impl Workshop for FakeWorkshop {
         let plans = self.plans.lock().unwrap().clone()?;
         let shops = plans.into_iter().map(|(name, plan)| FakeShop {
             key: match plan.key.is_empty() {
-                true => name.clone(),
-                false => plan.key.clone(),
+                true => format!("{name}{}", self.lab),
+                false => format!("{}{}", plan.key, self.lab),
             },
             meter: Meter::registered(&name, &self.metrics),
             diary: self.diary.clone(),
@@ -244,6 +246,7 @@ impl Lab {
         Self {
             workshop: FakeWorkshop {
                 plans: Arc::new(Mutex::new(Ok(plans))),
+                lab: dir.path().file_name().unwrap().to_string_lossy().into(),
                 diary: diary.clone(),
                 metrics: metrics.clone(),
             },
