@@ -1,8 +1,8 @@
 //! The long-running process: when each shop's pass is due, and what the outside sees of it.
 //!
 //! Every shop lives in a task of its own; what goes wrong in one stays there. [`run()`] owns the
-//! tasks, obeys signals, reports to systemd and answers on a local address. What a shop is and what a pass
-//! does comes from above, through [`Workshop`], [`Shop`] and [`Worker`].
+//! tasks, obeys signals, reports to systemd and answers on a local address. What a shop is and what
+//! a pass does comes from above, through [`Workshop`], [`Shop`] and [`Worker`].
 
 mod board;
 mod http;
