@@ -206,6 +206,10 @@ pub enum HoldReason {
     SeveralMailboxes,
     /// Shopify allows 250 tags on a customer.
     TagLimit,
+    /// The vendor refused this very effect within the last day.
+    RefusedLately,
+    /// driftless suppressed the profile before, and somebody lifted that.
+    LiftedBefore,
 }
 
 impl HoldReason {
@@ -217,6 +221,8 @@ impl HoldReason {
             Self::RuleOnlyReports => "the rule only reports",
             Self::NoAddress => "no e-mail address to name it by",
             Self::SeveralMailboxes => "the person has several mailboxes; look which one bounces",
+            Self::RefusedLately => "the vendor refused just this within the last day",
+            Self::LiftedBefore => "suppressed by driftless before, and lifted since by somebody",
             Self::TagLimit => "250 tags are on the customer already",
         }
     }

@@ -100,7 +100,8 @@ impl Shop {
             findings,
             people,
         } = unblocked(|| self.evaluate(&people, now, &options.stop))?;
-        let plan = draft.finish(&self.seen(options)?);
+        let mut plan = draft.finish(&self.seen(options)?);
+        self.hold_back_in_vain(&mut plan)?;
         let circumstances = self.circumstances(&pulled, now)?;
         let guards = &self.config.policy.guards;
         let mut trips = guard::check(&plan, &circumstances, guards, &options.allow);

@@ -1,11 +1,13 @@
 //! What the plan is compared with, and what the guards must know.
 
 use super::{Options, PassError, Shop};
+use crate::journal::Purpose;
 use crate::mirror::{Page, Stream};
-use crate::model::{CustomerId, EffectKind, Moment, ProfileId, Slot};
-use crate::plan::{Circumstances, Seen, SeenList, Spent, guard};
+use crate::model::{CustomerId, Effect, EffectKind, HoldReason, Moment, ProfileId, Slot};
+use crate::plan::{Circumstances, Plan, Seen, SeenList, Spent, guard};
 use crate::policy::Guard;
 use crate::pull::{Counted, Pulled};
+use crate::push::{Described, describe};
 use roaring::RoaringBitmap;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -75,6 +77,32 @@ impl Shop {
             .iter()
             .filter(|(slot, since)| absent.contains(slot.0) && **since <= long_ago);
         Ok(twice.map(|(slot, _)| slot.0).collect())
+    }
+
+    /// Takes out what was tried in vain: what a vendor refused lately, and suppressions that somebody
+    /// lifted again. Else the first would spoil every canary, and the second undo a person's decision.
+    pub(super) fn hold_back_in_vain(&self, plan: &mut Plan) -> Result<(), PassError> {
+        let refused = self.journal.refused_since(self.clock.now().minus(DAY));
+        plan.hold_back(|effect| {
+            let suppresses = matches!(effect, Effect::Suppressed { .. });
+            if refused.is_empty() && !suppresses {
+                return Ok(None);
+            }
+            let told = describe(effect, &self.mirror, &self.config.policy)?;
+            let Described {
+                kind,
+                subject,
+                target,
+                to,
+                ..
+            } = &told;
+            let subject = subject.as_deref();
+            if refused.contains(&Purpose::of(*kind, subject, target, to)) {
+                return Ok(Some(HoldReason::RefusedLately));
+            }
+            let lifted = suppresses && subject.is_some_and(|id| self.journal.was_suppressed(id));
+            Ok(lifted.then_some(HoldReason::LiftedBefore))
+        })
     }
 
     /// What the guards must know besides the plan.

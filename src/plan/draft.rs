@@ -74,6 +74,35 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Takes out the effects that `why` gives a reason against, and counts them as held back.
+    ///
+    /// # Errors
+    /// The first that `why` meets.
+    pub fn hold_back<E>(
+        &mut self,
+        mut why: impl FnMut(&Effect) -> Result<Option<HoldReason>, E>,
+    ) -> Result<(), E> {
+        let mut held: BTreeMap<(EffectKind, HoldReason), u64> = BTreeMap::new();
+        let mut kept = Vec::with_capacity(self.effects.len());
+        for effect in std::mem::take(&mut self.effects) {
+            match why(&effect)? {
+                None => kept.push(effect),
+                Some(reason) => *held.entry((effect.kind(), reason)).or_default() += 1,
+            }
+        }
+        self.effects = kept;
+        let held = held.into_iter();
+        self.held_back
+            .extend(held.map(|((kind, reason), count)| HeldBack {
+                kind,
+                count,
+                reason,
+            }));
+        Ok(())
+    }
+}
+
 /// A plan under construction; feed it every person once.
 #[derive(Debug)]
 pub struct Draft<'p> {

@@ -16,7 +16,7 @@ pub(super) enum Fate {
     Refused(String),
     /// The record it was meant for is gone.
     Gone,
-    /// It never left: no budget, or no connection.
+    /// It was not carried out, for no fault of its own: no budget, no connection, no right.
     NotSent,
     /// No answer: it may or may not have happened.
     Unknown,
@@ -200,8 +200,6 @@ pub(super) fn code(error: &ApiError) -> String {
     match &error.fault {
         Fault::Invalid { code, .. } => code.to_string(),
         Fault::Conflict { .. } => "conflict".to_owned(),
-        Fault::MissingScope { .. } => "missing_scope".to_owned(),
-        Fault::WrongKey => "wrong_key".to_owned(),
         _ => "refused".to_owned(),
     }
 }
@@ -213,7 +211,8 @@ pub(super) fn fate_of(error: &ApiError) -> Fate {
         // Judged from the reply, so the request was carried out or not: nobody knows.
         Fault::VersionChanged { .. } | Fault::GraphqlErrors { .. } => Fate::Unknown,
         Fault::NotFound => Fate::Gone,
-        Fault::Throttled { .. } | Fault::Parked { .. } | Fault::Unreachable { .. } => Fate::NotSent,
-        _ => Fate::Refused(code(error)),
+        _ if blames_the_request(error) => Fate::Refused(code(error)),
+        // No budget, no connection, no right to ask: nothing was done, and nothing is wrong with it.
+        _ => Fate::NotSent,
     }
 }

@@ -36,8 +36,7 @@ impl Push<'_> {
         fates: &mut [Fate],
     ) -> Result<(), PushError> {
         let Some(id) = self.list_id(list)? else {
-            // Its creation was refused; the reason is on record there.
-            fates.fill(Fate::Refused("list_missing".to_owned()));
+            // Its creation did not succeed; the reason is on record there.
             return Ok(());
         };
         let mut members = Vec::with_capacity(effects.len());
