@@ -206,7 +206,11 @@ impl House {
     pub fn journal(&self) -> Vec<Entry> {
         let text = self.journal_text();
         let json = |line: &str| line.splitn(3, ' ').nth(2).unwrap().to_owned();
-        let entries = text.lines().map(|line| serde_json::from_str(&json(line)));
+        let records = text
+            .lines()
+            .map(json)
+            .filter(|json| !json.starts_with("{\"commit\":"));
+        let entries = records.map(|json| serde_json::from_str(&json));
         entries.collect::<Result<_, _>>().unwrap()
     }
 

@@ -105,7 +105,10 @@ impl Lab {
             let json = line.splitn(3, ' ').nth(2).unwrap();
             serde_json::from_str(json).unwrap()
         });
-        records.collect()
+        // The line that closes an append is no record of its own.
+        records
+            .filter(|record: &Json| record["commit"].is_null())
+            .collect()
     }
 }
 
