@@ -18,9 +18,10 @@ pub(super) async fn run(args: &Demo) -> Exit {
         Ok(exit) => exit,
         Err((exit, text)) => output::fault(exit, &text),
     };
-    if let Err(error) = std::fs::remove_dir_all(&state_dir) {
-        output::note(&format!("{} is left behind: {error}", state_dir.display()));
-    }
+    let place = state_dir.display();
+    output::note(&format!(
+        "mirror, journal, plan and findings are left for a look in {place}"
+    ));
     exit
 }
 

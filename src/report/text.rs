@@ -106,12 +106,7 @@ fn plan(out: &mut String, summary: &Summary) -> fmt::Result {
         row(out, kind, *count, "")?;
     }
     if summary.planned.is_empty() {
-        let idle = if summary.held_back.is_empty() {
-            "nothing to do"
-        } else {
-            "nothing that may be done"
-        };
-        writeln!(out, "    {idle}")?;
+        writeln!(out, "    nothing to do")?;
     }
     for held in &summary.held_back {
         let label = format!("held back: {}", held.kind);
