@@ -42,7 +42,8 @@ pub(super) async fn run(args: &Args) -> Exit {
     };
     let state_dir = std::env::temp_dir().join("driftless-sandbox");
     output::say(&format!(
-        "# Klaviyo at {}, Shopify at {}. Save what follows as shop.toml, export the secrets, and run\n\
+        "# Klaviyo at {}, Shopify at {}. Export the two secrets, save what stands between\n\
+         # `shop.toml` and `end` as shop.toml (chmod 600), and run\n\
          #   driftless --config shop.toml --reconcile",
         sandbox.klaviyo_url, sandbox.shopify_url,
     ));

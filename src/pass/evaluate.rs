@@ -5,7 +5,7 @@ use super::{PassError, Shop};
 use crate::clock::Stop;
 use crate::detect::{self, IncidentLog, Incidents};
 use crate::mirror::MirrorError;
-use crate::model::{Dossier, Finding, Moment};
+use crate::model::{Dossier, Finding, GroupId, Moment};
 use crate::plan::Draft;
 use crate::policy::Policy;
 use crate::pull::PullError;
@@ -86,7 +86,15 @@ impl Shop {
         let totals = self.mirror.totals()?;
         evaluation.people.profiles = totals.profiles;
         evaluation.people.customers = totals.customers;
-        for group in self.mirror.groups()? {
+        let managed: Vec<GroupId> = self
+            .mirror
+            .bindings()?
+            .into_values()
+            .map(GroupId::List)
+            .collect();
+        // Lists of our own are as small as their rules make them.
+        let groups = self.mirror.groups()?.into_iter();
+        for group in groups.filter(|group| !managed.contains(&group.id)) {
             evaluation
                 .findings
                 .extend(detect::group(&group, &policy.groups));

@@ -3,7 +3,7 @@
 use super::files::replace;
 use super::{PassError, Shop};
 use crate::mirror::MirrorError;
-use crate::model::{Code, Finding, Subject};
+use crate::model::{Code, Finding, GroupId, Subject};
 use crate::plan::Plan;
 use crate::push::describe;
 use serde_json::{Value as Json, json};
@@ -64,6 +64,25 @@ impl Shop {
         })
     }
 
+    fn group_name(&self, id: &GroupId) -> Result<Option<String>, MirrorError> {
+        Ok(match id {
+            GroupId::List(id) => {
+                let lists = self.mirror.lists()?;
+                lists
+                    .into_iter()
+                    .find(|list| list.id == *id)
+                    .map(|list| list.name)
+            }
+            GroupId::Segment(id) => {
+                let segments = self.mirror.segments()?;
+                segments
+                    .into_iter()
+                    .find(|known| known.id == *id)
+                    .map(|known| known.name)
+            }
+        })
+    }
+
     fn finding_json(&self, finding: &Finding) -> Result<Json, MirrorError> {
         let mut json = json!({
             "code": finding.code,
@@ -72,7 +91,10 @@ impl Shop {
             "remedy": finding.code.remedy(),
         });
         match &finding.subject {
-            Subject::Group(id) => json["group"] = json!(id.to_string()),
+            Subject::Group(id) => {
+                json["group"] = json!(id.to_string());
+                json["name"] = json!(self.group_name(id)?);
+            }
             Subject::Person(person, slot) => {
                 json["person"] = json!(person.0);
                 if let Some(id) = self.mirror.profile_id(*slot)? {

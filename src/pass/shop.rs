@@ -8,6 +8,7 @@ use crate::journal::{Journal, JournalError};
 use crate::mirror::{Mirror, MirrorError, Repaired};
 use crate::model::Moment;
 use crate::telemetry::{Meter, PseudonymError, Pseudonyms};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 /// A shop that passes can be made over. Holds the lock on its state directory.
@@ -70,7 +71,9 @@ impl Shop {
             path: dir.clone(),
             source,
         };
-        std::fs::create_dir_all(dir).map_err(failed)?;
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(dir).map_err(failed)?;
         let (mirror, repaired) = Mirror::open(dir, clock.now())?;
         let pseudonyms = Pseudonyms::open(dir)?;
         let (journal, recovery) = Journal::open(&dir.join("journal"))?;
