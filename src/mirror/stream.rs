@@ -9,12 +9,8 @@ pub enum Stream {
     KlaviyoProfiles,
     /// Profiles that are suppressed, read as a whole: a suppression may not move `updated`.
     KlaviyoSuppressions,
-    /// Lists.
-    KlaviyoLists,
     /// Segments.
     KlaviyoSegments,
-    /// Metrics.
-    KlaviyoMetrics,
     /// Events of one metric.
     Events(MetricId),
     /// Members of one list, all of them.
@@ -33,9 +29,7 @@ impl fmt::Display for Stream {
         match self {
             Self::KlaviyoProfiles => f.write_str("klaviyo_profiles"),
             Self::KlaviyoSuppressions => f.write_str("klaviyo_suppressions"),
-            Self::KlaviyoLists => f.write_str("klaviyo_lists"),
             Self::KlaviyoSegments => f.write_str("klaviyo_segments"),
-            Self::KlaviyoMetrics => f.write_str("klaviyo_metrics"),
             Self::Events(metric) => write!(f, "events:{metric}"),
             Self::ListMembers(list) => write!(f, "list_members:{list}"),
             Self::ListJoiners(list) => write!(f, "list_joiners:{list}"),
