@@ -14,7 +14,6 @@ use driftless::policy::{Fact, ManagedList, Mode, Policy, PropertyMap, Stage, Tag
 use driftless::score::Roles;
 use driftless::unify::{self, People};
 use fastrand::Rng;
-use std::collections::BTreeMap;
 use std::hint::black_box;
 
 const PERSONS: u32 = 100_000;
@@ -60,7 +59,6 @@ fn person(number: u32, rng: &mut Rng) -> Dossier {
     let email = format!("person.{number}@example{}.com", rng.u32(..200));
     let created = days_ago(rng.i64(30..900));
     let profile = Profile {
-        id: format!("01H{number:023}").into(),
         email: Some(email.clone()),
         phone: Some(format!("+1415{:07}", 2_000_000 + number)),
         external_id: Some(customer.0.to_string()),
@@ -69,11 +67,10 @@ fn person(number: u32, rng: &mut Rng) -> Dossier {
         updated: Some(created),
         email_marketing: Some(EmailMarketing {
             can_receive: Some(true),
-            consent: Consent::Subscribed,
             consent_at: Some(created),
-            suppressions: Vec::new(),
+            ..EmailMarketing::new(Consent::Subscribed)
         }),
-        properties: BTreeMap::new(),
+        ..Profile::new(format!("01H{number:023}"))
     };
     let bought = Customer {
         id: customer,

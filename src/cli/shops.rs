@@ -124,9 +124,10 @@ pub(super) fn exit_of_push(error: &PushError) -> Exit {
 fn exit_of_mirror(error: &MirrorError) -> Exit {
     match error {
         MirrorError::Locked { .. } => Exit::Locked,
-        MirrorError::Damaged { .. } | MirrorError::BadValue { .. } | MirrorError::Newer { .. } => {
-            Exit::Damaged
-        }
+        MirrorError::Damaged { .. }
+        | MirrorError::BadValue { .. }
+        | MirrorError::Older { .. }
+        | MirrorError::Newer { .. } => Exit::Damaged,
         MirrorError::Io { .. } | MirrorError::Store { .. } | MirrorError::Failed => Exit::Disk,
         MirrorError::Exhausted { .. }
         | MirrorError::NotListing { .. }

@@ -6,8 +6,9 @@
 use super::{MirrorError, shelf::Shelf};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The newest format this version reads, and the one it writes.
-pub(super) const VERSION: u8 = 1;
+/// The one format this version reads and writes: postcard does not say what it holds, so that every
+/// change of a record's shape is a new one.
+pub(super) const VERSION: u8 = 2;
 
 const CRC_BYTES: usize = 4;
 
@@ -41,6 +42,10 @@ pub(super) fn body_payload<'a>(key: &[u8], body: &'a [u8]) -> Result<&'a [u8], M
         Some((&VERSION, payload)) => Ok(payload),
         Some((&found, _)) if found > VERSION => Err(MirrorError::Newer {
             shelf: Shelf::name_of(key),
+            found,
+            known: VERSION,
+        }),
+        Some((&found, _)) if found > 0 => Err(MirrorError::Older {
             found,
             known: VERSION,
         }),
@@ -87,6 +92,15 @@ mod tests {
             assert!(payload(&key, &sealed[..length]).is_err());
         }
         assert!(payload(&Shelf::Lists.key(&[b"other"]), &sealed).is_err());
+    }
+
+    #[test]
+    fn an_older_format_is_refused_with_its_remedy() {
+        let key = Shelf::Profiles.key(&[b"x"]);
+        let sealed = seal(&key, vec![VERSION - 1, 7]);
+        let refused = payload(&key, &sealed).unwrap_err();
+        assert!(matches!(refused, MirrorError::Older { .. }));
+        assert!(refused.to_string().contains("move `mirror`"));
     }
 
     #[test]

@@ -42,6 +42,17 @@ pub enum MirrorError {
         /// The newest format known here.
         known: u8,
     },
+    /// A value was written by an earlier version, in a format that is no longer read.
+    #[error(
+        "the mirror has format {found}, this driftless reads {known}: move `mirror` in the state \
+         directory aside; the next pass fills it again"
+    )]
+    Older {
+        /// The value's format.
+        found: u8,
+        /// The format read here.
+        known: u8,
+    },
     /// A file operation beside the store failed.
     #[error("cannot {action}: {source}; check the state directory's space and permissions")]
     Io {

@@ -155,6 +155,10 @@ fn event_line(
             Atom::Bool(truth) => (*truth).into(),
             Atom::Number(number) => (*number).into(),
             Atom::Text(no) => vocabulary.text(*no).ok_or_else(unknown)?.into(),
+            Atom::List(no) => {
+                let json = vocabulary.text(*no).ok_or_else(unknown)?;
+                serde_json::from_str(json).map_err(|_| unknown())?
+            }
         };
         properties.insert(name.ok_or_else(unknown)?.as_str(), value);
     }

@@ -119,12 +119,7 @@ fn set_properties(profile: &mut Profile, changes: &[PropertyChange]) {
 }
 
 fn suppress(profile: &mut Profile, at: Moment) {
-    let unknown = || EmailMarketing {
-        can_receive: None,
-        consent: Consent::Other("not fetched".to_owned()),
-        consent_at: None,
-        suppressions: Vec::new(),
-    };
+    let unknown = || EmailMarketing::new(Consent::Other("not fetched".to_owned()));
     let by_us = SuppressionReason::UserSuppressed;
     let is_known = profile.is_suppressed_for(&by_us);
     let marketing = profile.email_marketing.get_or_insert_with(unknown);

@@ -84,6 +84,7 @@ impl Page<'_> {
                 IncomingValue::Bool(truth) => Atom::Bool(*truth),
                 IncomingValue::Number(number) => Atom::Number(*number),
                 IncomingValue::Text(text) => Atom::Text(self.text_no(text)?),
+                IncomingValue::List(json) => Atom::List(self.text_no(json)?),
             };
             numbered.push((self.property_no(name)?, atom));
         }

@@ -20,6 +20,7 @@ const TRUE: u64 = 1;
 const WHOLE: u64 = 2;
 const FLOAT: u64 = 3;
 const TEXT: u64 = 4;
+const LIST: u64 = 5;
 
 /// An event whose tail is still bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +130,10 @@ fn put_property(out: &mut Vec<u8>, name: PropertyNo, atom: Atom) {
             head(TEXT);
             put_varint(out, u64::from(no.0));
         }
+        Atom::List(no) => {
+            head(LIST);
+            put_varint(out, u64::from(no.0));
+        }
     }
 }
 
@@ -141,6 +146,7 @@ fn read_property(reader: &mut Reader<'_>) -> Option<(PropertyNo, Atom)> {
         WHOLE => Atom::Number(reader.signed()? as f64),
         FLOAT => Atom::Number(f64::from_le_bytes(reader.array()?)),
         TEXT => Atom::Text(TextNo(u32::try_from(reader.varint()?).ok()?)),
+        LIST => Atom::List(TextNo(u32::try_from(reader.varint()?).ok()?)),
         _ => return None,
     };
     Some((name, atom))
@@ -284,6 +290,7 @@ mod tests {
             Atom::Number(-0.0),
             Atom::Number(1e300),
             Atom::Text(TextNo(u32::MAX)),
+            Atom::List(TextNo(7)),
         ];
         let properties: Vec<_> = (0..).map(PropertyNo).zip(atoms).collect();
         let bytes = tail(u16::MAX, 7, Some(i64::MIN), &properties);

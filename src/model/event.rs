@@ -78,6 +78,8 @@ pub enum Atom {
     Number(f64),
     /// An interned text.
     Text(TextNo),
+    /// A flat list, interned as its canonical JSON text.
+    List(TextNo),
 }
 
 /// One event of one person, as the mirror keeps it.
@@ -136,6 +138,8 @@ pub enum IncomingValue {
     Number(f64),
     /// Any text.
     Text(String),
+    /// A flat list, as its canonical JSON text.
+    List(String),
 }
 
 /// The names behind the numbers of a timeline. Indexes are the numbers.

@@ -1,5 +1,9 @@
 //! Instants with millisecond precision, the finest that both vendors give and rules need.
 
+mod text;
+
+pub use text::micros;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -30,6 +34,9 @@ impl Moment {
     /// `None` when it is neither.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
+        if let Some(micros) = micros(text) {
+            return Some(Self(micros.div_euclid(1000)));
+        }
         if let Ok(at) = text.parse::<Timestamp>() {
             return Some(at.into());
         }

@@ -1,4 +1,5 @@
-//! Klaviyo's record of a human.
+//! Klaviyo's record of a human. Fields that definitions read and rules do not are filled only as
+//! far as something mentions them ([`super::Mentions`]).
 
 use super::{Moment, ProfileId, Value};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,43 @@ pub struct Profile {
     pub email_marketing: Option<EmailMarketing>,
     /// Custom properties that a definition, a rule or our own prefix mentions.
     pub properties: BTreeMap<String, Value>,
+    /// Mentioned built-in attributes as sent, by path (`title`, `location['city']`), as far as no
+    /// field above carries them faithfully.
+    pub attributes: BTreeMap<String, Value>,
+    /// Mentioned channels beside e-mail; `None` when subscriptions were not fetched.
+    pub channels: Option<BTreeMap<Channel, ChannelState>>,
+    /// `predictive_analytics` as sent, by key; `None` when it was not fetched.
+    pub predictions: Option<BTreeMap<String, Value>>,
+}
+
+/// A channel beside e-mail, with the kind of messages where Klaviyo tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Channel {
+    /// `sms.marketing`.
+    Sms,
+    /// `mobile_push.marketing`.
+    Push,
+    /// `whatsapp.marketing`.
+    WhatsappMarketing,
+    /// `whatsapp.transactional`.
+    WhatsappTransactional,
+}
+
+/// What `subscriptions` says about one channel. A field that was absent or null is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChannelState {
+    /// Whether messages would reach the person.
+    pub can_receive: Option<bool>,
+    /// What the person agreed to, in Klaviyo's word.
+    pub consent: Option<String>,
+    /// When the consent was given or withdrawn.
+    pub consent_at: Option<Moment>,
+    /// When the consent was recorded.
+    pub created_at: Option<Moment>,
+    /// By what means it was given.
+    pub method: Option<String>,
+    /// Where exactly.
+    pub method_detail: Option<String>,
 }
 
 /// `subscriptions.email.marketing`.
@@ -38,6 +76,14 @@ pub struct EmailMarketing {
     pub consent_at: Option<Moment>,
     /// Global suppressions; any of them stops marketing e-mail.
     pub suppressions: Vec<Suppression>,
+    /// By what means the consent was given; this and what follows only when mentioned.
+    pub method: Option<String>,
+    /// Where exactly.
+    pub method_detail: Option<String>,
+    /// `custom_method_detail`: where exactly, in the merchant's words.
+    pub custom_source: Option<String>,
+    /// `double_optin` as sent, null included.
+    pub double_optin: Option<Value>,
 }
 
 /// E-mail marketing consent.
@@ -79,7 +125,41 @@ pub enum SuppressionReason {
     Other(String),
 }
 
+impl EmailMarketing {
+    /// A consent of which nothing else is known.
+    pub const fn new(consent: Consent) -> Self {
+        Self {
+            can_receive: None,
+            consent,
+            consent_at: None,
+            suppressions: Vec::new(),
+            method: None,
+            method_detail: None,
+            custom_source: None,
+            double_optin: None,
+        }
+    }
+}
+
 impl Profile {
+    /// A profile of which nothing but its id is known.
+    pub fn new(id: impl Into<ProfileId>) -> Self {
+        Self {
+            id: id.into(),
+            email: None,
+            phone: None,
+            external_id: None,
+            country: None,
+            created: None,
+            updated: None,
+            email_marketing: None,
+            properties: BTreeMap::new(),
+            attributes: BTreeMap::new(),
+            channels: None,
+            predictions: None,
+        }
+    }
+
     /// Whether marketing e-mail would reach this profile: it has an address, and upstream says it
     /// can receive. An unfetched or silent state counts as "no", so that nobody is added on a guess.
     pub fn is_reachable(&self) -> bool {

@@ -19,23 +19,34 @@ pub enum Value {
     List(Vec<Value>),
     /// An object, as canonical JSON text.
     Object(String),
+    /// An explicit `null`: an element of a list, or a value that definitions tell from none.
+    Null,
 }
 
 impl Value {
-    /// From JSON; `null` is "no value" and becomes `None`.
+    /// From JSON; `null` is "no value" and becomes `None`. Inside a list it counts.
     pub fn from_json(json: &serde_json::Value) -> Option<Self> {
+        match Self::from_json_or_null(json) {
+            Self::Null => None,
+            value => Some(value),
+        }
+    }
+
+    /// From JSON, where an explicit `null` says something.
+    pub fn from_json_or_null(json: &serde_json::Value) -> Self {
         use serde_json::Value as Json;
-        Some(match json {
-            Json::Null => return None,
+        match json {
+            Json::Null => Self::Null,
             Json::Bool(b) => Self::Bool(*b),
-            Json::Number(n) => match n.as_i64() {
-                Some(int) => Self::Int(int),
-                None => Self::Float(n.as_f64()?),
+            Json::Number(n) => match (n.as_i64(), n.as_f64()) {
+                (Some(int), _) => Self::Int(int),
+                (None, Some(number)) => Self::Float(number),
+                (None, None) => Self::Null,
             },
             Json::String(text) => Self::Text(text.clone()),
-            Json::Array(items) => Self::List(items.iter().filter_map(Self::from_json).collect()),
+            Json::Array(items) => Self::List(items.iter().map(Self::from_json_or_null).collect()),
             Json::Object(_) => Self::Object(json.to_string()),
-        })
+        }
     }
 
     /// To JSON, as the API takes it.
@@ -48,6 +59,7 @@ impl Value {
             Self::Text(text) => Json::from(text.as_str()),
             Self::List(items) => items.iter().map(Self::to_json).collect(),
             Self::Object(text) => serde_json::from_str(text).unwrap_or(Json::Null),
+            Self::Null => Json::Null,
         }
     }
 
@@ -66,5 +78,28 @@ impl fmt::Display for Value {
             Self::Text(text) => f.write_str(text),
             other => other.to_json().fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn null_is_no_value_but_counts_in_a_list() {
+        assert_eq!(Value::from_json(&json!(null)), None);
+        assert_eq!(Value::from_json_or_null(&json!(null)), Value::Null);
+        let list = json!([1, null, "a", [null]]);
+        let value = Value::from_json(&list).unwrap();
+        let inner = Value::List(vec![Value::Null]);
+        let expected = [
+            Value::Int(1),
+            Value::Null,
+            Value::Text("a".to_owned()),
+            inner,
+        ];
+        assert_eq!(value, Value::List(expected.to_vec()));
+        assert_eq!(value.to_json(), list);
     }
 }

@@ -41,20 +41,12 @@ fn facts(stage: Stage) -> Facts {
 fn profile(slot: u32, email: &str) -> (Slot, Profile) {
     let marketing = EmailMarketing {
         can_receive: Some(true),
-        consent: Consent::Subscribed,
-        consent_at: None,
-        suppressions: Vec::new(),
+        ..EmailMarketing::new(Consent::Subscribed)
     };
     let profile = Profile {
-        id: format!("P{slot}").into(),
         email: Some(email.to_owned()),
-        phone: None,
-        external_id: None,
-        country: None,
-        created: None,
-        updated: None,
         email_marketing: Some(marketing),
-        properties: BTreeMap::new(),
+        ..Profile::new(format!("P{slot}"))
     };
     (Slot(slot), profile)
 }

@@ -5,7 +5,6 @@ use crate::model::{
     Atom, Consent, Dossier, EmailMarketing, Event, Metric, MetricNo, Moment, Money,
 };
 use crate::model::{Order, OrderId, OrderOwner, PersonId, Profile, PropertyNo, Slot, TextNo};
-use std::collections::BTreeMap;
 
 /// Names things as they come up, like the mirror does.
 #[derive(Default)]
@@ -71,20 +70,13 @@ pub(crate) fn day(day: i64) -> Moment {
 /// A subscribed profile that e-mail reaches.
 pub(crate) fn profile(email: &str, created: Option<Moment>) -> Profile {
     Profile {
-        id: "01H".into(),
         email: Some(email.to_owned()),
-        phone: None,
-        external_id: None,
-        country: None,
         created,
-        updated: None,
         email_marketing: Some(EmailMarketing {
             can_receive: Some(true),
-            consent: Consent::Subscribed,
-            consent_at: None,
-            suppressions: Vec::new(),
+            ..EmailMarketing::new(Consent::Subscribed)
         }),
-        properties: BTreeMap::new(),
+        ..Profile::new("01H")
     }
 }
 

@@ -138,7 +138,7 @@ impl Roles {
             Some(Atom::Bool(value)) => value,
             Some(Atom::Number(value)) => value == 1.0,
             Some(Atom::Text(no)) => self.truths.contains(&no),
-            None => false,
+            Some(Atom::List(_)) | None => false,
         }
     }
 }

@@ -107,15 +107,11 @@ mod tests {
 
     fn profile() -> Profile {
         Profile {
-            id: "01H".into(),
             email: Some("J.Doe+x@Gmail.com ".to_owned()),
             phone: Some("030 901820".to_owned()),
             external_id: Some("7".to_owned()),
-            country: None,
-            created: None,
-            updated: None,
-            email_marketing: None,
             properties: BTreeMap::from([("shop_id".to_owned(), Value::Float(8e12))]),
+            ..Profile::new("01H")
         }
     }
 

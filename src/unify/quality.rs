@@ -103,21 +103,13 @@ fn differing(profiles: &[Held], customers: &[Held]) -> Vec<(Slot, Vec<Slot>)> {
 mod tests {
     use super::*;
     use crate::model::{Customer, CustomerId, PersonId, Profile};
-    use std::collections::BTreeMap;
 
     fn person(profiles: &[(u32, &str)], customers: &[(u32, &str)], guests: &[&str]) -> Dossier {
         let given = |email: &str| (!email.is_empty()).then(|| email.to_owned());
         let profile = |(slot, email): &(u32, &str)| {
             let profile = Profile {
-                id: "P".into(),
                 email: given(email),
-                phone: None,
-                external_id: None,
-                country: None,
-                created: None,
-                updated: None,
-                email_marketing: None,
-                properties: BTreeMap::new(),
+                ..Profile::new("P")
             };
             (Slot(*slot), profile)
         };

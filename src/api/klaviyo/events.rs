@@ -299,7 +299,7 @@ fn money(value: &IncomingValue) -> Option<Money> {
             Ok(exact) => return Some(exact),
             Err(_) => text.trim().parse().ok()?,
         },
-        IncomingValue::Bool(_) => return None,
+        IncomingValue::Bool(_) | IncomingValue::List(_) => return None,
     };
     let thousandths = (units * 1000.0).round();
     // Beyond 2^53 thousandths a float is no longer an amount of money.

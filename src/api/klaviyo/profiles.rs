@@ -187,7 +187,6 @@ impl<'de> DeserializeSeed<'de> for ProfileSeed<'_> {
         };
         let email = attributes.subscriptions.and_then(|all| all.email);
         Ok(Profile {
-            id: item.id,
             email: attributes.email,
             phone: attributes.phone_number,
             external_id: attributes.external_id,
@@ -196,6 +195,7 @@ impl<'de> DeserializeSeed<'de> for ProfileSeed<'_> {
             updated: attributes.updated,
             email_marketing: email.and_then(|email| email.marketing).map(Into::into),
             properties,
+            ..Profile::new(item.id)
         })
     }
 }
@@ -211,9 +211,9 @@ impl From<Marketing> for EmailMarketing {
         let suppressions = state.suppression.unwrap_or_default();
         Self {
             can_receive: state.can_receive_email_marketing,
-            consent,
             consent_at: state.consent_timestamp,
             suppressions: suppressions.into_iter().map(Into::into).collect(),
+            ..Self::new(consent)
         }
     }
 }
@@ -283,7 +283,7 @@ mod tests {
         Mentions {
             profile: ["tier".to_owned(), "none".to_owned()].into(),
             profile_prefix: "driftless_".to_owned(),
-            events: BTreeMap::new(),
+            ..Mentions::default()
         }
     }
 

@@ -29,15 +29,9 @@ fn lines(mirror: &Mirror) -> Vec<String> {
 
 fn profile(id: &str, updated: i64) -> Profile {
     Profile {
-        id: id.into(),
         email: Some(format!("{id}@example.com")),
-        phone: None,
-        external_id: None,
-        country: None,
-        created: None,
         updated: Some(Moment::from_secs(updated)),
-        email_marketing: None,
-        properties: BTreeMap::new(),
+        ..Profile::new(id)
     }
 }
 

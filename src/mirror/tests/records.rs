@@ -314,9 +314,7 @@ fn receipts_show_in_records_until_the_vendor_speaks_again() {
     let said = Profile {
         email_marketing: Some(EmailMarketing {
             can_receive: Some(true),
-            consent: Consent::Subscribed,
-            consent_at: None,
-            suppressions: Vec::new(),
+            ..EmailMarketing::new(Consent::Subscribed)
         }),
         ..profile("A", 1)
     };
