@@ -9,6 +9,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// One line. Slots and vocabulary numbers depend on the order of arrival and do not appear.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a line lives only while it is written"
+)]
 #[derive(Serialize)]
 #[serde(tag = "kind", content = "record", rename_all = "lowercase")]
 enum Line<'a> {
