@@ -1,28 +1,45 @@
-//! One condition. Filters stay JSON here: what they say matters only to an evaluator.
+//! The conditions of the grammar, and driftless' own (klaviyo.md, sections 10.1 to 10.4).
 
-use crate::model::{Mentions, MetricId};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use super::consent::{Consent, Permission};
+use super::extension::{Fact, Radius, Sample};
+use super::filter::Filter;
+use super::presence::{Nullable, present};
+use crate::model::{Channel, MetricId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// Public samples use both names for one flag (klaviyo.md, section 10.5).
-const SYNONYMS: [&str; 2] = ["Apple Privacy Open", "machine_open"];
-
-/// A condition, typed as far as it says what it reads. Fields that are not named here are kept in
-/// `rest`.
-#[derive(Clone, Debug, PartialEq)]
+/// One condition. A known type in an unexpected shape is as unknown as an unknown type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Condition {
     /// What somebody did, how often or for how much.
-    Metric(ProfileMetric),
+    ProfileMetric(ProfileMetric),
     /// Things done, or not done, in order.
-    Funnel(MetricFunnel),
+    ProfileMetricFunnel(MetricFunnel),
     /// A property of the profile.
-    Property(ProfileProperty),
-    /// Being on a list or in a segment, or not.
-    GroupMembership(GroupMembership),
+    ProfileProperty(ProfileProperty),
+    /// Being on a list, or not.
+    ProfileGroupMembership(GroupMembership),
     /// Consent to marketing on a channel.
-    MarketingConsent(MarketingConsent),
+    ProfileMarketingConsent(MarketingConsent),
+    /// WhatsApp's permissions.
+    ProfilePermissions(Permissions),
+    /// Living in a part of the world.
+    ProfileRegion(Region),
+    /// Klaviyo's own predictions.
+    ProfilePredictiveAnalytics(Predictive),
+    /// Living near a postal code. Only Klaviyo knows its gazetteer.
+    ProfilePostalCodeDistance(PostalCodeDistance),
+    /// Objects of the merchant's own kinds. Their records cannot be read.
+    ProfileHasCustomObject(CustomObject),
+    /// Extension: within a distance of a place, by coordinates.
+    DriftlessRadius(Radius),
+    /// Extension: a fact that driftless works out from orders and events.
+    DriftlessFact(Fact),
+    /// Extension: a share of everybody, chosen by hash.
+    DriftlessSample(Sample),
     /// A type, or a shape, that nothing here reads.
+    #[serde(untagged)]
     Unknown(Value),
 }
 
@@ -31,16 +48,29 @@ pub enum Condition {
 pub struct ProfileMetric {
     /// The metric that is counted or summed.
     pub metric_id: MetricId,
-    /// Which of its events; absent and `null` mean all, and are told apart.
+    /// What is measured.
+    pub measurement: Measurement,
+    /// What the measure is compared with.
+    pub measurement_filter: Filter,
+    /// When it happened.
+    pub timeframe_filter: Filter,
+    /// Which of the metric's events; absent and `null` mean all, and are told apart.
     #[serde(
         default,
         deserialize_with = "present",
         skip_serializing_if = "Option::is_none"
     )]
-    pub metric_filters: Option<Option<Vec<MetricFilter>>>,
-    /// Everything else.
-    #[serde(flatten)]
-    pub rest: Map<String, Value>,
+    pub metric_filters: Nullable<Vec<MetricFilter>>,
+}
+
+/// What is measured of the events that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measurement {
+    /// How many.
+    Count,
+    /// The sum of their `$value`.
+    Sum,
 }
 
 /// One of `metric_filters`.
@@ -48,24 +78,37 @@ pub struct ProfileMetric {
 pub struct MetricFilter {
     /// The raw event property.
     pub property: String,
-    /// Everything else, the filter first of all.
-    #[serde(flatten)]
-    pub rest: Map<String, Value>,
+    /// The test; absent and `null` ask nothing (A19), and are told apart.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub filter: Nullable<Filter>,
 }
 
 /// `profile-metric-funnel`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricFunnel {
+    /// When it happened.
+    pub timeframe_filter: Filter,
+    /// How soon after its first step it must be over; absent and `null` ask nothing, and are told
+    /// apart.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub completion_window_seconds: Nullable<CompletionWindow>,
     /// In order.
     pub steps: Vec<FunnelStep>,
-    /// Everything else.
-    #[serde(flatten)]
-    pub rest: Map<String, Value>,
 }
 
 /// One step of a funnel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FunnelStep {
+    /// Whether it happened.
+    pub metric_exists: bool,
     /// The metric.
     pub metric_id: MetricId,
     /// Which of its events; absent and `null` mean all, and are told apart.
@@ -74,10 +117,31 @@ pub struct FunnelStep {
         deserialize_with = "present",
         skip_serializing_if = "Option::is_none"
     )]
-    pub metric_filters: Option<Option<Vec<MetricFilter>>>,
-    /// Everything else.
-    #[serde(flatten)]
-    pub rest: Map<String, Value>,
+    pub metric_filters: Nullable<Vec<MetricFilter>>,
+}
+
+/// `completion_window_seconds`: words, despite its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they say what they are")]
+pub enum CompletionWindow {
+    #[serde(rename = "HOURS_1")]
+    Hours1,
+    #[serde(rename = "DAYS_1")]
+    Days1,
+    #[serde(rename = "DAYS_3")]
+    Days3,
+    #[serde(rename = "DAYS_5")]
+    Days5,
+    #[serde(rename = "WEEKS_1")]
+    Weeks1,
+    #[serde(rename = "DAYS_30")]
+    Days30,
+    #[serde(rename = "DAYS_90")]
+    Days90,
+    #[serde(rename = "DAYS_180")]
+    Days180,
+    #[serde(rename = "YEARS_1")]
+    Years1,
 }
 
 /// `profile-property`.
@@ -85,113 +149,231 @@ pub struct FunnelStep {
 pub struct ProfileProperty {
     /// A path: `email`, `location['city']`, `properties['Name']`.
     pub property: String,
-    /// Everything else, the filter first of all.
-    #[serde(flatten)]
-    pub rest: Map<String, Value>,
+    /// The test.
+    pub filter: Filter,
 }
 
 /// `profile-group-membership`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupMembership {
-    /// In any of the groups, or in none.
+    /// On any of the lists, or on none.
     pub is_member: bool,
-    /// Lists or segments.
+    /// Lists.
     pub group_ids: Vec<String>,
-    /// Everything else.
-    #[serde(flatten)]
-    pub rest: Map<String, Value>,
+    /// When somebody joined; absent and `null` ask nothing, and are told apart.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub timeframe_filter: Nullable<Filter>,
 }
 
 /// `profile-marketing-consent`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MarketingConsent {
-    /// Channel, reachability, subscription and its filters (klaviyo.md, section 10.3).
-    pub consent: Map<String, Value>,
-    /// Everything else.
-    #[serde(flatten)]
-    pub rest: Map<String, Value>,
+    /// Channel, reachability and what was agreed to.
+    pub consent: Consent,
 }
 
-impl Condition {
-    /// Reads a condition; a known type in an unexpected shape is as unknown as an unknown type.
-    pub(super) fn from_json(json: Value) -> Self {
-        let read = match json.get("type").and_then(Value::as_str) {
-            Some("profile-metric") => ProfileMetric::deserialize(&json).map(Self::Metric),
-            Some("profile-metric-funnel") => MetricFunnel::deserialize(&json).map(Self::Funnel),
-            Some("profile-property") => ProfileProperty::deserialize(&json).map(Self::Property),
-            Some("profile-group-membership") => {
-                GroupMembership::deserialize(&json).map(Self::GroupMembership)
-            }
-            Some("profile-marketing-consent") => {
-                MarketingConsent::deserialize(&json).map(Self::MarketingConsent)
-            }
-            _ => return Self::Unknown(json),
-        };
-        read.unwrap_or(Self::Unknown(json))
-    }
+/// `profile-permissions`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Permissions {
+    /// `whatsapp_marketing` or `whatsapp_transactional`.
+    pub channel: PermissionChannel,
+    /// What is permitted.
+    pub permission: Permission,
+}
 
-    /// The JSON it was read from.
-    pub fn to_json(&self) -> Value {
-        let written = match self {
-            Self::Metric(condition) => serde_json::to_value(condition),
-            Self::Funnel(condition) => serde_json::to_value(condition),
-            Self::Property(condition) => serde_json::to_value(condition),
-            Self::GroupMembership(condition) => serde_json::to_value(condition),
-            Self::MarketingConsent(condition) => serde_json::to_value(condition),
-            Self::Unknown(json) => Ok(json.clone()),
-        };
-        written.expect("structs of JSON with text keys are JSON")
-    }
+/// The channels that have permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "Klaviyo's words")]
+pub enum PermissionChannel {
+    WhatsappMarketing,
+    WhatsappTransactional,
+}
 
-    /// Adds what must be fetched for it.
-    pub(super) fn mention(&self, mentions: &mut Mentions) {
+impl PermissionChannel {
+    /// The mirror's word for the channel.
+    pub(super) const fn mirrored(self) -> Channel {
         match self {
-            Self::Metric(metric) => {
-                mention_metric(&metric.metric_id, &metric.metric_filters, mentions);
-            }
-            Self::Funnel(funnel) => {
-                for step in &funnel.steps {
-                    mention_metric(&step.metric_id, &step.metric_filters, mentions);
-                }
-            }
-            Self::Property(property) => {
-                mentions
-                    .profile
-                    .extend(custom(&property.property).map(String::from));
-            }
-            Self::GroupMembership(_) | Self::MarketingConsent(_) | Self::Unknown(_) => {}
+            Self::WhatsappMarketing => Channel::WhatsappMarketing,
+            Self::WhatsappTransactional => Channel::WhatsappTransactional,
         }
     }
 }
 
-fn mention_metric(
-    metric: &MetricId,
-    filters: &Option<Option<Vec<MetricFilter>>>,
-    mentions: &mut Mentions,
-) {
-    let read: &mut BTreeSet<String> = mentions.events.entry(metric.clone()).or_default();
-    for filter in filters.iter().flatten().flatten() {
-        match filter.property.as_str() {
-            "$value" => {}
-            name if SYNONYMS.contains(&name) => read.extend(SYNONYMS.map(String::from)),
-            name => {
-                read.insert(name.to_owned());
-            }
+/// `profile-region`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    /// Inside or outside.
+    pub in_region: bool,
+    /// Which.
+    pub region: RegionName,
+}
+
+/// Klaviyo's two regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "Klaviyo's words")]
+pub enum RegionName {
+    EuropeanUnion,
+    UnitedStates,
+}
+
+/// `profile-predictive-analytics`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Predictive {
+    /// A number.
+    Number {
+        /// Which.
+        dimension: NumberDimension,
+        /// The test.
+        filter: Filter,
+    },
+    /// The expected date of the next order.
+    NextPurchase {
+        /// The one name.
+        dimension: NextPurchase,
+        /// The test.
+        filter: Filter,
+    },
+    /// Which channel somebody prefers.
+    Affinity(Affinity),
+    /// Guessed from the first name. Not readable through the API.
+    Gender {
+        /// The one name.
+        dimension: PredictedGender,
+        /// The test.
+        filter: Filter,
+    },
+}
+
+/// Predictions that are numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "Klaviyo's words")]
+pub enum NumberDimension {
+    AverageDaysBetweenOrders,
+    AverageOrderValue,
+    ChurnProbability,
+    HistoricClv,
+    HistoricNumberOfOrders,
+    PredictedClv,
+    PredictedNumberOfOrders,
+    TotalClv,
+}
+
+impl NumberDimension {
+    /// The key in `predictive_analytics`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::AverageDaysBetweenOrders => "average_days_between_orders",
+            Self::AverageOrderValue => "average_order_value",
+            Self::ChurnProbability => "churn_probability",
+            Self::HistoricClv => "historic_clv",
+            Self::HistoricNumberOfOrders => "historic_number_of_orders",
+            Self::PredictedClv => "predicted_clv",
+            Self::PredictedNumberOfOrders => "predicted_number_of_orders",
+            Self::TotalClv => "total_clv",
         }
     }
 }
 
-/// The name in `properties['name']`: everything between the first `['` and the last `']`.
-fn custom(path: &str) -> Option<&str> {
-    let name = path.strip_prefix("properties['")?.strip_suffix("']")?;
-    (!name.is_empty()).then_some(name)
+/// `expected_date_of_next_purchase`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "Klaviyo's words")]
+pub enum NextPurchase {
+    ExpectedDateOfNextPurchase,
 }
 
-/// Tells `null` from absent: the inner `None` is `null`.
-fn present<'de, D, T>(field: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(field).map(Some)
+/// `predicted_gender`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "Klaviyo's words")]
+pub enum PredictedGender {
+    PredictedGender,
+}
+
+/// `channel_affinity`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Affinity {
+    /// The one name.
+    pub dimension: ChannelAffinity,
+    /// By place in the ranking, or by its word, which the API does not show.
+    pub measurement: AffinityMeasure,
+    /// Of which channel.
+    pub predicted_channel: String,
+    /// The test.
+    pub filter: Filter,
+}
+
+/// `channel_affinity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "Klaviyo's words")]
+pub enum ChannelAffinity {
+    ChannelAffinity,
+}
+
+/// How affinity is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "Klaviyo's words")]
+pub enum AffinityMeasure {
+    Priority,
+    Rank,
+}
+
+/// `profile-postal-code-distance`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PostalCodeDistance {
+    /// ISO 3166 alpha-3.
+    pub country_code: String,
+    /// The place.
+    pub postal_code: String,
+    /// `kilometers` or `miles`.
+    pub unit: DistanceUnit,
+    /// How far.
+    pub filter: Filter,
+}
+
+/// Units of distance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DistanceUnit {
+    /// 1,000 m.
+    Kilometers,
+    /// 1,609.344 m.
+    Miles,
+}
+
+/// `profile-has-custom-object`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomObject {
+    /// The kind of object.
+    pub object_type_id: String,
+    /// How it hangs on the profile.
+    pub object_type_relationship_id: String,
+    /// How many.
+    pub filter: Filter,
+    /// Which.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub filters: Nullable<Vec<ObjectFilter>>,
+}
+
+/// A test of one property of a custom object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObjectFilter {
+    /// Which property.
+    pub property_id: i64,
+    /// The test.
+    pub filter: Filter,
 }

@@ -2,35 +2,34 @@
 
 use super::condition::Condition;
 use crate::model::Mentions;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
-/// What a segment is defined by. Goes back to the JSON it came from, unchanged.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Definition {
-    /// Groups of conditions, joined by "and".
-    Groups {
-        /// The groups.
-        groups: Vec<ConditionGroup>,
-        /// Fields beside `condition_groups`.
-        rest: Map<String, Value>,
-    },
-    /// JSON of another shape, `null` among it: the API cannot express the segment.
-    Unknown(Value),
+/// What a segment is defined by. Keeps the very text it was read from.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    text: Box<RawValue>,
+    groups: Option<Vec<ConditionGroup>>,
 }
 
 /// Conditions joined by "or".
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum ConditionGroup {
     /// The conditions.
     Conditions {
         /// The conditions.
         conditions: Vec<Condition>,
-        /// Fields beside `conditions`.
-        rest: Map<String, Value>,
     },
     /// JSON of another shape.
     Unknown(Value),
+}
+
+#[derive(Deserialize, Serialize)]
+struct Shape<G> {
+    condition_groups: G,
 }
 
 /// The text of a definition is no JSON; fetching the segment again is the only remedy.
@@ -41,45 +40,38 @@ pub struct DefinitionError(#[source] serde_json::Error);
 impl Definition {
     /// Reads a definition from JSON text. What is unknown in it is kept, not refused.
     pub fn parse(text: &str) -> Result<Self, DefinitionError> {
-        let json = serde_json::from_str(text).map_err(DefinitionError)?;
-        Ok(Self::from_json(json))
+        serde_json::from_str(text).map_err(DefinitionError)
     }
 
-    fn from_json(json: Value) -> Self {
-        match array_of(json, "condition_groups") {
-            Ok((groups, rest)) => Self::Groups {
-                groups: groups.into_iter().map(ConditionGroup::from_json).collect(),
-                rest,
-            },
-            Err(other) => Self::Unknown(other),
+    /// A definition of these groups, in Klaviyo's spelling.
+    pub fn of(groups: Vec<ConditionGroup>) -> Self {
+        let shape = Shape {
+            condition_groups: &groups,
+        };
+        let text = serde_json::value::to_raw_value(&shape);
+        Self {
+            text: text.expect("structs of JSON with text keys are JSON"),
+            groups: Some(groups),
         }
     }
 
-    /// The JSON it was read from.
-    pub fn to_json(&self) -> Value {
-        match self {
-            Self::Groups { groups, rest } => {
-                let groups = groups.iter().map(ConditionGroup::to_json).collect();
-                with_array(rest, "condition_groups", groups)
-            }
-            Self::Unknown(json) => json.clone(),
-        }
+    /// The text it was read from, byte for byte.
+    pub fn as_str(&self) -> &str {
+        self.text.get()
+    }
+
+    /// The groups; `None` when the API cannot express the segment (`null`), or its shape is new.
+    pub fn groups(&self) -> Option<&[ConditionGroup]> {
+        self.groups.as_deref()
     }
 
     /// Every condition.
     pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        let groups: &[ConditionGroup] = match self {
-            Self::Groups { groups, .. } => groups,
-            Self::Unknown(_) => &[],
-        };
-        groups.iter().flat_map(|group| match group {
-            ConditionGroup::Conditions { conditions, .. } => conditions.as_slice(),
-            ConditionGroup::Unknown(_) => &[],
-        })
+        let groups = self.groups.iter().flatten();
+        groups.flat_map(ConditionGroup::conditions)
     }
 
-    /// What must be fetched to evaluate it: metrics with the event properties that are filtered by,
-    /// and custom profile properties.
+    /// What must be fetched to evaluate it.
     pub fn mentions(&self) -> Mentions {
         let mut mentions = Mentions::default();
         for condition in self.conditions() {
@@ -88,57 +80,50 @@ impl Definition {
         mentions
     }
 
-    /// The ids of the lists and segments it asks about.
-    pub fn groups(&self) -> BTreeSet<&str> {
+    /// The ids of the lists it asks about.
+    pub fn lists(&self) -> BTreeSet<&str> {
         let memberships = self.conditions().filter_map(|condition| match condition {
-            Condition::GroupMembership(membership) => Some(membership.group_ids.iter()),
+            Condition::ProfileGroupMembership(membership) => Some(membership.group_ids.iter()),
             _ => None,
         });
         memberships.flatten().map(String::as_str).collect()
     }
 }
 
+impl PartialEq for Definition {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Serialize for Definition {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.text.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Definition {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(from)?;
+        let shape: Option<Shape<Vec<ConditionGroup>>> = serde_json::from_str(text.get()).ok();
+        let groups = shape.map(|shape| shape.condition_groups);
+        Ok(Self { text, groups })
+    }
+}
+
 impl ConditionGroup {
-    fn from_json(json: Value) -> Self {
-        match array_of(json, "conditions") {
-            Ok((conditions, rest)) => Self::Conditions {
-                conditions: conditions.into_iter().map(Condition::from_json).collect(),
-                rest,
-            },
-            Err(other) => Self::Unknown(other),
-        }
+    /// A group of these conditions.
+    pub fn any(conditions: Vec<Condition>) -> Self {
+        Self::Conditions { conditions }
     }
 
-    fn to_json(&self) -> Value {
+    /// Its conditions; none when the shape is unknown.
+    pub fn conditions(&self) -> &[Condition] {
         match self {
-            Self::Conditions { conditions, rest } => {
-                let conditions = conditions.iter().map(Condition::to_json).collect();
-                with_array(rest, "conditions", conditions)
-            }
-            Self::Unknown(json) => json.clone(),
+            Self::Conditions { conditions } => conditions,
+            Self::Unknown(_) => &[],
         }
     }
-}
-
-/// Takes an object apart at its field that must be an array; gives anything else back whole.
-fn array_of(json: Value, field: &str) -> Result<(Vec<Value>, Map<String, Value>), Value> {
-    let Value::Object(mut rest) = json else {
-        return Err(json);
-    };
-    match rest.remove(field) {
-        Some(Value::Array(items)) => Ok((items, rest)),
-        Some(other) => {
-            rest.insert(field.to_owned(), other);
-            Err(Value::Object(rest))
-        }
-        None => Err(Value::Object(rest)),
-    }
-}
-
-fn with_array(rest: &Map<String, Value>, field: &str, items: Vec<Value>) -> Value {
-    let mut object = rest.clone();
-    object.insert(field.to_owned(), Value::Array(items));
-    Value::Object(object)
 }
 
 #[cfg(test)]
@@ -162,22 +147,22 @@ mod tests {
         let Some(golden) = golden::json("segments/definitions.json") else {
             return;
         };
-        let known = [
-            "profile-group-membership",
-            "profile-marketing-consent",
-            "profile-metric",
-            "profile-metric-funnel",
-            "profile-property",
-        ];
         for (name, json) in golden.as_object().unwrap() {
             let definition = read(json);
-            assert_eq!(definition.to_json(), *json, "{name}");
-            for condition in definition.conditions() {
-                let json = condition.to_json();
-                let typed = !matches!(condition, Condition::Unknown(_));
-                let expected = known.contains(&json["type"].as_str().unwrap_or_default());
-                assert_eq!(typed, expected, "{name}: {json}");
-            }
+            assert_eq!(definition.as_str(), json.to_string(), "{name}");
+            let Some(groups) = definition.groups() else {
+                assert!(json.is_null(), "{name}");
+                continue;
+            };
+            let spelled = Definition::of(groups.to_vec());
+            let again: Value = serde_json::from_str(spelled.as_str()).unwrap();
+            let expected = json
+                .to_string()
+                .replace("is_double_optin", "is_double_opt_in");
+            assert_eq!(again.to_string(), expected, "{name}");
+            let known = !name.starts_with("x_unknown_type") && name != "x_legacy_attribute";
+            let unknown = |condition: &Condition| matches!(condition, Condition::Unknown(_));
+            assert_eq!(definition.conditions().any(unknown), !known, "{name}");
         }
     }
 
@@ -188,12 +173,12 @@ mod tests {
         };
         for (name, json) in golden.as_object().unwrap() {
             let definition = read(json);
-            let (mentions, groups) = (definition.mentions(), definition.groups());
+            let (mentions, lists) = (definition.mentions(), definition.lists());
             let metrics: BTreeSet<&str> = mentions.events.keys().map(MetricId::as_str).collect();
             let mut named = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             collect(json, &mut named);
             assert_eq!(metrics, named.0, "{name}");
-            assert_eq!(groups, named.1, "{name}");
+            assert_eq!(lists, named.1, "{name}");
             let profile: BTreeSet<&str> = mentions.profile.iter().map(String::as_str).collect();
             assert_eq!(profile, named.2, "{name}");
         }
@@ -236,6 +221,7 @@ mod tests {
             "timeframe_filter": {"type": "date", "operator": "alltime"},
             "metric_filters": [
                 {"property": "machine_open", "filter": null},
+                {"property": "$extra"},
                 {"property": "$value", "filter": {"type": "numeric", "operator": "equals", "value": 3}},
             ],
         }));
@@ -251,8 +237,8 @@ mod tests {
             let named = events.map(|(id, names)| (id.to_string(), names.into_iter().collect()));
             named.collect()
         };
-        let both = vec!["Apple Privacy Open".to_owned(), "machine_open".to_owned()];
-        assert_eq!(read(metric), [("0pnEml".to_owned(), both)]);
+        let names = ["$value", "Apple Privacy Open", "machine_open"].map(str::to_owned);
+        assert_eq!(read(metric), [("0pnEml".to_owned(), names.to_vec())]);
         let (order, view) = (
             ("PLcOrd".to_owned(), vec![]),
             ("VwProd".to_owned(), vec!["Name".to_owned()]),
@@ -261,28 +247,46 @@ mod tests {
     }
 
     #[test]
-    fn only_custom_properties_of_a_profile_are_mentioned() {
-        let mentioned = |path: &str| {
-            let condition = json!({"type": "profile-property", "property": path, "filter": {}});
-            one(&condition).mentions().profile.into_iter().next()
+    fn the_inputs_that_cost_requests_are_mentioned_only_where_they_are_read() {
+        let mentioned = |condition: &Value| one(condition).mentions();
+        let list = |timeframe: Value| {
+            mentioned(
+                &json!({"type": "profile-group-membership", "is_member": true,
+                "group_ids": ["LsNews"], "timeframe_filter": timeframe}),
+            )
+            .joined
         };
-        assert_eq!(
-            mentioned("properties['it's ['odd']']").as_deref(),
-            Some("it's ['odd']")
+        assert!(list(Value::Null).is_empty());
+        let last = json!({"type": "date", "operator": "in-the-last", "unit": "day", "quantity": 3});
+        assert!(list(last).contains("LsNews"));
+        let consent = |filters: Value| {
+            mentioned(
+                &json!({"type": "profile-marketing-consent", "consent": {"channel": "sms",
+                "can_receive_marketing": true,
+                "consent_status": {"subscription": "subscribed", "filters": filters}}}),
+            )
+        };
+        assert!(!consent(Value::Null).consent_details);
+        assert!(consent(json!([{"field": "method", "method": "form"}])).consent_details);
+        assert_eq!(consent(Value::Null).channels.len(), 1);
+        let predicted = json!({"type": "profile-predictive-analytics", "dimension": "total_clv",
+            "filter": {"type": "numeric", "operator": "greater-than", "value": 1}});
+        assert!(mentioned(&predicted).predictions);
+        let region =
+            json!({"type": "profile-region", "in_region": true, "region": "european_union"});
+        assert!(!mentioned(&region).predictions);
+        assert!(
+            mentioned(&region)
+                .attributes
+                .contains("location['country']")
         );
-        assert_eq!(mentioned("properties['']"), None);
-        assert_eq!(mentioned("location['country']"), None);
-        assert_eq!(mentioned("email"), None);
     }
 
     #[test]
     fn what_is_no_json_is_an_error_without_its_text() {
         let error = Definition::parse("{\"condition_groups\": [secret").unwrap_err();
         assert!(!error.to_string().contains("secret"));
-        assert_eq!(
-            Definition::parse("null").unwrap(),
-            Definition::Unknown(Value::Null)
-        );
+        assert_eq!(Definition::parse("null").unwrap().groups(), None);
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -314,8 +318,7 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             any::<u64>().prop_map(Value::from),
-            // Text to float is exact for these; serde_json's fast reader rounds others.
-            any::<i32>().prop_map(|quarters| Value::from(f64::from(quarters) / 4.0)),
+            proptest::num::f64::NORMAL.prop_map(Value::from),
             kind.clone().prop_map(Value::from),
         ];
         leaf.prop_recursive(6, 64, 5, move |inner| {
@@ -325,7 +328,7 @@ mod tests {
                 0..5,
             );
             let object = (fields, proptest::option::of(kind.clone())).prop_map(|(fields, kind)| {
-                let mut object: Map<String, Value> = fields.into_iter().collect();
+                let mut object: serde_json::Map<String, Value> = fields.into_iter().collect();
                 if let Some(kind) = kind {
                     object.insert("type".to_owned(), kind.into());
                 }
@@ -341,9 +344,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_json_goes_back_to_itself(json in any_json()) {
-            prop_assert_eq!(read(&json).to_json(), json.clone());
-            let condition = json!({"condition_groups": [{"conditions": [json], "x": 1}], "y": 1.0});
-            prop_assert_eq!(read(&condition).to_json(), condition);
+            let text = serde_json::to_string_pretty(&json).unwrap();
+            let definition = Definition::parse(&text).unwrap();
+            prop_assert_eq!(definition.as_str(), text);
+            let whole = json!({"condition_groups": [{"conditions": [json], "x": 1}], "y": 1.0});
+            let definition = read(&whole);
+            prop_assert_eq!(definition.as_str(), whole.to_string());
+            prop_assert_eq!(serde_json::to_string(&definition).unwrap(), whole.to_string());
         }
     }
 }

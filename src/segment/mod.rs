@@ -1,9 +1,18 @@
-//! Klaviyo's segment definitions (klaviyo.md, section 10), as far as they say what to fetch: which
-//! metrics, event properties, profile properties and groups they read.
+//! Segment definitions (klaviyo.md, sections 10 and 11): the grammar, and who belongs.
 
 mod condition;
+mod consent;
 mod definition;
+mod extension;
+mod filter;
+mod mention;
+mod path;
+mod presence;
 
-pub use condition::{Condition, FunnelStep, GroupMembership, MarketingConsent, MetricFilter};
-pub use condition::{MetricFunnel, ProfileMetric, ProfileProperty};
+pub use condition::*;
+pub use consent::*;
 pub use definition::{ConditionGroup, Definition, DefinitionError};
+pub use extension::{Fact, FactName, Radius, Sample};
+pub use filter::*;
+pub use path::Path;
+pub use presence::Nullable;
