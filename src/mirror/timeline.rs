@@ -75,6 +75,7 @@ impl<'a> Raw<'a> {
         let properties = (0..count).map(|_| read_property(&mut reader));
         Some(Event {
             at: self.at,
+            millis: 0,
             metric: MetricNo(self.metric),
             id: self.id,
             value,

@@ -178,7 +178,7 @@ impl Evaluator<'_> {
                     continue;
                 }
                 if selections.keeps_instants(number) {
-                    self.instants[number].push(event.at);
+                    self.instants[number].push(event.micros());
                 }
                 for &counter in selections.counters_of(number) {
                     self.count(counter, event);
@@ -195,8 +195,9 @@ impl Evaluator<'_> {
     fn count(&mut self, counter: usize, event: &Event) {
         let window = &self.program.selections.counters[counter].window;
         let counts = match self.bounds[counter] {
+            // A bound is a whole second, so the event's own second decides.
             Some((from, until)) => from <= event.at && event.at < until,
-            None => window.holds(event.at.saturating_mul(SECOND), self.span.now),
+            None => window.holds(event.micros(), self.span.now),
         };
         let one = Tally {
             count: 1,
@@ -210,7 +211,7 @@ impl Evaluator<'_> {
             return;
         }
         let changes = &mut self.changes;
-        window.spells(event.at.saturating_mul(SECOND), self.span, |from, end| {
+        window.spells(event.micros(), self.span, |from, end| {
             for (at, by) in [(from, one), (end, one.negative())] {
                 if now < at && at <= until {
                     changes.push(Change { counter, at, by });
