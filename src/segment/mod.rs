@@ -10,6 +10,7 @@ mod consent;
 mod consent_test;
 mod definition;
 mod evaluator;
+mod explain;
 mod extension;
 mod filter;
 mod funnel;
@@ -28,12 +29,14 @@ mod subject;
 mod value;
 mod verdict;
 mod window;
+mod words;
 
 pub use assumption::Assumptions;
 pub use condition::*;
 pub use consent::*;
 pub use definition::{ConditionGroup, Definition, DefinitionError};
 pub use evaluator::Evaluator;
+pub use explain::{Explanation, Reason, Reasons};
 pub use extension::{Fact, FactName, Radius, Sample};
 pub use filter::{
     BooleanFilter, DateFilter, ElementOperand, ElementsOperand, ExistenceFilter, Filter,
@@ -45,3 +48,4 @@ pub use presence::Nullable;
 pub use program::{Inputs, Program};
 pub use subject::{Facts, OnList, Subject};
 pub use verdict::{Course, Span, Verdict};
+pub use words::{Names, describe};
