@@ -45,7 +45,7 @@ impl Source for Members<'_> {
     }
 
     fn begin(&self, page: &mut MirrorPage<'_>, start: Moment) -> Result<(), MirrorError> {
-        page.begin_listing(self.list, start)
+        page.begin_listing(self.list, start, false)
     }
 
     fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Member>) -> Result<(), MirrorError> {
