@@ -76,6 +76,13 @@ impl Mirror {
             .map(|complete| complete.begun))
     }
 
+    /// Whether the listing under way keeps when members joined, or else the last complete one.
+    pub fn keeps_times(&self, id: &ListId) -> Result<bool, MirrorError> {
+        let listing: Option<Listing> = self.store.read(&Shelf::Listings.under(id.as_str()))?;
+        let latest = listing.and_then(|listing| listing.arriving.or(listing.complete));
+        Ok(latest.is_some_and(|generation| generation.keeps_times))
+    }
+
     /// The members by the last complete listing alone.
     pub(super) fn listed_members(&self, id: &ListId) -> Result<RoaringBitmap, MirrorError> {
         Ok(self

@@ -188,6 +188,7 @@ fn times_of_joining_come_back_and_only_when_they_were_kept() {
         list_whole(page, &[joined_at("A", 1)], NOW, false)
     });
     assert_eq!(mirror.joins(&id).unwrap(), None, "not kept");
+    assert!(!mirror.keeps_times(&id).unwrap());
     {
         let mut page = mirror.page();
         page.begin_listing(&id, NOW, true).unwrap();
@@ -196,6 +197,7 @@ fn times_of_joining_come_back_and_only_when_they_were_kept() {
         page.commit().unwrap();
     }
     assert_eq!(mirror.joins(&id).unwrap(), None, "not complete");
+    assert!(mirror.keeps_times(&id).unwrap());
     let untimed = members(&["B"]);
     marked(&mirror, |page| {
         page.listing(&id, &untimed).unwrap();
