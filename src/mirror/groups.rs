@@ -81,9 +81,7 @@ impl Page<'_> {
     /// members, and any managed list bound to it.
     pub fn forget_list(&mut self, id: &ListId) -> Result<(), MirrorError> {
         self.remove(list_key(id));
-        self.remove(Shelf::Listings.under(id.as_str()));
-        self.remove_under(&Shelf::Members.under(id.as_str()))?;
-        self.remove_under(&Shelf::Receipts.under(id.as_str()))?;
+        self.forget_members(id)?;
         self.forget_stream(&Stream::ListMembers(id.clone()));
         self.forget_stream(&Stream::ListJoiners(id.clone()));
         for (name, bound) in self.mirror.bindings()? {

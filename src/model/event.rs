@@ -58,7 +58,9 @@ impl Role {
 }
 
 /// A metric's dense number in the mirror's vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct MetricNo(pub u16);
 
 /// An event property's dense number in the mirror's vocabulary.
@@ -83,7 +85,7 @@ pub enum Atom {
 }
 
 /// One event of one person, as the mirror keeps it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
     /// When it occurred, in whole seconds since 1970. May lie in the future.
     pub at: i64,

@@ -125,7 +125,7 @@ impl Pull<'_> {
             .await?;
         self.sentinels(&mut pulled).await?;
         self.events(times.klaviyo, &mentions, &mut pulled).await?;
-        self.members(times.klaviyo, &mut pulled).await?;
+        self.members(times.klaviyo, &mentions, &mut pulled).await?;
         self.customers(times.shopify, &mut pulled).await?;
         self.orders(times.shopify, &mut pulled).await?;
         let folded = self.mirror.fold()?;
