@@ -122,8 +122,39 @@ pub struct Check {
 /// What definitions say, about whom, and why.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Segment {
+    /// Every segment: its size here and at Klaviyo, its moves, and its sizes for the next 90 days.
+    List(List),
+    /// Why somebody is in a segment, or not, and when that changes.
+    Why(Why),
     /// Evaluate definitions on people, both from files; needs no account and no config.
     Eval(Eval),
+}
+
+/// Every segment with its sizes.
+#[derive(Clone, Debug, Args)]
+pub struct List {
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// As of this instant (RFC 3339, or a date for its end in UTC) instead of now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Moment>,
+}
+
+/// Why somebody is in a segment.
+#[derive(Clone, Debug, Args)]
+pub struct Why {
+    /// The segment: its name, its id at Klaviyo, or its key such as `local/NAME`.
+    pub segment: String,
+    /// The person: a profile id, an e-mail address, a phone number, an external id or a Shopify
+    /// customer id.
+    pub person: String,
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// As of this instant (RFC 3339, or a date for its end in UTC) instead of now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Moment>,
 }
 
 /// Evaluate definitions on people, both from files.

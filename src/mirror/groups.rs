@@ -59,6 +59,12 @@ impl Mirror {
         Ok(groups)
     }
 
+    /// The recent days of a segment by our own evaluation.
+    pub fn evaluated_days(&self, key: &str) -> Result<Vec<GroupDay>, MirrorError> {
+        let group = self.group(GroupId::Evaluated(key.into()), String::new())?;
+        Ok(group.days)
+    }
+
     fn group(&self, id: GroupId, name: String) -> Result<Group, MirrorError> {
         let history: Option<History> = self.store.read(&under(Shelf::Histories, &id))?;
         let days = history.unwrap_or_default().days;
@@ -174,6 +180,8 @@ fn under(shelf: Shelf, id: &GroupId) -> Vec<u8> {
     match id {
         GroupId::List(id) => shelf.under(id.as_str()),
         GroupId::Segment(id) => shelf.under(id.as_str()),
+        // No id of Klaviyo's has a slash, and every key has one.
+        GroupId::Evaluated(key) => shelf.under(key),
     }
 }
 

@@ -7,6 +7,7 @@ mod evaluate;
 mod files;
 mod observe;
 mod records;
+pub mod segments;
 mod shop;
 mod summary;
 
@@ -95,6 +96,8 @@ impl Shop {
         let recovered = self.push(options).recover()?;
 
         let people = unblocked(|| self.unify())?;
+        let book = self.book()?;
+        let _evaluated = unblocked(|| self.evaluate_segments(&book, &people, now, options))?;
         let Evaluation {
             draft,
             findings,

@@ -247,7 +247,7 @@ impl Pull<'_> {
             let sized = group.days.last().is_some_and(|day| day.day == now.day());
             match group.id {
                 GroupId::Segment(id) if !sized => segments.push(id),
-                GroupId::Segment(_) | GroupId::List(_) => {}
+                _ => {}
             }
         }
         Ok(segments)
