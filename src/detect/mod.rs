@@ -10,6 +10,7 @@ mod delivery;
 mod groups;
 mod incidents;
 mod mailbox;
+pub mod parity;
 mod stale;
 
 pub use bounce::{Run, Sprt, chronic};

@@ -101,6 +101,7 @@ impl Page<'_> {
     /// Forgets a segment that is gone upstream, with its history.
     pub fn forget_segment(&mut self, id: &SegmentId) -> Result<(), MirrorError> {
         self.remove(segment_key(id));
+        self.forget_comparison(id)?;
         self.forget_history(&GroupId::Segment(id.clone()))
     }
 

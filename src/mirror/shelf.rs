@@ -87,6 +87,10 @@ shelves! {
     Timers = 83, "timers";
     /// Chunk of slots -> their timers.
     TimersBySlot = 84, "timers by slot";
+    /// Segment id -> its last comparison with Klaviyo.
+    Comparisons = 90, "comparisons";
+    /// Segment id, slot -> where Klaviyo disagrees.
+    Disagreements = 91, "disagreements";
 }
 
 impl Shelf {

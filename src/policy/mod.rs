@@ -5,11 +5,13 @@
 
 mod guard;
 mod lists;
+mod parity;
 mod rules;
 mod writeback;
 
 pub use guard::{Allowances, Budget, Guard, Guards, UnknownGuard};
 pub use lists::{ManagedList, Where};
+pub use parity::{ParityRule, ParityScope};
 pub use rules::{BounceRule, GroupRule, IdentityRule, Lifecycle, Stage, StaleRule, Tier};
 pub use writeback::{Fact, MetafieldMap, Mode, PropertyMap, TagMap};
 
@@ -26,6 +28,8 @@ pub struct Policy {
     pub bounce: BounceRule,
     /// When a list or segment draws attention.
     pub groups: GroupRule,
+    /// How our evaluation of segments is compared with Klaviyo's.
+    pub parity: ParityRule,
     /// Limits of the lifecycle stages.
     pub lifecycle: Lifecycle,
     /// How records become persons.
@@ -49,6 +53,7 @@ impl Default for Policy {
             stale: StaleRule::default(),
             bounce: BounceRule::default(),
             groups: GroupRule::default(),
+            parity: ParityRule::default(),
             lifecycle: Lifecycle::default(),
             identity: IdentityRule::default(),
             lists: Vec::new(),

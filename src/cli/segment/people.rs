@@ -1,10 +1,7 @@
 //! People from a file: a line for each, made of the resources that the API gives.
 
 use crate::api::klaviyo::{event_from_json, profile_from_json};
-use crate::model::{
-    Atom, Event, IncomingEvent, IncomingValue, Mentions, Metric, MetricId, MetricNo, Moment,
-    Profile, PropertyNo, TextNo, Vocabulary,
-};
+use crate::model::{Event, Interner, Mentions, Moment, Profile, Vocabulary};
 use crate::segment::OnList;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -51,34 +48,22 @@ pub(super) struct Reader<'m> {
     mentions: &'m Mentions,
     /// Property names of all metrics: an event tells its metric only at its end.
     wanted: BTreeSet<String>,
-    vocabulary: Vocabulary,
-    texts: HashMap<String, TextNo>,
+    interner: Interner,
 }
 
 impl<'m> Reader<'m> {
     /// A reader that keeps what is mentioned.
     pub(super) fn new(mentions: &'m Mentions) -> Self {
-        let wanted: BTreeSet<String> = mentions.events.values().flatten().cloned().collect();
-        let metric = |id: &MetricId| Metric {
-            id: id.clone(),
-            name: String::new(),
-            integration: None,
-        };
         Self {
             mentions,
-            vocabulary: Vocabulary {
-                metrics: mentions.events.keys().map(metric).collect(),
-                properties: wanted.iter().cloned().collect(),
-                texts: Vec::new(),
-            },
-            wanted,
-            texts: HashMap::new(),
+            wanted: mentions.events.values().flatten().cloned().collect(),
+            interner: Interner::default(),
         }
     }
 
     /// The names behind the numbers given so far.
     pub(super) fn vocabulary(&self) -> &Vocabulary {
-        &self.vocabulary
+        self.interner.vocabulary()
     }
 
     /// Reads one line.
@@ -115,46 +100,7 @@ impl<'m> Reader<'m> {
     fn event(&mut self, text: &str) -> Result<Option<Event>, String> {
         let (metric, event) =
             event_from_json(text, &self.wanted).map_err(|error| error.to_string())?;
-        let Some(metric) = metric.and_then(|id| self.vocabulary.metric(&id)) else {
-            return Ok(None);
-        };
-        Ok(Some(self.number(metric, event)))
-    }
-
-    fn number(&mut self, metric: MetricNo, event: IncomingEvent) -> Event {
-        let mut properties = Vec::with_capacity(event.properties.len());
-        for (name, value) in event.properties {
-            if let Some(no) = self.vocabulary.property(&name) {
-                properties.push((no, self.atom(value)));
-            }
-        }
-        properties.sort_by_key(|(no, _): &(PropertyNo, Atom)| *no);
-        Event {
-            at: event.at.secs(),
-            millis: u16::try_from(event.at.0.rem_euclid(1000)).unwrap_or_default(),
-            metric,
-            id: 0,
-            value: event.value,
-            properties,
-        }
-    }
-
-    fn atom(&mut self, value: IncomingValue) -> Atom {
-        match value {
-            IncomingValue::Bool(flag) => Atom::Bool(flag),
-            IncomingValue::Number(number) => Atom::Number(number),
-            IncomingValue::Text(text) => Atom::Text(self.text(text)),
-            IncomingValue::List(text) => Atom::List(self.text(text)),
-        }
-    }
-
-    fn text(&mut self, text: String) -> TextNo {
-        if let Some(known) = self.texts.get(&text) {
-            return *known;
-        }
-        let number = TextNo(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
-        self.vocabulary.texts.push(text.clone());
-        self.texts.insert(text, number);
-        number
+        let metric = metric.filter(|id| self.mentions.events.contains_key(id));
+        Ok(metric.map(|metric| self.interner.event(&metric, 0, &event)))
     }
 }

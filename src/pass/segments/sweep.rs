@@ -21,18 +21,18 @@ pub struct Lists(Vec<Option<(RoaringBitmap, Option<Joins>)>>);
 impl Lists {
     /// Loads them as they are at `now`.
     pub fn load(mirror: &Mirror, program: &Program, now: Moment) -> Result<Self, MirrorError> {
+        Self::of_ids(mirror, program.lists(), now)
+    }
+
+    /// Loads lists by their ids.
+    pub fn of_ids(mirror: &Mirror, ids: &[String], now: Moment) -> Result<Self, MirrorError> {
         let one = |id: &String| {
             let id = ListId::from(id.as_str());
             let members = mirror.members(&id, now)?;
             let joins = mirror.joins(&id)?;
             Ok(members.map(|members| (members, joins)))
         };
-        program
-            .lists()
-            .iter()
-            .map(one)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        ids.iter().map(one).collect::<Result<_, _>>().map(Self)
     }
 
     /// Where a profile stands with each of them.
