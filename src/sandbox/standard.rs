@@ -86,6 +86,7 @@ pub(super) fn klaviyo(rng: &mut Rng, created: Moment) -> KlaviyoWorld {
         scopes: KLAVIYO_SCOPES.map(str::to_owned).to_vec(),
         metrics,
         events,
+        timezone: "UTC".to_owned(),
         ..KlaviyoWorld::default()
     }
 }
@@ -155,9 +156,7 @@ pub(super) fn add_segments(
             created,
             updated: created,
             is_active: true,
-            members: BTreeMap::new(),
-            refreshed: Moment::default(),
-            moves: Vec::new(),
+            ..Segment::default()
         };
         klaviyo.segments.insert(ids::short(rng), segment);
     }

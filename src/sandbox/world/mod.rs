@@ -1,9 +1,11 @@
 //! The small world behind both servers: what the vendors know, and what was planted.
 
+mod attributes;
 mod klaviyo;
 mod shopify;
 
-pub use klaviyo::Suppression;
+pub(super) use attributes::instant;
+pub use klaviyo::{Channel, ConsentSource, Predictions, Suppression};
 pub use klaviyo::{Event, Job, JobKind, KlaviyoWorld, List, ListChange, Metric, Profile, Segment};
 pub use shopify::{
     BulkOperation, Customer, Definition, Line, Metafield, Order, Purchases, ShopifyWorld,
