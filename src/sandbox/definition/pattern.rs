@@ -45,6 +45,17 @@ impl Pattern {
     }
 }
 
+impl Node {
+    fn is_anchored(&self) -> bool {
+        match self {
+            Self::Start | Self::End => true,
+            Self::Class(..) => false,
+            Self::Times(node, ..) => node.is_anchored(),
+            Self::Either(nodes) | Self::Then(nodes) => nodes.iter().any(Self::is_anchored),
+        }
+    }
+}
+
 struct Reader {
     chars: Vec<char>,
     at: usize,
@@ -162,6 +173,10 @@ impl Reader {
         self.at += 1;
         // Lazy or not makes no difference to whether there is a match; a possessive one is beyond the subset.
         self.eat('?');
+        // Ends of parts that are repeated are sought in the text cut short, where anchors would mislead.
+        if atom.is_anchored() {
+            return None;
+        }
         let again = self.peek().is_some_and(|next| "*+?{".contains(next));
         (!again).then(|| Node::Times(Box::new(atom), least, most))
     }
@@ -300,6 +315,7 @@ mod tests {
     fn what_engines_disagree_on_is_no_pattern() {
         for wrong in [
             "(gold",
+            "(a$)*",
             "^(?!gold).*",
             "(a)\\1",
             "a++",
