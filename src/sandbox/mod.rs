@@ -10,6 +10,7 @@ mod generate;
 mod ids;
 pub mod klaviyo;
 mod orders_csv;
+mod segments;
 mod serve;
 pub mod shopify;
 mod standard;
