@@ -64,6 +64,15 @@ impl Judge {
         self.0.iter().filter(holding).map(|(id, _)| id.as_str())
     }
 
+    /// What can be known of a person by all that the API shows.
+    pub(in crate::sandbox) fn verdicts(&self, record: &Record<'_>) -> BTreeMap<&str, Option<bool>> {
+        let subject = record.subject(false);
+        let segments = self.0.iter();
+        segments
+            .map(|(id, definition)| (id.as_str(), definition.holds(&subject)))
+            .collect()
+    }
+
     /// The segments judged.
     pub(super) fn segments(&self) -> impl Iterator<Item = &String> {
         self.0.keys()
@@ -106,6 +115,7 @@ impl<'a> EventIndex<'a> {
 }
 
 /// What is known of one profile.
+#[derive(Clone)]
 pub(in crate::sandbox) struct Record<'a> {
     id: &'a str,
     /// As in the API.
@@ -131,6 +141,82 @@ impl<'a> Record<'a> {
             events: events.0.get(id).cloned().unwrap_or_default(),
             lists: klaviyo.lists.iter().filter_map(joined).collect(),
         })
+    }
+
+    /// A profile that has no events.
+    pub(in crate::sandbox) fn without_events(
+        id: &'a str,
+        attributes: Json,
+        lists: impl Iterator<Item = (&'a str, Moment)>,
+    ) -> Self {
+        Self {
+            id,
+            attributes,
+            events: Happenings::new(),
+            lists: lists.map(|(list, at)| (list, Some(micros(at)))).collect(),
+        }
+    }
+
+    /// The same profile, described otherwise.
+    pub(in crate::sandbox) fn described(&self, attributes: Json) -> Self {
+        Self {
+            attributes,
+            ..self.clone()
+        }
+    }
+
+    /// The same profile after one more event.
+    pub(in crate::sandbox) fn after(
+        &self,
+        metric: &'a str,
+        at: Moment,
+        properties: &'a Json,
+    ) -> Self {
+        let mut more = self.clone();
+        let at = micros(at);
+        more.adopt(metric, vec![Occurrence { at, properties }]);
+        more
+    }
+
+    /// The same profile off a list.
+    pub(in crate::sandbox) fn off(&self, list: &str) -> Self {
+        let mut less = self.clone();
+        less.lists.retain(|(known, _)| *known != list);
+        less
+    }
+
+    /// The same profile with the events and lists of another one.
+    pub(in crate::sandbox) fn joined_by(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        for (metric, events) in &other.events {
+            both.adopt(metric, events.clone());
+        }
+        let new = other.lists.iter().filter(|(list, _)| !self.is_on(list));
+        both.lists.extend(new.copied());
+        both
+    }
+
+    fn adopt(&mut self, metric: &'a str, more: Vec<Occurrence<'a>>) {
+        match self.events.iter_mut().find(|(known, _)| *known == metric) {
+            Some((_, events)) => events.extend(more),
+            None => self.events.push((metric, more)),
+        }
+    }
+
+    /// Whether the profile is on the list.
+    pub(in crate::sandbox) fn is_on(&self, list: &str) -> bool {
+        self.lists.iter().any(|(known, _)| *known == list)
+    }
+
+    /// The lists that the profile is on.
+    pub(in crate::sandbox) fn lists(&self) -> impl Iterator<Item = &'a str> {
+        self.lists.iter().map(|(list, _)| *list)
+    }
+
+    /// Whether something happened since.
+    pub(in crate::sandbox) fn is_active_since(&self, at: Moment) -> bool {
+        let mut events = self.events.iter().flat_map(|(_, events)| events);
+        events.any(|event| event.at >= micros(at))
     }
 
     fn subject(&'a self, insight: bool) -> Subject<'a> {

@@ -12,6 +12,8 @@ mod refresh;
 mod tests;
 mod values;
 
+pub(super) use dates::When;
+pub(super) use judge::{EventIndex, Judge, Record};
 pub use refresh::refresh;
 pub(super) use refresh::{is_due, recompute};
 

@@ -150,7 +150,7 @@ fn follow_changes(klaviyo: &mut KlaviyoWorld) {
 }
 
 /// The segments that each of the profiles belongs to, relative times as they were last refreshed.
-pub(in crate::sandbox) fn as_served<'a>(
+fn as_served<'a>(
     klaviyo: &'a KlaviyoWorld,
     profiles: impl Iterator<Item = &'a String> + Clone,
 ) -> Vec<BTreeSet<String>> {

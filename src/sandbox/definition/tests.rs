@@ -247,6 +247,11 @@ fn only_klaviyo_knows_what_the_api_does_not_show() {
     refresh(&mut state, at("2023-06-18T00:00:00Z"));
     let size = state.klaviyo.segments["S"].members.len();
     assert!((200..400).contains(&size), "{size}");
+    let klaviyo = &state.klaviyo;
+    let events = EventIndex::new(klaviyo, Moment(i64::MAX), |_| true);
+    let judge = Judge::new(klaviyo, &When::utc(at("2023-06-18T00:00:00Z")), |_, _| true);
+    let record = Record::of(klaviyo, &events, "P1").unwrap();
+    assert_eq!(judge.verdicts(&record)["S"], None);
 }
 
 /// A person of the golden data.

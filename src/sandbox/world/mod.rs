@@ -12,6 +12,7 @@ pub use shopify::{
 };
 
 use super::faults::Faults;
+use super::plant::Planted;
 use crate::clock::Clock;
 use crate::model::Moment;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,6 +76,8 @@ pub struct Truth {
     pub customers_only: Vec<u64>,
     /// Orders that name nobody but an e-mail address.
     pub guest_orders: Vec<u64>,
+    /// Memberships in segments that were set apart from what a mirror knows.
+    pub planted: Vec<Planted>,
 }
 
 impl World {
