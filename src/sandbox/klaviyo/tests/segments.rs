@@ -164,3 +164,27 @@ async fn a_profile_shows_its_details() {
     assert_eq!(email["double_optin"], true);
     assert!(whole["data"]["attributes"]["predictive_analytics"]["total_clv"].is_null());
 }
+
+#[tokio::test]
+async fn reports_count_days_of_the_accounts_zone() {
+    let shop = Shop::open(Speed::Fast).await;
+    let segment = named(&shop, "Repeat buyers");
+    {
+        let mut state = shop.world.state();
+        let known = state.klaviyo.segments.get_mut(&segment).unwrap();
+        // Late in the evening of the day before in New York.
+        let at = Moment::parse("2026-11-22T03:00:00Z").unwrap();
+        known.moves = vec![(at, 2, 0)];
+    }
+    let body = json!({ "data": { "type": "segment-values-report", "attributes": {
+        "statistics": ["members_added"], "timeframe": { "key": "yesterday" },
+        "filter": format!("equals(segment_id,\"{segment}\")"),
+    }}});
+    for (zone, added) in [("UTC", 0), ("America/New_York", 2)] {
+        zone.clone_into(&mut shop.world.state().klaviyo.timezone);
+        let path = "/api/segment-values-reports";
+        let report = shop.send(Method::POST, path, body.clone()).await.body;
+        let figures = &report["data"]["attributes"]["results"][0]["statistics"];
+        assert_eq!(figures["members_added"], added, "{zone}");
+    }
+}
