@@ -199,7 +199,9 @@ fn change_unseen(garden: &mut Garden<'_>, survey: &Survey<'_>, person: &Person<'
     let (name, values) = TASTES[garden.rng.usize(..TASTES.len())];
     let value = json!(values[garden.rng.usize(..values.len())]);
     let mut profile = survey.klaviyo.profiles[person.id].clone();
-    if !profile.properties.contains_key(name) {
+    // What changed of late may be read again anyway.
+    let settled = garden.now.since(profile.updated) > READ_AGAIN;
+    if !settled || !profile.properties.contains_key(name) {
         return;
     }
     profile.properties.insert(name.to_owned(), value);
