@@ -25,6 +25,12 @@ pub(crate) fn json(file: &str) -> Option<serde_json::Value> {
     text(file).map(|text| serde_json::from_str(&text).expect("golden files are JSON"))
 }
 
+/// The lines of a golden JSONL file.
+pub(crate) fn lines(file: &str) -> Option<Vec<serde_json::Value>> {
+    let line = |line: &str| serde_json::from_str(line).expect("golden lines are JSON");
+    Some(text(file)?.lines().map(line).collect())
+}
+
 /// The rows of a golden CSV file, header left out. None of them quotes.
 pub(crate) fn rows(file: &str) -> Option<Vec<Vec<String>>> {
     let text = text(file)?;
