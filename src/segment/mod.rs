@@ -1,11 +1,13 @@
 //! Segment definitions (klaviyo.md, sections 10 and 11): the grammar, and who belongs.
 
+pub mod catalogue;
 mod condition;
 mod consent;
 mod definition;
 mod extension;
 mod filter;
 mod mention;
+pub mod names;
 mod path;
 mod presence;
 
