@@ -273,6 +273,7 @@ fn policy(root: &Section<'_>, default_country: Option<String>) -> Policy {
         groups: rules.groups,
         lifecycle: rules.lifecycle,
         identity: rules.identity,
+        segments: Vec::new(),
         lists: lists::read(root),
         properties: root.within("properties", writeback::properties),
         tags: root.within("shopify_tags", writeback::tags),

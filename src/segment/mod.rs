@@ -5,6 +5,7 @@
 //! [`Verdict`] at an instant, or its [`Course`] over a span of time to come.
 
 mod assumption;
+pub mod catalogue;
 mod condition;
 mod consent;
 mod consent_test;
@@ -16,6 +17,7 @@ mod filter;
 mod funnel;
 mod leaf;
 mod mention;
+pub mod names;
 mod number;
 mod path;
 mod phone;
@@ -39,9 +41,9 @@ pub use evaluator::Evaluator;
 pub use explain::{Explanation, Reason, Reasons};
 pub use extension::{Fact, FactName, Radius, Sample};
 pub use filter::{
-    BooleanFilter, DateFilter, ElementOperand, ElementsOperand, ExistenceFilter, Filter,
-    ListFilter, NumberOperand, NumericFilter, Scalar, Span as Length, StringFilter, TextOperand,
-    TextsOperand, Unit,
+    BooleanFilter, DateFilter, ElementOperand, ElementsOperand, ExistenceFilter, Filter, Length,
+    ListFilter, NumberOperand, NumericFilter, Scalar, StringFilter, TextOperand, TextsOperand,
+    Unit,
 };
 pub use path::Path;
 pub use presence::Nullable;

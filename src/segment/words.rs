@@ -7,7 +7,7 @@ use super::condition::{
 use super::consent::{Consent, ConsentFilter, Permission, Subscription};
 use super::extension::FactName;
 use super::filter::{
-    BooleanFilter, DateFilter, ExistenceFilter, Filter, ListFilter, NumericFilter, Scalar, Span,
+    BooleanFilter, DateFilter, ExistenceFilter, Filter, Length, ListFilter, NumericFilter, Scalar,
     StringFilter, Unit,
 };
 use super::path::Path;
@@ -333,7 +333,7 @@ fn date_words(filter: &DateFilter) -> String {
         let plural = if quantity == 1 { "" } else { "s" };
         format!("{quantity} {}{plural}", word(unit))
     };
-    let length = |span: &Span| count(span.quantity, &span.unit);
+    let length = |span: &Length| count(span.quantity, &span.unit);
     let day = |text: &str| text.split(['T', ' ']).next().unwrap_or(text).to_owned();
     match filter {
         DateFilter::After { date } => format!("after {}", day(date)),
