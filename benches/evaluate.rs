@@ -9,7 +9,7 @@ use driftless::model::{
     Vocabulary,
 };
 use driftless::pass::Evaluation;
-use driftless::plan::{Plan, Seen, SeenList};
+use driftless::plan::{Memberships, Plan, Seen, SeenList};
 use driftless::policy::{Fact, ManagedList, Mode, Policy, PropertyMap, Stage, TagMap, Where};
 use driftless::score::Roles;
 use driftless::unify::{self, People};
@@ -171,7 +171,7 @@ fn plan(dossiers: &[Dossier], vocabulary: &Vocabulary, policy: &Policy, seen: &S
     let no_incidents = Incidents::default();
     let mut log = IncidentLog::default();
     let mut waiting = Vec::new();
-    let mut evaluation = Evaluation::new(policy, NOW);
+    let mut evaluation = Evaluation::new(policy, Memberships::default(), NOW);
     for dossier in dossiers {
         if log.observe_person(dossier, &roles, NOW) {
             waiting.push(dossier);

@@ -1,8 +1,10 @@
 //! `[rules.*]`: thresholds.
 
 use super::reader::{Complaint, Section};
-use super::value::{above, flag, text, whole};
-use crate::policy::{BounceRule, GroupRule, IdentityRule, Lifecycle, StaleRule};
+use super::value::{above, choice, flag, text, whole};
+use crate::policy::{
+    BounceRule, GroupRule, IdentityRule, Lifecycle, ParityRule, ParityScope, StaleRule,
+};
 
 /// Ten years: beyond it a number of days is a slip.
 pub(super) const MANY_DAYS: u32 = 3650;
@@ -13,6 +15,19 @@ pub(super) struct Rules {
     pub groups: GroupRule,
     pub lifecycle: Lifecycle,
     pub identity: IdentityRule,
+}
+
+/// `[parity]`: comparing segments with Klaviyo.
+pub(super) fn parity(section: &Section<'_>) -> ParityRule {
+    let usual = ParityRule::default();
+    let scope = choice("read", &ParityScope::ALL, ParityScope::as_str);
+    let people = |key, usual| section.read(key, whole(0..=100_000_000)).unwrap_or(usual);
+    ParityRule {
+        read: section.read("read", scope).unwrap_or(usual.read),
+        whole_up_to: people("whole_up_to", usual.whole_up_to),
+        sample: people("sample", usual.sample),
+        probes: people("probes", usual.probes),
+    }
 }
 
 pub(super) fn read(rules: &Section<'_>, default_country: Option<String>) -> Rules {

@@ -269,7 +269,7 @@ fn policy(root: &Section<'_>, default_country: Option<String>) -> Policy {
         mode,
         stale: rules.stale,
         bounce: rules.bounce,
-        parity: crate::policy::ParityRule::default(),
+        parity: root.within("parity", rules::parity),
         groups: rules.groups,
         lifecycle: rules.lifecycle,
         identity: rules.identity,

@@ -27,10 +27,10 @@ pub struct Evaluation<'p> {
 }
 
 impl<'p> Evaluation<'p> {
-    /// An evaluation of nobody yet.
-    pub fn new(policy: &'p Policy, now: Moment) -> Self {
+    /// An evaluation of nobody yet. `memberships` are those of the segments that the policy names.
+    pub fn new(policy: &'p Policy, memberships: Memberships, now: Moment) -> Self {
         Self {
-            draft: Draft::new(policy, Memberships::default(), now),
+            draft: Draft::new(policy, memberships, now),
             findings: Vec::new(),
             people: Numbers::default(),
         }
@@ -74,11 +74,12 @@ impl Shop {
     pub(super) fn evaluate(
         &self,
         people: &People,
+        memberships: Memberships,
         now: Moment,
         stop: &Stop,
     ) -> Result<Evaluation<'_>, PassError> {
         let policy = &self.config.policy;
-        let mut evaluation = Evaluation::new(policy, now);
+        let mut evaluation = Evaluation::new(policy, memberships, now);
         evaluation
             .findings
             .extend(people.findings().iter().cloned());

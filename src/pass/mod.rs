@@ -107,11 +107,12 @@ impl Shop {
             }
             Some(_) => Vec::new(),
         };
+        let named = self.named_memberships(&book, &evaluated);
         let Evaluation {
             draft,
             mut findings,
             people,
-        } = unblocked(|| self.evaluate(&people, now, &options.stop))?;
+        } = unblocked(|| self.evaluate(&people, named, now, &options.stop))?;
         findings.extend(self.drifting(now)?);
         let mut plan = draft.finish(&self.seen(options)?);
         self.hold_back_in_vain(&mut plan)?;

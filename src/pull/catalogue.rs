@@ -4,7 +4,7 @@ use super::{Pull, PullError, Pulled};
 use crate::api::{Fault, Page};
 use crate::model::{List, ListId, Mentions, Metric, Role};
 use crate::score::Roles;
-use crate::segment::Definition;
+use crate::segment::{Definition, names};
 
 impl Pull<'_> {
     /// Reads the catalogue and tells which events and properties anything mentions.
@@ -22,6 +22,10 @@ impl Pull<'_> {
             if let Some(Ok(definition)) = segment.definition.as_deref().map(Definition::parse) {
                 mentions.extend(definition.mentions());
             }
+        }
+        for local in &self.policy.segments {
+            let resolved = names::resolve(&local.definition, &metrics, &lists);
+            mentions.extend(resolved.definition.mentions());
         }
         // A definition may mention a metric that is gone.
         mentions

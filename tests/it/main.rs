@@ -15,6 +15,7 @@ mod limits;
 mod modes;
 mod oracle;
 mod orders;
+mod parity;
 mod pass;
 mod refusals;
 mod resume;

@@ -3,7 +3,7 @@
 use crate::mirror::{Mirror, MirrorError, Stream};
 use crate::model::{Metric, MetricId, SegmentId};
 use crate::policy::Policy;
-use crate::segment::{Assumptions, Definition, Inputs, Names, Program};
+use crate::segment::{Assumptions, Definition, Inputs, Names, Program, names};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -84,7 +84,21 @@ impl Book {
             };
             entries.insert(key, entry);
         }
-        let _ = policy;
+        for local in &policy.segments {
+            let resolved = names::resolve(&local.definition, &metrics, &lists);
+            let key = SegmentKey::Local(local.name.clone());
+            let entry = Entry {
+                key: key.clone(),
+                name: local.name.clone(),
+                definition: resolved.definition,
+                unresolved: resolved
+                    .unresolved
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+            };
+            entries.insert(key, entry);
+        }
         let incomplete = incomplete(mirror, entries.values())?;
         let inputs = Inputs {
             vocabulary: mirror.vocabulary()?,
@@ -124,6 +138,13 @@ impl Book {
                 let number = shelf.keys.iter().position(|known| known == key)?;
                 Some((shelf, number))
             })
+    }
+
+    /// The segment that a list or a rule means: one of the config's by its name, or Klaviyo's by id or
+    /// name. None, or more than one, is nobody's meaning.
+    pub fn named(&self, name: &str) -> Option<&Entry> {
+        let local = self.entries.get(&SegmentKey::Local(name.to_owned()));
+        local.or_else(|| self.find(name).ok())
     }
 
     /// The segment that somebody means by a key, an id or a name; more than one is nobody's meaning.

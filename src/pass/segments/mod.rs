@@ -16,6 +16,7 @@ pub use sweep::{Gather, Lists, Sweep, Sweeper};
 use super::{Options, PassError, Shop};
 use crate::mirror::{Look, Membership, MirrorError};
 use crate::model::{Dossier, GroupId, Moment, Slot};
+use crate::plan::{Memberships, SegmentMembers};
 use crate::score::{self, Roles};
 use crate::segment::Span;
 use crate::unify::People;
@@ -84,6 +85,33 @@ impl Shop {
             self.remember_sizes(&evaluated, now)?;
         }
         Ok(evaluated)
+    }
+
+    /// The members of the segments that lists and rules name, by just these names. One that nobody
+    /// knows is left out, which makes it unknown for everybody.
+    pub(super) fn named_memberships(&self, book: &Book, evaluated: &Evaluated) -> Memberships {
+        let mut named = BTreeMap::new();
+        for name in self.config.policy.segment_names() {
+            let membership = book
+                .named(name)
+                .and_then(|entry| evaluated.memberships.get(&entry.key));
+            match membership {
+                Some(Membership { inside, unknown }) => {
+                    let members = SegmentMembers {
+                        inside: inside.clone(),
+                        unknown: unknown.clone(),
+                    };
+                    named.insert(name.to_owned(), members);
+                }
+                None => tracing::warn!(segment = name, "no such segment: nobody is judged by it"),
+            }
+        }
+        for entry in book.entries.values() {
+            for missing in &entry.unresolved {
+                tracing::warn!(segment = entry.name, "{missing}");
+            }
+        }
+        Memberships(named)
     }
 
     /// Evaluates those who changed or whose timer rings, or everybody.

@@ -1,0 +1,200 @@
+//! Our evaluation beside Klaviyo's own members.
+
+use crate::house::{Edit, House, crowd, hours, morning};
+use driftless::model::{Cause, Code, ProfileId, SegmentId};
+use driftless::pass::Summary;
+use driftless::sandbox::{self, Speed, plant};
+use std::collections::BTreeMap;
+
+/// Everything is read and probed, however much it is.
+const ALL: [Edit<'static>; 3] = [
+    ("parity", "read", "\"all\""),
+    ("parity", "whole_up_to", "1000000"),
+    ("parity", "probes", "1000000"),
+];
+
+fn total(summary: &Summary) -> u64 {
+    summary
+        .parity
+        .iter()
+        .flat_map(|row| row.causes.values())
+        .sum()
+}
+
+fn evaluable(summary: &Summary) -> u64 {
+    let causes = summary.parity.iter().flat_map(|row| &row.causes);
+    let causes = causes.filter(|(cause, _)| **cause != Cause::NotEvaluable);
+    causes.map(|(_, count)| count).sum()
+}
+
+#[tokio::test]
+async fn an_undisturbed_shop_shows_no_disagreement_that_can_be_judged() {
+    let mut house = House::of(1_500, &ALL).await;
+    let summary = house.pass().await;
+    assert!(
+        summary.parity.len() > 20,
+        "{} segments",
+        summary.parity.len()
+    );
+    for row in &summary.parity {
+        let compared = row
+            .compared
+            .unwrap_or_else(|| panic!("{} was not compared", row.segment));
+        assert!(compared.whole, "{}", row.segment);
+        let other: Vec<_> = row
+            .causes
+            .keys()
+            .filter(|cause| **cause != Cause::NotEvaluable)
+            .collect();
+        assert!(other.is_empty(), "{}: {:?}", row.segment, row.causes);
+    }
+    assert_eq!(evaluable(&summary), 0);
+    assert!(
+        summary
+            .parity
+            .iter()
+            .any(|row| row.local > 0 && row.causes.is_empty())
+    );
+}
+
+#[tokio::test]
+async fn segments_that_nobody_edits_are_not_touched_unless_the_config_says_so() {
+    let state = {
+        let mut state = crowd(300);
+        for segment in state.klaviyo.segments.values_mut() {
+            segment.updated = morning().minus(hours(24 * 46));
+        }
+        state
+    };
+    let mut house = House::build(state, morning(), Speed::Fast, &[]).await;
+    let summary = house.pass().await;
+    assert!(summary.parity.iter().all(|row| row.compared.is_none()));
+    let untouched = house
+        .world
+        .state()
+        .klaviyo
+        .segments
+        .values()
+        .all(|s| s.last_read.is_none());
+    assert!(untouched, "a member listing kept a segment alive");
+    house.edit(&[("parity", "read", "\"all\"")]);
+    let summary = house.pass().await;
+    assert!(summary.parity.iter().any(|row| row.compared.is_some()));
+}
+
+#[tokio::test]
+async fn a_large_segment_is_spot_checked() {
+    let edits = [
+        ("parity", "read", "\"all\""),
+        ("parity", "whole_up_to", "10"),
+    ];
+    let mut house = House::of(800, &edits).await;
+    let summary = house.pass().await;
+    let sampled = summary.parity.iter().filter_map(|row| row.compared);
+    let sampled: Vec<_> = sampled.filter(|compared| !compared.whole).collect();
+    assert!(!sampled.is_empty());
+    assert!(
+        sampled
+            .iter()
+            .all(|compared| (1..=100).contains(&compared.profiles))
+    );
+    assert_eq!(evaluable(&summary), 0);
+}
+
+#[tokio::test]
+async fn a_disagreement_that_outlives_a_refresh_is_drift() {
+    let mut house = House::of(1_000, &ALL).await;
+    house.pass().await;
+    let planted = plant(&house.world, sandbox::Cause::Unexplained, 20, 5);
+    assert_eq!(planted.len(), 20);
+    house.clock.advance(hours(7));
+    let first = house.pass().await;
+    assert_eq!(first.findings.get(&Code::SegmentDrifting), None);
+    assert!(total(&first) >= 20);
+    house.clock.advance(hours(26));
+    let later = house.pass().await;
+    assert!(
+        later.findings.get(&Code::SegmentDrifting) > Some(&0),
+        "{:?}",
+        later.findings
+    );
+}
+
+/// What the daemon says of each planted pair; `None` where it sees no disagreement.
+fn told(house: &mut House, planted: &[sandbox::Planted]) -> Vec<(sandbox::Planted, Option<Cause>)> {
+    let mirror = house.shop().mirror();
+    let mut known = BTreeMap::new();
+    let one = |pair: &sandbox::Planted| {
+        let id = SegmentId::from(pair.segment.as_str());
+        let disagreements = known
+            .entry(pair.segment.clone())
+            .or_insert_with(|| mirror.disagreements(&id).unwrap());
+        let slot = mirror
+            .slot_of_profile(&ProfileId::from(pair.profile.as_str()))
+            .unwrap();
+        let cause = slot
+            .and_then(|slot| disagreements.get(&slot))
+            .map(|found| found.cause);
+        (pair.clone(), cause)
+    };
+    planted.iter().map(one).collect()
+}
+
+fn same(planted: sandbox::Cause, told: Option<Cause>) -> bool {
+    let expected = match planted {
+        sandbox::Cause::DailyRefresh => Cause::DailyRefresh,
+        sandbox::Cause::LateEvent => Cause::LateEvent,
+        sandbox::Cause::UnsetProperty => Cause::UnsetProperty,
+        sandbox::Cause::TimeZone => Cause::TimeZone,
+        sandbox::Cause::IdentityMerge => Cause::IdentityMerge,
+        sandbox::Cause::DefinitionEdited => Cause::DefinitionEdited,
+        sandbox::Cause::ListRemovalUnseen => Cause::ListRemovalUnseen,
+        sandbox::Cause::DataMissing => Cause::DataMissing,
+        sandbox::Cause::NotEvaluable => Cause::NotEvaluable,
+        sandbox::Cause::Unexplained => Cause::Unexplained,
+    };
+    told == Some(expected)
+}
+
+/// Plants so many of each cause, lets the daemon look, and counts: planted, right, and what was said
+/// instead.
+async fn judged(profiles: usize, each: usize) -> BTreeMap<sandbox::Cause, (usize, usize)> {
+    let mut house = House::of(profiles, &ALL).await;
+    house.pass().await;
+    house.clock.advance(hours(7));
+    let mut planted = Vec::new();
+    for (cause, _) in sandbox::Cause::ALL {
+        planted.extend(plant(&house.world, cause, each, 11));
+    }
+    house.pass().await;
+    let mut score: BTreeMap<sandbox::Cause, (usize, usize)> = BTreeMap::new();
+    let mut wrong: BTreeMap<String, usize> = BTreeMap::new();
+    for (pair, told) in told(&mut house, &planted) {
+        let row = score.entry(pair.cause).or_default();
+        row.0 += 1;
+        row.1 += usize::from(same(pair.cause, told));
+        if !same(pair.cause, told) {
+            let segment = house.world.state().klaviyo.segments[&pair.segment]
+                .name
+                .clone();
+            *wrong
+                .entry(format!("{} as {told:?} in {segment}", pair.cause))
+                .or_default() += 1;
+        }
+    }
+    println!("{score:?}\nwrong: {wrong:#?}");
+    score
+}
+
+#[tokio::test]
+async fn planted_disagreements_get_their_cause() {
+    let score = judged(3_000, 60).await;
+    let (planted, right) = score
+        .values()
+        .fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1));
+    assert_eq!(score.len(), sandbox::Cause::ALL.len(), "{score:?}");
+    assert!(
+        right * 100 >= planted * 99,
+        "{right} of {planted} right: {score:?}"
+    );
+}
