@@ -3,6 +3,7 @@
 use super::Fault;
 use crate::model::Moment;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt;
 
@@ -75,6 +76,14 @@ pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
         Scalar::Text(text) => Ok((!text.is_empty()).then_some(text)),
         Scalar::Number(number) => Ok(Some(number.to_string())),
         Scalar::Bool(_) => Err(D::Error::custom("not a text")),
+    }
+}
+
+/// A text exactly as it was sent, the empty one included; anything else is none.
+pub(super) fn verbatim<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(from)? {
+        Value::String(text) => Ok(Some(text)),
+        _ => Ok(None),
     }
 }
 

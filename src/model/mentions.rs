@@ -41,8 +41,12 @@ impl Mentions {
 
     /// Whether a custom profile property is kept.
     pub fn keeps(&self, property: &str) -> bool {
-        let ours = !self.profile_prefix.is_empty() && property.starts_with(&self.profile_prefix);
-        ours || self.profile.contains(property)
+        self.is_ours(property) || self.profile.contains(property)
+    }
+
+    /// Whether a custom profile property is one that driftless keeps.
+    pub fn is_ours(&self, property: &str) -> bool {
+        !self.profile_prefix.is_empty() && property.starts_with(&self.profile_prefix)
     }
 }
 

@@ -99,6 +99,18 @@ pub enum Consent {
     Other(String),
 }
 
+impl Consent {
+    /// Klaviyo's word; empty when there was none.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Subscribed => "SUBSCRIBED",
+            Self::Unsubscribed => "UNSUBSCRIBED",
+            Self::NeverSubscribed => "NEVER_SUBSCRIBED",
+            Self::Other(word) => word,
+        }
+    }
+}
+
 /// One global suppression.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suppression {

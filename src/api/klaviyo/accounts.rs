@@ -45,6 +45,7 @@ impl<E: Exchange> Klaviyo<E> {
     pub async fn account(&self) -> Result<Account, ApiError> {
         let listing = Listing {
             class: &GET_ACCOUNTS,
+            surcharge: None,
             path: "/api/accounts",
             query: &[(
                 "fields[account]",

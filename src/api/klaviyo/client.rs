@@ -91,6 +91,8 @@ fn fixed_headers(access: &KlaviyoAccess) -> Result<HeaderMap, Fault> {
 /// A listing: where it is and how its records are read.
 pub(super) struct Listing<'a> {
     pub class: &'static Class,
+    /// The class of a dear parameter, paid on top.
+    pub surcharge: Option<&'static Class>,
     pub path: &'a str,
     /// Name and unencoded value of each parameter of the first page.
     pub query: &'a [(&'a str, &'a str)],
@@ -145,7 +147,9 @@ impl<E: Exchange> Klaviyo<E> {
                 cursor.as_str().to_owned()
             }
         };
-        let answer = self.ask(&Call::get(class, place.clone())).await?;
+        let mut call = Call::get(class, place.clone());
+        call.surcharge = listing.surcharge;
+        let answer = self.ask(&call).await?;
         let page = jsonapi::collection(&answer.body, seed).map_err(|f| at(class, &answer, f))?;
         let next = next_cursor(page.next.as_deref(), &self.base, listing.path, &place);
         Ok(Page {

@@ -1,15 +1,11 @@
-//! Events, read in one sweep over the body: what no definition or rule mentions is skipped without
-//! being allocated.
+//! Events, page by page.
 
-use super::client::{Klaviyo, Listing};
-use super::jsonapi::Text;
+use super::client::{Klaviyo, Listing, quoted};
+use super::event_resource::{EventSeed, Owned};
 use super::limits::GET_EVENTS;
 use crate::api::{ApiError, Cursor, Exchange, Page};
-use crate::model::{IncomingEvent, IncomingValue, Mentions, MetricId, Moment, Money, ProfileId};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use crate::model::{IncomingEvent, Mentions, MetricId, Moment, ProfileId};
 use std::collections::BTreeSet;
-use std::fmt;
 
 impl<E: Exchange> Klaviyo<E> {
     /// One page, of 1,000 at most, of a metric's events in `[since, until)`, in time order.
@@ -26,284 +22,67 @@ impl<E: Exchange> Klaviyo<E> {
     ) -> Result<Page<IncomingEvent>, ApiError> {
         let filter = format!(
             "equals(metric_id,{}),greater-or-equal(datetime,{since}),less-than(datetime,{until})",
-            super::client::quoted([metric.as_str()].into_iter()),
+            one(metric.as_str()),
         );
+        let wanted = mentions.events.get(metric);
+        let page = self.event_page(&filter, cursor, wanted).await?;
+        Ok(page.map(|owned| owned.event))
+    }
+
+    /// One page, of 1,000 at most, of a profile's events since an instant, of one metric or of all,
+    /// in time order and with their metrics. Of all metrics, each event keeps whatever is mentioned
+    /// of any.
+    ///
+    /// # Errors
+    /// Whatever the request meets.
+    pub async fn events_of(
+        &self,
+        profile: &ProfileId,
+        metric: Option<&MetricId>,
+        since: Moment,
+        cursor: Option<&Cursor>,
+        mentions: &Mentions,
+    ) -> Result<Page<(Option<MetricId>, IncomingEvent)>, ApiError> {
+        let profile = one(profile.as_str());
+        let mut filter = format!("equals(profile_id,{profile}),greater-or-equal(datetime,{since})");
+        let of_any: BTreeSet<String>;
+        let wanted = match metric {
+            Some(metric) => {
+                filter = format!("{filter},equals(metric_id,{})", one(metric.as_str()));
+                mentions.events.get(metric)
+            }
+            None => {
+                of_any = mentions.events.values().flatten().cloned().collect();
+                Some(&of_any)
+            }
+        };
+        let page = self.event_page(&filter, cursor, wanted).await?;
+        Ok(page.map(|owned| (owned.metric, owned.event)))
+    }
+
+    async fn event_page(
+        &self,
+        filter: &str,
+        cursor: Option<&Cursor>,
+        wanted: Option<&BTreeSet<String>>,
+    ) -> Result<Page<Owned>, ApiError> {
         let listing = Listing {
             class: &GET_EVENTS,
+            surcharge: None,
             path: "/api/events",
             query: &[
                 ("fields[event]", "datetime,event_properties"),
-                ("filter", &filter),
+                ("filter", filter),
                 ("page[size]", "1000"),
                 ("sort", "datetime"),
             ],
         };
-        let wanted = mentions.events.get(metric);
         self.page(&listing, cursor, EventSeed { wanted }).await
     }
 }
 
-/// Reads one event.
-#[derive(Clone, Copy)]
-struct EventSeed<'m> {
-    wanted: Option<&'m BTreeSet<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Member {
-    Id,
-    Attributes,
-    Relationships,
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Attribute {
-    Datetime,
-    EventProperties,
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct Relationships {
-    profile: Option<Relationship>,
-}
-
-#[derive(Deserialize)]
-struct Relationship {
-    data: Option<Owner>,
-}
-
-#[derive(Deserialize)]
-struct Owner {
-    id: Option<ProfileId>,
-}
-
-#[derive(Default)]
-struct Attributes {
-    at: Option<Moment>,
-    properties: Properties,
-}
-
-#[derive(Default)]
-struct Properties {
-    value: Option<Money>,
-    kept: Vec<(String, IncomingValue)>,
-}
-
-impl<'de> DeserializeSeed<'de> for EventSeed<'_> {
-    type Value = IncomingEvent;
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<IncomingEvent, D::Error> {
-        from.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for EventSeed<'_> {
-    type Value = IncomingEvent;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<IncomingEvent, A::Error> {
-        let (mut id, mut profile, mut attributes) = (None, None, Attributes::default());
-        while let Some(member) = map.next_key()? {
-            match member {
-                Member::Id => id = Some(map.next_value::<String>()?),
-                Member::Attributes => attributes = map.next_value_seed(AttributesSeed(self))?,
-                Member::Relationships => {
-                    let all: Option<Relationships> = map.next_value()?;
-                    let owner = all.and_then(|all| all.profile?.data);
-                    profile = owner.and_then(|owner| owner.id);
-                }
-                Member::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(IncomingEvent {
-            id: id.ok_or_else(|| A::Error::missing_field("id"))?,
-            at: attributes
-                .at
-                .ok_or_else(|| A::Error::missing_field("datetime"))?,
-            profile,
-            value: attributes.properties.value,
-            properties: attributes.properties.kept,
-        })
-    }
-}
-
-struct AttributesSeed<'m>(EventSeed<'m>);
-
-impl<'de> DeserializeSeed<'de> for AttributesSeed<'_> {
-    type Value = Attributes;
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Attributes, D::Error> {
-        from.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AttributesSeed<'_> {
-    type Value = Attributes;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event's attributes")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
-        let mut attributes = Attributes::default();
-        while let Some(attribute) = map.next_key()? {
-            match attribute {
-                Attribute::Datetime => {
-                    let Text(text) = map.next_value()?;
-                    let at = Moment::parse(&text);
-                    attributes.at = Some(at.ok_or_else(|| A::Error::custom("not an instant"))?);
-                }
-                Attribute::EventProperties => {
-                    attributes.properties = map.next_value_seed(PropertiesSeed(self.0))?;
-                }
-                Attribute::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(attributes)
-    }
-}
-
-/// Reads `event_properties`; null is none of them.
-struct PropertiesSeed<'m>(EventSeed<'m>);
-
-impl<'de> DeserializeSeed<'de> for PropertiesSeed<'_> {
-    type Value = Properties;
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Properties, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for PropertiesSeed<'_> {
-    type Value = Properties;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of properties")
-    }
-
-    fn visit_unit<E>(self) -> Result<Properties, E> {
-        Ok(Properties::default())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
-        let mut read = Properties::default();
-        while let Some(key) = map.next_key_seed(KeySeed(self.0.wanted))? {
-            if !key.is_value && key.wanted.is_none() {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let Scalar(value) = map.next_value()?;
-            if key.is_value {
-                read.value = value.as_ref().and_then(money);
-            }
-            read.kept.extend(key.wanted.map(str::to_owned).zip(value));
-        }
-        Ok(read)
-    }
-}
-
-/// What a key means to us, in borrowed text.
-struct Key<'m> {
-    is_value: bool,
-    wanted: Option<&'m str>,
-}
-
-struct KeySeed<'m>(Option<&'m BTreeSet<String>>);
-
-impl<'de, 'm> DeserializeSeed<'de> for KeySeed<'m> {
-    type Value = Key<'m>;
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Key<'m>, D::Error> {
-        from.deserialize_identifier(self)
-    }
-}
-
-impl<'m> Visitor<'_> for KeySeed<'m> {
-    type Value = Key<'m>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a property's name")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Key<'m>, E> {
-        Ok(Key {
-            is_value: key == "$value",
-            wanted: self.0.and_then(|all| all.get(key)).map(String::as_str),
-        })
-    }
-}
-
-/// A scalar property value; null, arrays and objects are none, as no rule reads them.
-struct Scalar(Option<IncomingValue>);
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ScalarVisitor).map(Scalar)
-    }
-}
-
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Option<IncomingValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_bool<E>(self, v: bool) -> Result<Self::Value, E> {
-        Ok(Some(IncomingValue::Bool(v)))
-    }
-
-    fn visit_i64<E>(self, v: i64) -> Result<Self::Value, E> {
-        Ok(Some(IncomingValue::Number(v as f64)))
-    }
-
-    fn visit_u64<E>(self, v: u64) -> Result<Self::Value, E> {
-        Ok(Some(IncomingValue::Number(v as f64)))
-    }
-
-    fn visit_f64<E>(self, v: f64) -> Result<Self::Value, E> {
-        Ok(Some(IncomingValue::Number(v)))
-    }
-
-    fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
-        Ok(Some(IncomingValue::Text(v.to_owned())))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-}
-
-/// `$value` as money: a number, or a number as text.
-fn money(value: &IncomingValue) -> Option<Money> {
-    let units = match value {
-        IncomingValue::Number(number) => *number,
-        IncomingValue::Text(text) => match text.trim().parse() {
-            Ok(exact) => return Some(exact),
-            Err(_) => text.trim().parse().ok()?,
-        },
-        IncomingValue::Bool(_) | IncomingValue::List(_) => return None,
-    };
-    let thousandths = (units * 1000.0).round();
-    // Beyond 2^53 thousandths a float is no longer an amount of money.
-    (thousandths.abs() <= 9_007_199_254_740_992.0).then_some(Money(thousandths as i64))
+fn one(id: &str) -> String {
+    quoted(std::iter::once(id))
 }
 
 #[cfg(test)]
@@ -311,6 +90,7 @@ mod tests {
     use super::*;
     use crate::api::fake::{Fake, body};
     use crate::api::klaviyo::client::tests_support::client;
+    use crate::model::{IncomingValue, Money};
 
     const REPLY: &str = r#"{"data":[
         {"type":"event","id":"e1","attributes":{"timestamp":1691652116,"datetime":"2023-08-10 07:21:56+00:00",
@@ -357,10 +137,32 @@ mod tests {
         ];
         assert_eq!(first.properties, kept.map(|(k, v)| (k.to_owned(), v)));
         assert_eq!((&orphan.profile, orphan.properties.len()), (&None, 0));
-        assert_eq!(
-            (text.value, text.properties.len()),
-            (Some(Money(12_500)), 0)
-        );
+        let list = IncomingValue::List(r#"["x"]"#.to_owned());
+        assert_eq!(text.value, None);
+        assert_eq!(text.properties, [("Bounce Type".to_owned(), list)]);
+    }
+
+    #[tokio::test]
+    async fn a_profile_can_be_asked_for_one_metric_or_for_all() {
+        let fake = Fake::new([body(REPLY), body(REPLY)]);
+        let (klaviyo, mentions) = (client(&fake), mentions());
+        let (who, metric, since) = ("01H".into(), "M".into(), Moment::from_secs(0));
+        let page = klaviyo.events_of(&who, None, since, None, &mentions).await;
+        let (of, first) = &page.unwrap().items[0];
+        assert_eq!(of.as_ref(), Some(&metric));
+        assert_eq!(first.properties.len(), 3);
+        let page = klaviyo.events_of(&who, Some(&metric), since, None, &mentions);
+        assert_eq!(page.await.unwrap().items[0].1.properties.len(), 3);
+        let filter = |index: usize| {
+            let query = fake.seen()[index].path_and_query.clone();
+            let query = query.strip_prefix("/api/events?").unwrap().to_owned();
+            let mut pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+            pairs.find(|(name, _)| name == "filter").unwrap().1
+        };
+        let of_profile =
+            "equals(profile_id,\"01H\"),greater-or-equal(datetime,1970-01-01T00:00:00Z)";
+        assert_eq!(filter(0), of_profile);
+        assert_eq!(filter(1), format!("{of_profile},equals(metric_id,\"M\")"));
     }
 
     #[tokio::test]
@@ -378,19 +180,5 @@ mod tests {
         );
         assert!(pairs.contains(&("sort".into(), "datetime".into())));
         assert!(pairs.contains(&("page[size]".into(), "1000".into())));
-    }
-
-    #[test]
-    fn an_amount_is_rounded_to_thousandths_and_nonsense_is_none() {
-        let number = |n| money(&IncomingValue::Number(n));
-        assert_eq!(number(0.1 + 0.2), Some(Money(300)));
-        assert_eq!(number(-5.0), Some(Money(-5_000)));
-        assert_eq!(number(f64::NAN), None);
-        assert_eq!(number(1e300), None);
-        assert_eq!(
-            money(&IncomingValue::Text("1e2".to_owned())),
-            Some(Money(100_000))
-        );
-        assert_eq!(money(&IncomingValue::Text("much".to_owned())), None);
     }
 }

@@ -31,6 +31,8 @@ pub static GET_LIST: Class = class("get_list", 75, 750, None);
 pub static GET_LIST_PROFILES: Class = class("get_profiles_for_list", 75, 750, None);
 /// `GET /api/segments`
 pub static GET_SEGMENTS: Class = class("get_segments", 75, 750, None);
+/// `GET /api/segments/{id}/profiles`
+pub static GET_SEGMENT_PROFILES: Class = class("get_profiles_for_segment", 75, 750, None);
 /// `POST /api/segment-values-reports`
 pub static SEGMENT_VALUES: Class = class("query_segment_values", 1, 2, Some(225));
 /// `POST /api/lists`
@@ -52,6 +54,8 @@ pub static SUPPRESS: Class = class("bulk_suppress_profiles", 75, 750, None);
 pub static GET_SUPPRESSION_JOB: Class = class("get_bulk_suppress_profiles_job", 75, 750, None);
 /// `additional-fields[list]=profile_count`, on top of the endpoint's own limit.
 pub static PROFILE_COUNT: Class = class("profile_count", 1, 15, None);
+/// `additional-fields[profile]=predictive_analytics`, on top of the endpoint's own limit.
+pub static PREDICTIONS: Class = class("predictive_analytics", 10, 150, None);
 
 #[cfg(test)]
 mod tests {
@@ -67,6 +71,12 @@ mod tests {
         (&GET_LIST, "GET", "/api/lists/{id}", ""),
         (&GET_LIST_PROFILES, "GET", "/api/lists/{id}/profiles", ""),
         (&GET_SEGMENTS, "GET", "/api/segments", ""),
+        (
+            &GET_SEGMENT_PROFILES,
+            "GET",
+            "/api/segments/{id}/profiles",
+            "",
+        ),
         (&SEGMENT_VALUES, "POST", "/api/segment-values-reports", ""),
         (&CREATE_LIST, "POST", "/api/lists", ""),
         (
@@ -116,6 +126,12 @@ mod tests {
             "GET",
             "/api/lists/{id}",
             "additional-fields[list]=profile_count",
+        ),
+        (
+            &PREDICTIONS,
+            "GET",
+            "/api/profiles",
+            "additional-fields[profile]=predictive_analytics",
         ),
     ];
 

@@ -3,11 +3,14 @@
 use super::client::{Klaviyo, Listing, at, encode, quoted, segment};
 use super::jsonapi::{plain, single};
 use super::limits::{GET_LIST, GET_LIST_PROFILES, GET_LISTS, PROFILE_COUNT};
+use super::members::joined_at_or_after;
 use super::profiles::check_count;
 use crate::api::lenient;
 use crate::api::{ApiError, Call, Cursor, Exchange, Fault, Page};
-use crate::model::{List, ListId, Member, Moment, ProfileId};
+use crate::model::{List, ListId, Member, Moment};
 use serde::Deserialize;
+
+const PATH: &str = "/api/lists";
 
 /// Most addresses in one `any(email, […])`.
 const MOST_EMAILS: usize = 100;
@@ -36,19 +39,6 @@ struct Count {
     profile_count: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct MemberItem {
-    id: ProfileId,
-    #[serde(default)]
-    attributes: Option<Joined>,
-}
-
-#[derive(Deserialize)]
-struct Joined {
-    #[serde(default, deserialize_with = "lenient::instant")]
-    joined_group_at: Option<Moment>,
-}
-
 impl<E: Exchange> Klaviyo<E> {
     /// All lists.
     ///
@@ -57,7 +47,8 @@ impl<E: Exchange> Klaviyo<E> {
     pub async fn lists(&self) -> Result<Page<List>, ApiError> {
         let listing = Listing {
             class: &GET_LISTS,
-            path: "/api/lists",
+            surcharge: None,
+            path: PATH,
             query: &[
                 ("fields[list]", "name,updated"),
                 ("page[size]", "10"),
@@ -81,7 +72,7 @@ impl<E: Exchange> Klaviyo<E> {
             ("additional-fields[list]", "profile_count"),
             ("fields[list]", "profile_count"),
         ];
-        let path = format!("/api/lists/{}?{}", segment(list.as_str()), encode(&query));
+        let path = format!("{PATH}/{}?{}", segment(list.as_str()), encode(&query));
         let mut call = Call::get(&GET_LIST, path);
         call.surcharge = Some(&PROFILE_COUNT);
         let answer = self.ask(&call).await?;
@@ -102,34 +93,10 @@ impl<E: Exchange> Klaviyo<E> {
         joined_since: Option<Moment>,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Member>, ApiError> {
-        let since = joined_since.map(|since| format!("greater-or-equal(joined_group_at,{since})"));
-        self.member_page(list, since, cursor).await
-    }
-
-    async fn member_page(
-        &self,
-        list: &ListId,
-        filter: Option<String>,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Member>, ApiError> {
-        let path = format!("/api/lists/{}/profiles", segment(list.as_str()));
-        let mut query = vec![
-            ("fields[profile]", "joined_group_at"),
-            ("page[size]", "100"),
-            ("sort", "joined_group_at"),
-        ];
-        query.extend(filter.as_deref().map(|filter| ("filter", filter)));
-        let class = &GET_LIST_PROFILES;
-        let listing = Listing {
-            class,
-            path: &path,
-            query: &query,
-        };
-        let page = self.page(&listing, cursor, plain::<MemberItem>()).await?;
-        Ok(page.map(|item| Member {
-            profile: item.id,
-            joined: item.attributes.and_then(|joined| joined.joined_group_at),
-        }))
+        let path = format!("{PATH}/{}/profiles", segment(list.as_str()));
+        let since = joined_since.map(joined_at_or_after);
+        self.member_page(&GET_LIST_PROFILES, &path, since, cursor)
+            .await
     }
 
     /// Those among up to 100 addresses that are on a list. Lists cannot be asked by profile id.
@@ -143,8 +110,9 @@ impl<E: Exchange> Klaviyo<E> {
     ) -> Result<Page<Member>, ApiError> {
         let class = &GET_LIST_PROFILES;
         check_count(emails.len(), MOST_EMAILS).map_err(|fault| ApiError::new(class, fault))?;
+        let path = format!("{PATH}/{}/profiles", segment(list.as_str()));
         let filter = format!("any(email,[{}])", quoted(emails.iter().copied()));
-        self.member_page(list, Some(filter), None).await
+        self.member_page(class, &path, Some(filter), None).await
     }
 }
 

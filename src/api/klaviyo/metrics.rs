@@ -32,6 +32,7 @@ impl<E: Exchange> Klaviyo<E> {
     pub async fn metrics(&self) -> Result<Page<Metric>, ApiError> {
         let listing = Listing {
             class: &GET_METRICS,
+            surcharge: None,
             path: "/api/metrics",
             query: &[("fields[metric]", "name,integration")],
         };

@@ -1,23 +1,27 @@
 //! Profiles, cut down to what is mentioned while they are read.
 
 use super::client::{Klaviyo, Listing, quoted};
-use super::limits::GET_PROFILES;
-use crate::api::lenient;
+use super::limits::{GET_PROFILES, PREDICTIONS};
+use super::profile_resource::{ProfileSeed, location_key};
 use crate::api::{ApiError, Cursor, Exchange, Fault, Page};
-use crate::model::{Consent, EmailMarketing, Mentions, Moment, Profile, ProfileId};
-use crate::model::{Suppression, SuppressionReason, Value};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use std::collections::BTreeMap;
-use std::fmt;
+use crate::model::{Mentions, Moment, Profile, ProfileId};
 
 const PATH: &str = "/api/profiles";
 const SUPPRESSED_AT: &str = "subscriptions.email.marketing.suppression.timestamp";
-const FIELDS: &str =
-    "email,phone_number,external_id,location.country,created,updated,properties,subscriptions";
+
+/// Attributes that are asked for only when mentioned.
+const MORE_FIELDS: &[&str] = &[
+    "first_name",
+    "last_name",
+    "organization",
+    "locale",
+    "title",
+    "image",
+    "last_event_date",
+];
 
 /// Most ids in one `any(id, […])`.
-const MOST_IDS: usize = 100;
+pub(super) const MOST_IDS: usize = 100;
 
 /// Which profiles, and from where on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,15 +87,21 @@ impl<E: Exchange> Klaviyo<E> {
         cursor: Option<&Cursor>,
         mentions: &Mentions,
     ) -> Result<Page<Profile>, ApiError> {
+        let fields = fields(mentions);
+        let (additional, surcharge) = match mentions.predictions {
+            true => ("subscriptions,predictive_analytics", Some(&PREDICTIONS)),
+            false => ("subscriptions", None),
+        };
         let mut query = vec![
-            ("additional-fields[profile]", "subscriptions"),
-            ("fields[profile]", FIELDS),
+            ("additional-fields[profile]", additional),
+            ("fields[profile]", &fields),
             ("page[size]", "100"),
             ("sort", sort),
         ];
         query.extend(filter.as_deref().map(|filter| ("filter", filter)));
         let listing = Listing {
             class: &GET_PROFILES,
+            surcharge,
             path: PATH,
             query: &query,
         };
@@ -107,156 +117,24 @@ pub(super) fn check_count(got: usize, limit: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Reads one profile.
-#[derive(Clone, Copy)]
-struct ProfileSeed<'m>(&'m Mentions);
-
-#[derive(Deserialize)]
-struct Item<'a> {
-    id: ProfileId,
-    #[serde(borrow)]
-    attributes: Attributes<'a>,
-}
-
-#[derive(Deserialize)]
-struct Attributes<'a> {
-    #[serde(default, deserialize_with = "lenient::text")]
-    email: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    phone_number: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    external_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::instant")]
-    created: Option<Moment>,
-    #[serde(default, deserialize_with = "lenient::instant")]
-    updated: Option<Moment>,
-    #[serde(default)]
-    location: Option<Location>,
-    #[serde(borrow, default)]
-    properties: Option<&'a serde_json::value::RawValue>,
-    #[serde(default)]
-    subscriptions: Option<Subscriptions>,
-}
-
-#[derive(Deserialize)]
-struct Location {
-    #[serde(default, deserialize_with = "lenient::text")]
-    country: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Subscriptions {
-    email: Option<Channel>,
-}
-
-#[derive(Deserialize)]
-struct Channel {
-    marketing: Option<Marketing>,
-}
-
-#[derive(Deserialize)]
-struct Marketing {
-    #[serde(default, deserialize_with = "lenient::boolean")]
-    can_receive_email_marketing: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    consent: Option<String>,
-    #[serde(default, deserialize_with = "lenient::instant")]
-    consent_timestamp: Option<Moment>,
-    #[serde(default)]
-    suppression: Option<Vec<SuppressionItem>>,
-}
-
-#[derive(Deserialize)]
-struct SuppressionItem {
-    #[serde(default, deserialize_with = "lenient::text")]
-    reason: Option<String>,
-    #[serde(default, deserialize_with = "lenient::instant")]
-    timestamp: Option<Moment>,
-}
-
-impl<'de> DeserializeSeed<'de> for ProfileSeed<'_> {
-    type Value = Profile;
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Profile, D::Error> {
-        let item = Item::deserialize(from)?;
-        let attributes = item.attributes;
-        let properties = match attributes.properties {
-            None => BTreeMap::new(),
-            Some(raw) => serde_json::Deserializer::from_str(raw.get())
-                .deserialize_map(Chosen(self.0))
-                .map_err(|_| serde::de::Error::custom("properties are not an object"))?,
-        };
-        let email = attributes.subscriptions.and_then(|all| all.email);
-        Ok(Profile {
-            email: attributes.email,
-            phone: attributes.phone_number,
-            external_id: attributes.external_id,
-            country: attributes.location.and_then(|location| location.country),
-            created: attributes.created,
-            updated: attributes.updated,
-            email_marketing: email.and_then(|email| email.marketing).map(Into::into),
-            properties,
-            ..Profile::new(item.id)
-        })
+/// The attributes to ask for, the mentioned ones beside those that everybody gets.
+fn fields(mentions: &Mentions) -> String {
+    let mut fields = vec!["email", "phone_number", "external_id", "created", "updated"];
+    let mentioned = mentions.attributes.iter().map(String::as_str);
+    fields.extend(mentioned.filter(|path| MORE_FIELDS.contains(path)));
+    let mut keys = mentions
+        .attributes
+        .iter()
+        .filter_map(|path| location_key(path));
+    fields.push(match keys.any(|key| key != "country") {
+        true => "location",
+        false => "location.country",
+    });
+    fields.extend(["properties", "subscriptions"]);
+    if mentions.predictions {
+        fields.push("predictive_analytics");
     }
-}
-
-impl From<Marketing> for EmailMarketing {
-    fn from(state: Marketing) -> Self {
-        let consent = match state.consent.as_deref() {
-            Some("SUBSCRIBED") => Consent::Subscribed,
-            Some("UNSUBSCRIBED") => Consent::Unsubscribed,
-            Some("NEVER_SUBSCRIBED") => Consent::NeverSubscribed,
-            other => Consent::Other(other.unwrap_or_default().to_owned()),
-        };
-        let suppressions = state.suppression.unwrap_or_default();
-        Self {
-            can_receive: state.can_receive_email_marketing,
-            consent_at: state.consent_timestamp,
-            suppressions: suppressions.into_iter().map(Into::into).collect(),
-            ..Self::new(consent)
-        }
-    }
-}
-
-impl From<SuppressionItem> for Suppression {
-    fn from(item: SuppressionItem) -> Self {
-        let reason = match item.reason.unwrap_or_default().as_str() {
-            "HARD_BOUNCE" => SuppressionReason::HardBounce,
-            "INVALID_EMAIL" => SuppressionReason::InvalidEmail,
-            "SPAM_COMPLAINT" => SuppressionReason::SpamComplaint,
-            "UNSUBSCRIBE" => SuppressionReason::Unsubscribe,
-            "USER_SUPPRESSED" => SuppressionReason::UserSuppressed,
-            other => SuppressionReason::Other(other.to_owned()),
-        };
-        Self {
-            reason,
-            at: item.timestamp,
-        }
-    }
-}
-
-/// Keeps the mentioned custom properties.
-struct Chosen<'m>(&'m Mentions);
-
-impl<'de> Visitor<'de> for Chosen<'_> {
-    type Value = BTreeMap<String, Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of properties")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut kept = BTreeMap::new();
-        while let Some(super::jsonapi::Text(key)) = map.next_key()? {
-            if self.0.keeps(&key) {
-                let value: serde_json::Value = map.next_value()?;
-                kept.extend(Value::from_json(&value).map(|value| (key.into_owned(), value)));
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(kept)
-    }
+    fields.join(",")
 }
 
 #[cfg(test)]
@@ -264,6 +142,8 @@ mod tests {
     use super::*;
     use crate::api::fake::{Fake, body};
     use crate::api::klaviyo::client::tests_support::client;
+    use crate::model::{Consent, SuppressionReason, Value};
+    use std::collections::BTreeMap;
 
     const REPLY: &str = r#"{"data":[{"type":"profile","id":"01GDDKASAP8TKDDA2GRZDSVP4H","attributes":{
         "email":"sarah@example.org","phone_number":"+15005550006","external_id":7000000000001,
@@ -298,7 +178,8 @@ mod tests {
         assert_eq!(sarah.country.as_deref(), Some("United States"));
         assert_eq!(sarah.updated, Moment::parse("2022-11-08"));
         let kept: Vec<&str> = sarah.properties.keys().map(String::as_str).collect();
-        assert_eq!(kept, ["driftless_orders", "tier"]);
+        assert_eq!(kept, ["driftless_orders", "none", "tier"]);
+        assert_eq!(sarah.properties["none"], Value::Null, "mentioned, so told");
         let marketing = sarah.email_marketing.as_ref().unwrap();
         assert_eq!(marketing.can_receive, Some(true));
         assert_eq!(marketing.consent, Consent::Subscribed);
@@ -339,6 +220,47 @@ mod tests {
             "greater-or-equal(subscriptions.email.marketing.suppression.timestamp,2023-11-14T22:13:20Z)"
         );
         assert_eq!(query(3)["filter"], r#"any(id,["01A","01B"])"#);
+    }
+
+    #[tokio::test]
+    async fn what_is_mentioned_is_asked_for_and_predictions_pay_for_themselves() {
+        let fake = Fake::new((0..3).map(|_| body(r#"{"data":[]}"#)));
+        let klaviyo = client(&fake);
+        let everybody = "email,phone_number,external_id,created,updated";
+        let always = "properties,subscriptions";
+        for (paths, predictions, expected) in [
+            (
+                vec![],
+                false,
+                format!("{everybody},location.country,{always}"),
+            ),
+            (
+                vec!["title", "email", "location['country']", "made_up"],
+                false,
+                format!("{everybody},title,location.country,{always}"),
+            ),
+            (
+                vec!["location['city']", "location['zip']"],
+                true,
+                format!("{everybody},location,{always},predictive_analytics"),
+            ),
+        ] {
+            let mentions = Mentions {
+                attributes: paths.into_iter().map(str::to_owned).collect(),
+                predictions,
+                ..Mentions::default()
+            };
+            let query = ProfileQuery::default();
+            klaviyo.profiles(&query, &mentions).await.unwrap();
+            let asked = fake.seen().pop().unwrap();
+            assert_eq!(asked.surcharge, predictions.then_some(&PREDICTIONS));
+            let query = asked.path_and_query.split_once('?').unwrap().1.to_owned();
+            let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+            let pairs: BTreeMap<String, String> = pairs.collect();
+            assert_eq!(pairs["fields[profile]"], expected);
+            let additional = &pairs["additional-fields[profile]"];
+            assert_eq!(additional.contains("predictive_analytics"), predictions);
+        }
     }
 
     #[tokio::test]

@@ -258,6 +258,7 @@ impl<E: Exchange> Klaviyo<E> {
         let path = format!("{IMPORT_PATH}/{}/import-errors", segment(job.as_str()));
         let listing = Listing {
             class: &GET_IMPORT_ERRORS,
+            surcharge: None,
             path: &path,
             query: &[
                 ("fields[import-error]", "code,title,source"),

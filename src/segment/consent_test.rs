@@ -1,0 +1,299 @@
+//! Consent and permissions, evaluated (klaviyo.md, sections 10.3 and 10.4; assumptions A23 to A27).
+
+use super::assumption::Assumptions;
+use super::condition::Permissions;
+use super::consent::{
+    Consent, ConsentChannel, ConsentFilter, PermissionFilter, Reachable, Subscription,
+};
+use super::filter::{ExistenceFilter, Filter};
+use super::leaf::micros_of;
+use super::presence::Nullable;
+use super::value::Test;
+use super::verdict::{Course, Span, Verdict};
+use super::window::Window;
+use crate::model::{
+    Channel, ChannelState, EmailMarketing, Moment, Profile, SuppressionReason, Value,
+};
+
+/// `profile-marketing-consent`, compiled. All of it must hold.
+#[derive(Clone, Debug)]
+pub(super) struct ConsentTest {
+    channel: ConsentChannel,
+    can_receive: bool,
+    subscription: Subscription,
+    filters: Vec<StatusTest>,
+}
+
+/// One filter of a consent.
+#[derive(Clone, Debug)]
+enum StatusTest {
+    Status(DateTest),
+    Suppressed(SuppressionReason, DateTest),
+    DoubleOptIn(Test),
+    CustomSource(Test),
+    Method(String, Option<Test>),
+    Unknown,
+}
+
+/// A test of an instant that may be absent.
+#[derive(Clone, Debug)]
+enum DateTest {
+    Set(bool),
+    Within(Window),
+    Unknown,
+}
+
+/// `profile-permissions`, compiled.
+#[derive(Clone, Debug)]
+pub(super) struct PermissionTest {
+    channel: Channel,
+    status: Reachable,
+    effective: Vec<DateTest>,
+    recorded: Vec<DateTest>,
+    has_unknown: bool,
+}
+
+/// What the channels have in common, borrowed.
+#[derive(Default)]
+struct Status<'a> {
+    can_receive: bool,
+    consent: &'a str,
+    consent_at: Option<Moment>,
+    method: Option<&'a String>,
+    method_detail: Option<&'a String>,
+    email: Option<&'a EmailMarketing>,
+}
+
+impl ConsentTest {
+    /// Compiles a condition; what is unknown in its filters makes only them unknown.
+    pub(super) fn compile(consent: &Consent, assumptions: &Assumptions) -> Self {
+        let filters = all(&consent.consent_status.filters);
+        Self {
+            channel: consent.channel,
+            can_receive: consent.can_receive_marketing,
+            subscription: consent.consent_status.subscription,
+            filters: filters
+                .map(|filter| StatusTest::compile(filter, assumptions))
+                .collect(),
+        }
+    }
+
+    pub(super) fn course(&self, profile: &Profile, span: Span) -> Course {
+        let Some(status) = self.status(profile) else {
+            return Course::constant(Verdict::Unknown);
+        };
+        let subscribed = match self.subscription {
+            Subscription::Any => true,
+            Subscription::Subscribed => status.consent == "SUBSCRIBED",
+            Subscription::Unsubscribed => status.consent == "UNSUBSCRIBED",
+            // No consent on record is one that was never given (A24).
+            Subscription::NeverSubscribed => ["NEVER_SUBSCRIBED", ""].contains(&status.consent),
+        };
+        let holds = Verdict::of(subscribed && status.can_receive == self.can_receive);
+        let filters = self
+            .filters
+            .iter()
+            .map(|filter| filter.course(&status, span));
+        Course::all(std::iter::once(Course::constant(holds)).chain(filters))
+    }
+
+    /// `None` when subscriptions were not fetched (A23).
+    fn status<'a>(&self, profile: &'a Profile) -> Option<Status<'a>> {
+        let channels = profile.channels.as_ref();
+        let state =
+            |channel: Channel| Some(channels?.get(&channel).map(Status::of).unwrap_or_default());
+        match self.channel {
+            ConsentChannel::Sms => state(Channel::Sms),
+            ConsentChannel::Push => state(Channel::Push),
+            ConsentChannel::Email => match &profile.email_marketing {
+                Some(email) => Some(Status::of_email(email)),
+                None => channels.map(|_| Status::default()),
+            },
+        }
+    }
+}
+
+impl<'a> Status<'a> {
+    fn of(state: &'a ChannelState) -> Self {
+        Self {
+            can_receive: state.can_receive == Some(true),
+            consent: state.consent.as_deref().unwrap_or_default(),
+            consent_at: state.consent_at,
+            method: state.method.as_ref(),
+            method_detail: state.method_detail.as_ref(),
+            email: None,
+        }
+    }
+
+    fn of_email(email: &'a EmailMarketing) -> Self {
+        Self {
+            can_receive: email.can_receive == Some(true),
+            consent: email.consent.as_str(),
+            consent_at: email.consent_at,
+            method: email.method.as_ref(),
+            method_detail: email.method_detail.as_ref(),
+            email: Some(email),
+        }
+    }
+}
+
+impl StatusTest {
+    fn compile(filter: &ConsentFilter, assumptions: &Assumptions) -> Self {
+        let date = |filter: &Filter| DateTest::compile(filter, assumptions);
+        let suppressed = |reason, filter| Self::Suppressed(reason, date(filter));
+        let test = |filter: &Filter| Test::compile(filter, assumptions).ok();
+        match filter {
+            ConsentFilter::StatusDate { filter } => Self::Status(date(filter)),
+            ConsentFilter::BounceDate { filter } => {
+                suppressed(SuppressionReason::HardBounce, filter)
+            }
+            ConsentFilter::ManualSuppressionDate { filter } => {
+                suppressed(SuppressionReason::UserSuppressed, filter)
+            }
+            ConsentFilter::InvalidEmailDate { filter } => {
+                suppressed(SuppressionReason::InvalidEmail, filter)
+            }
+            ConsentFilter::IsDoubleOptIn { filter } => {
+                test(filter).map_or(Self::Unknown, Self::DoubleOptIn)
+            }
+            ConsentFilter::CustomSource { filter } => {
+                test(filter).map_or(Self::Unknown, Self::CustomSource)
+            }
+            ConsentFilter::Method { method, filter } => match filter {
+                Some(Some(filter)) => test(filter).map_or(Self::Unknown, |test| {
+                    Self::Method(method.clone(), Some(test))
+                }),
+                Some(None) | None => Self::Method(method.clone(), None),
+            },
+            ConsentFilter::Unknown(_) => Self::Unknown,
+        }
+    }
+
+    fn course(&self, status: &Status<'_>, span: Span) -> Course {
+        let text = |text: Option<&String>| text.cloned().map(Value::Text);
+        match self {
+            Self::Status(test) => test.course(status.consent_at, span),
+            Self::Suppressed(reason, test) => {
+                let all = status.email.map(|email| email.suppressions.as_slice());
+                let those = all
+                    .unwrap_or_default()
+                    .iter()
+                    .filter(|one| one.reason == *reason);
+                Course::any(
+                    those
+                        .map(|one| test.course(one.at, span))
+                        .collect::<Vec<_>>(),
+                )
+            }
+            Self::DoubleOptIn(test) => {
+                let value = status.email.and_then(|email| email.double_optin.as_ref());
+                test.course(value, span)
+            }
+            Self::CustomSource(test) => {
+                let source = status.email.and_then(|email| email.custom_source.as_ref());
+                test.course(text(source).as_ref(), span)
+            }
+            Self::Method(method, detail) => {
+                let is_it = status
+                    .method
+                    .is_some_and(|known| known.to_lowercase() == *method);
+                let is_it = Course::constant(Verdict::of(is_it));
+                let detail = detail.iter();
+                let detail =
+                    detail.map(|test| test.course(text(status.method_detail).as_ref(), span));
+                Course::all(std::iter::once(is_it).chain(detail))
+            }
+            Self::Unknown => Course::constant(Verdict::Unknown),
+        }
+    }
+}
+
+impl DateTest {
+    fn compile(filter: &Filter, assumptions: &Assumptions) -> Self {
+        match filter {
+            Filter::Date(date) => {
+                Window::compile(date, assumptions).map_or(Self::Unknown, Self::Within)
+            }
+            Filter::Existence(ExistenceFilter::IsSet) => Self::Set(true),
+            Filter::Existence(ExistenceFilter::NotSet) => Self::Set(false),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn course(&self, at: Option<Moment>, span: Span) -> Course {
+        match (self, at) {
+            (Self::Set(wanted), at) => Course::constant(Verdict::of(at.is_some() == *wanted)),
+            (Self::Within(window), Some(at)) => window.course(micros_of(at), span),
+            (Self::Within(_), None) => Course::constant(Verdict::Out),
+            (Self::Unknown, _) => Course::constant(Verdict::Unknown),
+        }
+    }
+}
+
+impl PermissionTest {
+    pub(super) fn compile(permissions: &Permissions, assumptions: &Assumptions) -> Self {
+        let mut test = Self {
+            channel: permissions.channel.mirrored(),
+            status: permissions.permission.reachable_status,
+            effective: Vec::new(),
+            recorded: Vec::new(),
+            has_unknown: false,
+        };
+        for filter in all(&permissions.permission.filters) {
+            match filter {
+                PermissionFilter::EffectiveDate { filter } => {
+                    test.effective.push(DateTest::compile(filter, assumptions));
+                }
+                PermissionFilter::RecordedDate { filter } => {
+                    test.recorded.push(DateTest::compile(filter, assumptions));
+                }
+                PermissionFilter::Unknown(_) => test.has_unknown = true,
+            }
+        }
+        test
+    }
+
+    pub(super) fn course(&self, profile: &Profile, span: Span) -> Course {
+        let Some(channels) = &profile.channels else {
+            return Course::constant(Verdict::Unknown);
+        };
+        let none = ChannelState::default();
+        let state = channels.get(&self.channel).unwrap_or(&none);
+        // A consent that somebody gave or withdrew is explicit, any other implicit (A27).
+        let explicit = matches!(
+            state.consent.as_deref(),
+            Some("SUBSCRIBED" | "UNSUBSCRIBED")
+        );
+        let reachable = state.can_receive == Some(true);
+        let holds = match self.status {
+            Reachable::ExplicitlyReachable => explicit && reachable,
+            Reachable::ExplicitlyUnreachable => explicit && !reachable,
+            Reachable::ImplicitlyReachable => !explicit && reachable,
+            Reachable::ImplicitlyUnreachable => !explicit && !reachable,
+            Reachable::ImplicitlyOrExplicitlyReachable => reachable,
+            Reachable::ImplicitlyOrExplicitlyUnreachable => !reachable,
+        };
+        let unknown = self
+            .has_unknown
+            .then_some(Course::constant(Verdict::Unknown));
+        let effective = self
+            .effective
+            .iter()
+            .map(|test| test.course(state.consent_at, span));
+        let recorded = self
+            .recorded
+            .iter()
+            .map(|test| test.course(state.created_at, span));
+        let holds = Course::constant(Verdict::of(holds));
+        Course::all(
+            std::iter::once(holds)
+                .chain(unknown)
+                .chain(effective)
+                .chain(recorded),
+        )
+    }
+}
+
+fn all<T>(filters: &Nullable<Vec<T>>) -> impl Iterator<Item = &T> {
+    filters.iter().flatten().flatten()
+}

@@ -1,0 +1,247 @@
+//! Evaluation: one walk over the timeline, then the leaves that matter.
+
+use super::condition::Measurement;
+use super::leaf::Leaf;
+use super::number::Num;
+use super::program::{Compiled, Program};
+use super::selection::TextAnswers;
+use super::subject::Subject;
+use super::verdict::{Course, Span, Verdict};
+use super::window::SECOND;
+use crate::model::{Event, Money};
+
+/// Evaluates subjects, one after the other. Not shared between threads; make one for each.
+#[derive(Debug)]
+pub struct Evaluator<'p> {
+    program: &'p Program,
+    span: Span,
+    /// By counter: the seconds that count at the beginning of the span, if they are one range.
+    bounds: Vec<Option<(i64, i64)>>,
+    texts: Vec<Vec<TextAnswers>>,
+    // What the walk over one timeline found:
+    tallies: Vec<Tally>,
+    changes: Vec<Change>,
+    instants: Vec<Vec<i64>>,
+    /// By leaf: the verdict at the beginning of the span, once somebody asked.
+    verdicts: Vec<Option<Verdict>>,
+}
+
+/// How many events, and the sum of their values.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Tally {
+    count: i64,
+    sum: Money,
+}
+
+/// From an instant on, a counter's tally is another one.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    counter: usize,
+    at: i64,
+    by: Tally,
+}
+
+impl Program {
+    /// An evaluator for one instant or, with its flips, a span.
+    pub fn evaluator(&self, span: Span) -> Evaluator<'_> {
+        let to_seconds = |(from, until): (i64, i64)| (ceiling(from), ceiling(until));
+        let counters = self.selections.counters.iter();
+        Evaluator {
+            program: self,
+            span,
+            bounds: counters
+                .map(|counter| counter.window.bounds(span.now).map(to_seconds))
+                .collect(),
+            texts: self.selections.text_answers(),
+            tallies: vec![Tally::default(); self.selections.counters.len()],
+            changes: Vec::new(),
+            instants: vec![Vec::new(); self.selections.len()],
+            verdicts: vec![None; self.leaves.len()],
+        }
+    }
+}
+
+/// The first whole second at or after an instant.
+fn ceiling(instant: i64) -> i64 {
+    instant.div_euclid(SECOND) + i64::from(instant.rem_euclid(SECOND) > 0)
+}
+
+impl Evaluator<'_> {
+    /// The verdict of every segment at the beginning of the span.
+    pub fn verdicts(&mut self, subject: &Subject<'_>, mut tell: impl FnMut(usize, Verdict)) {
+        self.walk(subject.events);
+        self.verdicts.fill(None);
+        let program = self.program;
+        for (number, segment) in program.segments.iter().enumerate() {
+            tell(number, self.verdict(segment, subject));
+        }
+    }
+
+    /// The course of every segment over the span.
+    pub fn courses(&mut self, subject: &Subject<'_>) -> Vec<Course> {
+        let leaves = self.leaves(subject);
+        let segments = self.program.segments.iter();
+        segments.map(|segment| course(segment, &leaves)).collect()
+    }
+
+    /// The course of every leaf over the span.
+    pub(super) fn leaves(&mut self, subject: &Subject<'_>) -> Vec<Course> {
+        self.walk(subject.events);
+        let leaves = self.program.leaves.iter();
+        leaves.map(|leaf| self.leaf(leaf, subject)).collect()
+    }
+
+    /// Of the event counter behind a leaf: how many, and the sum of their values.
+    pub(super) fn tally(&self, counter: usize) -> (i64, Money) {
+        let Tally { count, sum } = self.tallies[counter];
+        (count, sum)
+    }
+
+    fn verdict(&mut self, segment: &Compiled, subject: &Subject<'_>) -> Verdict {
+        let mut all = Verdict::In;
+        for group in &segment.groups {
+            let mut any = Verdict::Out;
+            for leaf in group {
+                any = any.max(self.leaf_verdict(*leaf, subject));
+                if any == Verdict::In {
+                    break;
+                }
+            }
+            if group.is_empty() {
+                any = Verdict::Unknown;
+            }
+            all = all.min(any);
+            if all == Verdict::Out {
+                return all;
+            }
+        }
+        match segment.groups.is_empty() {
+            true => Verdict::Unknown,
+            false => all,
+        }
+    }
+
+    fn leaf_verdict(&mut self, leaf: usize, subject: &Subject<'_>) -> Verdict {
+        if let Some(known) = self.verdicts[leaf] {
+            return known;
+        }
+        let verdict = self.leaf(&self.program.leaves[leaf], subject).initial;
+        self.verdicts[leaf] = Some(verdict);
+        verdict
+    }
+
+    fn leaf(&self, leaf: &Leaf, subject: &Subject<'_>) -> Course {
+        match leaf {
+            Leaf::Metric {
+                counter,
+                measurement,
+                test,
+            } => {
+                let verdict_of = |tally: &Tally| {
+                    Verdict::of(match measurement {
+                        Measurement::Count => test.holds(Num::Int(tally.count)),
+                        Measurement::Sum => test.holds_money(tally.sum),
+                    })
+                };
+                let from = self
+                    .changes
+                    .partition_point(|change| change.counter < *counter);
+                let own = self.changes[from..].iter();
+                let own = own.take_while(|change| change.counter == *counter);
+                let changes = own.map(|change| (change.at, change.by));
+                Course::follow(self.tallies[*counter], changes, Tally::add, verdict_of)
+            }
+            Leaf::Funnel(funnel) => {
+                let steps = funnel.steps.iter();
+                let events: Vec<Vec<i64>> = steps
+                    .map(|(_, selection)| self.instants[*selection].clone())
+                    .collect();
+                funnel.course(&events, self.span)
+            }
+            leaf => leaf.course(subject, self.span),
+        }
+    }
+
+    /// Counts every event for every counter that it belongs to.
+    fn walk(&mut self, events: &[Event]) {
+        self.tallies.fill(Tally::default());
+        self.changes.clear();
+        self.instants.iter_mut().for_each(Vec::clear);
+        let selections = &self.program.selections;
+        for event in events {
+            for &number in selections.of_metric(event.metric) {
+                let texts = &mut self.texts[number];
+                if !selections
+                    .get(number)
+                    .takes(event, &self.program.vocabulary, texts)
+                {
+                    continue;
+                }
+                if selections.keeps_instants(number) {
+                    self.instants[number].push(event.at);
+                }
+                for &counter in selections.counters_of(number) {
+                    self.count(counter, event);
+                }
+            }
+        }
+        self.changes
+            .sort_by_key(|change| (change.counter, change.at));
+        self.instants
+            .iter_mut()
+            .for_each(|known| known.sort_unstable());
+    }
+
+    fn count(&mut self, counter: usize, event: &Event) {
+        let window = &self.program.selections.counters[counter].window;
+        let counts = match self.bounds[counter] {
+            Some((from, until)) => from <= event.at && event.at < until,
+            None => window.holds(event.at.saturating_mul(SECOND), self.span.now),
+        };
+        let one = Tally {
+            count: 1,
+            sum: event.value.unwrap_or_default(),
+        };
+        if counts {
+            self.tallies[counter].add(one);
+        }
+        let Span { now, until } = self.span;
+        if now == until {
+            return;
+        }
+        let changes = &mut self.changes;
+        window.spells(event.at.saturating_mul(SECOND), self.span, |from, end| {
+            for (at, by) in [(from, one), (end, one.negative())] {
+                if now < at && at <= until {
+                    changes.push(Change { counter, at, by });
+                }
+            }
+        });
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.sum += other.sum;
+    }
+
+    fn negative(self) -> Self {
+        Self {
+            count: -self.count,
+            sum: -self.sum,
+        }
+    }
+}
+
+/// A segment's course from those of its leaves.
+pub(super) fn course(segment: &Compiled, leaves: &[Course]) -> Course {
+    let group = |group: &Vec<usize>| match group.is_empty() {
+        true => Course::constant(Verdict::Unknown),
+        false => Course::any(group.iter().map(|leaf| leaves[*leaf].clone())),
+    };
+    match segment.groups.is_empty() {
+        true => Course::constant(Verdict::Unknown),
+        false => Course::all(segment.groups.iter().map(group)),
+    }
+}

@@ -1,0 +1,241 @@
+//! Conditions, compiled: what each of them asks of a subject, now and in the time to come.
+
+use super::condition::{Condition, DistanceUnit, Measurement, Region, RegionName};
+use super::consent_test::{ConsentTest, PermissionTest};
+use super::extension::FactName;
+use super::funnel::Funnel;
+use super::number::{Num, NumberTest};
+use super::sample::Buckets;
+use super::subject::{OnList, Subject, attribute};
+use super::value::{Test, instant, segmentable};
+use super::verdict::{Course, Span, Verdict};
+use super::window::Window;
+use crate::model::{Moment, Profile, Value};
+
+/// One condition, compiled. Equal conditions of all definitions share one leaf.
+#[derive(Clone, Debug)]
+pub(super) enum Leaf {
+    /// A count or sum of events.
+    Metric {
+        counter: usize,
+        measurement: Measurement,
+        test: NumberTest,
+    },
+    /// Events in order.
+    Funnel(Funnel),
+    /// A profile's property.
+    Property { place: Place, test: Test },
+    /// Lists, by their number in the program.
+    Lists {
+        lists: Vec<usize>,
+        member: bool,
+        joined: Option<Window>,
+    },
+    /// Marketing consent.
+    Consent(ConsentTest),
+    /// WhatsApp's permissions.
+    Permission(PermissionTest),
+    /// A part of the world.
+    Region { name: RegionName, inside: bool },
+    /// One of Klaviyo's predictions, by its key.
+    Prediction { key: &'static str, test: Test },
+    /// The channel at a place of the ranking, counted from 1.
+    Affinity { channel: String, place: i64 },
+    /// One of our own facts.
+    Fact { name: FactName, test: Test },
+    /// Distance from a place.
+    Radius {
+        latitude: f64,
+        longitude: f64,
+        metres_to_a_unit: f64,
+        test: NumberTest,
+    },
+    /// A share of everybody.
+    Sample(Buckets),
+    /// What cannot be evaluated, and why.
+    Unknown(String),
+}
+
+/// Where a property lies.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Place {
+    /// An attribute of Klaviyo's own.
+    Attribute(String),
+    /// A custom property.
+    Custom(String),
+}
+
+impl Place {
+    /// The value there, if it is segmentable.
+    pub(super) fn value(&self, profile: &Profile) -> Option<Value> {
+        match self {
+            Self::Attribute(path) => segmentable(attribute(profile, path).as_ref()).cloned(),
+            Self::Custom(name) => segmentable(profile.properties.get(name)).cloned(),
+        }
+    }
+}
+
+impl Test {
+    /// The verdict on a value.
+    pub(super) fn course(&self, value: Option<&Value>, span: Span) -> Course {
+        match (self, instant(value)) {
+            (Self::Static(test), _) => Course::constant(Verdict::of(test.holds(value))),
+            (Self::Date(window), Some(at)) => window.course(at, span),
+            (Self::Date(_), None) => Course::constant(Verdict::Out),
+        }
+    }
+}
+
+impl Leaf {
+    /// The verdict, for every kind of condition that does not walk the timeline.
+    pub(super) fn course(&self, subject: &Subject<'_>, span: Span) -> Course {
+        let constant = |holds: bool| Course::constant(Verdict::of(holds));
+        let profile = subject.profile;
+        match self {
+            Self::Property {
+                place: Place::Custom(name),
+                test,
+            } => test.course(segmentable(profile.properties.get(name)), span),
+            Self::Property { place, test } => test.course(place.value(profile).as_ref(), span),
+            Self::Lists {
+                lists,
+                member,
+                joined,
+            } => on_lists(subject, lists, *member, joined.as_ref(), span),
+            Self::Consent(test) => test.course(profile, span),
+            Self::Permission(test) => test.course(profile, span),
+            Self::Region { name, inside } => {
+                let country = profile.country.as_deref().map(str::trim);
+                let known = country.filter(|country| !country.is_empty());
+                constant(known.is_some_and(|country| name.holds(country) == *inside))
+            }
+            Self::Prediction { key, test } => match &profile.predictions {
+                None => Course::constant(Verdict::Unknown),
+                Some(all) => {
+                    let value = all.get(*key).filter(|value| **value != Value::Null);
+                    test.course(value, span)
+                }
+            },
+            Self::Affinity { channel, place } => match &profile.predictions {
+                None => Course::constant(Verdict::Unknown),
+                Some(all) => {
+                    constant(ranked(all.get("ranked_channel_affinity"), *place) == Some(channel))
+                }
+            },
+            Self::Fact { name, test } => match subject.facts.and_then(|facts| facts.0.get(name)) {
+                None => Course::constant(Verdict::Unknown),
+                Some(value) => test.course(value.as_ref(), span),
+            },
+            Self::Radius {
+                latitude,
+                longitude,
+                metres_to_a_unit,
+                test,
+            } => {
+                let Some((north, east)) = coordinates(profile) else {
+                    return Course::constant(Verdict::Unknown);
+                };
+                let metres = great_circle((*latitude, *longitude), (north, east));
+                constant(test.holds(Num::Float(metres / metres_to_a_unit)))
+            }
+            Self::Sample(buckets) => constant(buckets.hold(profile.id.as_str())),
+            Self::Unknown(_) | Self::Metric { .. } | Self::Funnel(_) => {
+                Course::constant(Verdict::Unknown)
+            }
+        }
+    }
+}
+
+fn on_lists(
+    subject: &Subject<'_>,
+    lists: &[usize],
+    member: bool,
+    joined: Option<&Window>,
+    span: Span,
+) -> Course {
+    let one = |list: &usize| match (subject.lists.get(*list), joined) {
+        (Some(OnList::No), _) => Course::constant(Verdict::Out),
+        (Some(OnList::Since(_)), None) => Course::constant(Verdict::In),
+        (Some(OnList::Since(Some(at))), Some(window)) => window.course(micros_of(*at), span),
+        (Some(OnList::Since(None)), Some(_)) => Course::constant(Verdict::Out),
+        (Some(OnList::Unknown) | None, _) => Course::constant(Verdict::Unknown),
+    };
+    let on_any = Course::any(lists.iter().map(one));
+    if member { on_any } else { on_any.not() }
+}
+
+/// A moment in the evaluator's unit.
+pub(super) const fn micros_of(at: Moment) -> i64 {
+    at.0.saturating_mul(1000)
+}
+
+fn ranked(ranking: Option<&Value>, place: i64) -> Option<&String> {
+    let Some(Value::List(channels)) = ranking else {
+        return None;
+    };
+    match channels.get(usize::try_from(place.checked_sub(1)?).ok()?)? {
+        Value::Text(channel) => Some(channel),
+        _ => None,
+    }
+}
+
+/// Degrees north and east; both vendors' numbers and texts are read.
+pub(super) fn coordinates(profile: &Profile) -> Option<(f64, f64)> {
+    let degrees = |key: &str, most: f64| {
+        let degrees = match attribute(profile, key)? {
+            Value::Int(int) => int as f64,
+            Value::Float(float) => float,
+            Value::Text(text) => text.trim().parse().ok()?,
+            _ => return None,
+        };
+        (degrees.abs() <= most).then_some(degrees)
+    };
+    Some((
+        degrees("location['latitude']", 90.0)?,
+        degrees("location['longitude']", 180.0)?,
+    ))
+}
+
+/// The Earth's mean radius in metres (IUGG).
+const EARTH: f64 = 6_371_008.8;
+
+/// Metres along the great circle, by the haversine formula.
+pub(super) fn great_circle(from: (f64, f64), to: (f64, f64)) -> f64 {
+    let (north, east) = (
+        (to.0 - from.0).to_radians() / 2.0,
+        (to.1 - from.1).to_radians() / 2.0,
+    );
+    let cosines = from.0.to_radians().cos() * to.0.to_radians().cos();
+    let half_chord = north.sin().powi(2) + cosines * east.sin().powi(2);
+    2.0 * EARTH * half_chord.sqrt().min(1.0).asin()
+}
+
+/// Metres in a unit of distance.
+pub(super) const fn metres(unit: DistanceUnit) -> f64 {
+    match unit {
+        DistanceUnit::Kilometers => 1_000.0,
+        DistanceUnit::Miles => 1_609.344,
+    }
+}
+
+impl From<&Region> for Leaf {
+    fn from(region: &Region) -> Self {
+        Self::Region {
+            name: region.region,
+            inside: region.in_region,
+        }
+    }
+}
+
+/// What to say of a condition that only Klaviyo can judge.
+pub(super) fn only_klaviyo_knows(condition: &Condition) -> Option<&'static str> {
+    match condition {
+        Condition::ProfilePostalCodeDistance(_) => {
+            Some("the distance from a postal code needs Klaviyo's gazetteer")
+        }
+        Condition::ProfileHasCustomObject(_) => {
+            Some("custom objects cannot be read through the API")
+        }
+        _ => None,
+    }
+}
