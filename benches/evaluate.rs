@@ -103,6 +103,7 @@ fn mail(rng: &mut Rng) -> Vec<Event> {
         let mut add = |metric: u16, late: i64, properties: Vec<(PropertyNo, Atom)>| {
             events.push(Event {
                 at: at + late,
+                millis: 0,
                 metric: MetricNo(metric),
                 id: rng.u32(..),
                 value: None,

@@ -16,8 +16,8 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 pure | [`model`], [`policy`] |
-//! | 1 pure | [`segment`], [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
+//! | 0 pure | [`model`], [`segment`], [`policy`] |
+//! | 1 pure | [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
 //! | 2 shell | [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
 //! | 3 shell | [`api`]: transport → record → budget → retry → typed endpoints |
 //! | 4 shell | [`pull`], [`push`] |

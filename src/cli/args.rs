@@ -25,6 +25,9 @@ pub struct Cli {
 pub enum Command {
     /// Validate configs; says every fault at once.
     Check(Check),
+    /// Evaluate segment definitions.
+    #[command(subcommand)]
+    Segment(Segment),
     /// Serve both vendors in miniature on loopback.
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
@@ -114,6 +117,62 @@ pub struct Check {
     /// Also prove keys, scopes and account identity at both vendors.
     #[arg(long)]
     pub online: bool,
+}
+
+/// What definitions say, about whom, and why.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Segment {
+    /// Every segment: its size here and at Klaviyo, its moves, and its sizes for the next 90 days.
+    List(List),
+    /// Why somebody is in a segment, or not, and when that changes.
+    Why(Why),
+    /// Evaluate definitions on people, both from files; needs no account and no config.
+    Eval(Eval),
+}
+
+/// Every segment with its sizes.
+#[derive(Clone, Debug, Args)]
+pub struct List {
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// As of this instant (RFC 3339, or a date for its end in UTC) instead of now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Moment>,
+}
+
+/// Why somebody is in a segment.
+#[derive(Clone, Debug, Args)]
+pub struct Why {
+    /// The segment: its name, its id at Klaviyo, or its key such as `local/NAME`.
+    pub segment: String,
+    /// The person: a profile id, an e-mail address, a phone number, an external id or a Shopify
+    /// customer id.
+    pub person: String,
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// As of this instant (RFC 3339, or a date for its end in UTC) instead of now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Moment>,
+}
+
+/// Evaluate definitions on people, both from files.
+#[derive(Clone, Debug, Args)]
+pub struct Eval {
+    /// Definitions by name, {"NAME": {"condition_groups": …}}, or segments as the API lists them.
+    #[arg(long, value_name = "FILE.json")]
+    pub definitions: PathBuf,
+    /// A line for each person: {"profile": …, "events": […], "lists": [{"id", "joined_group_at"}]},
+    /// with profile and events as the API gives them.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub people: PathBuf,
+    /// The instant of evaluation (RFC 3339), in whole seconds.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub now: Moment,
+    /// Instead of verdicts: when each of them changes within so many days if nothing new happens.
+    #[arg(long, value_name = "DAYS")]
+    pub transitions: Option<u32>,
 }
 
 /// Serve both vendors in miniature.

@@ -11,6 +11,7 @@ mod progress;
 mod reconcile;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod segment;
 mod shops;
 
 pub use args::{Cli, Command};
@@ -60,6 +61,7 @@ pub fn run(cli: Cli) -> Exit {
 async fn command(cli: Cli) -> Exit {
     match cli.command {
         Some(Command::Check(check)) => check::run(&check).await,
+        Some(Command::Segment(command)) => segment::run(&command),
         #[cfg(feature = "sandbox")]
         Some(Command::Sandbox(sandbox)) => sandbox::run(&sandbox).await,
         #[cfg(feature = "sandbox")]

@@ -42,6 +42,8 @@ fn conditions(who: &Section<'_>) -> Where {
         spent_at_most: who.read("spent_at_most", money),
         last_order_days_at_least: who.read("last_order_days_at_least", whole(0..=MANY_DAYS)),
         last_order_days_at_most: who.read("last_order_days_at_most", whole(0..=MANY_DAYS)),
+        segment: who.each("segment", text),
+        not_segment: who.each("not_segment", text),
     };
     if who.is_empty() {
         let message = "`who` has no condition: everybody would be put on the list";

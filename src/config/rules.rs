@@ -33,6 +33,7 @@ fn stale(section: &Section<'_>) -> StaleRule {
     StaleRule {
         quiet_days: days.unwrap_or(usual.quiet_days),
         min_mails: mails.unwrap_or(usual.min_mails),
+        unless_segment: unless_segment(section),
     }
 }
 
@@ -52,6 +53,7 @@ fn bounce(section: &Section<'_>) -> BounceRule {
             .unwrap_or(usual.incident_min_sends),
         incident_share: rate("incident_share", 1.0, usual.incident_share),
         act: section.read("act", flag).unwrap_or(usual.act),
+        unless_segment: unless_segment(section),
     };
     if rule.healthy_rate >= rule.dead_rate {
         let message = "a dead mailbox must bounce more often than a healthy one";
@@ -62,6 +64,11 @@ fn bounce(section: &Section<'_>) -> BounceRule {
         section.complain("dead_rate", &Complaint::new(message).help(help));
     }
     rule
+}
+
+/// People whom a rule leaves alone.
+fn unless_segment(section: &Section<'_>) -> Vec<String> {
+    section.each("unless_segment", text).unwrap_or_default()
 }
 
 fn groups(section: &Section<'_>) -> GroupRule {

@@ -10,6 +10,7 @@ mod delivery;
 mod groups;
 mod incidents;
 mod mailbox;
+pub mod parity;
 mod redundant;
 mod stale;
 

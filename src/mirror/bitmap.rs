@@ -3,6 +3,7 @@
 
 use super::codec::{self, VERSION};
 use super::shelf::tail_u32;
+use super::store::Pair;
 use super::{Mirror, MirrorError, Page};
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
@@ -59,41 +60,94 @@ fn chunk_key(prefix: &[u8], chunk: u32) -> Vec<u8> {
     [prefix, &chunk.to_be_bytes()].concat()
 }
 
+/// All slots of some chunks.
+pub(super) fn united(
+    chunks: impl IntoIterator<Item = Result<Pair, MirrorError>>,
+) -> Result<RoaringBitmap, MirrorError> {
+    let mut bitmap = RoaringBitmap::new();
+    for pair in chunks {
+        let (key, payload) = pair?;
+        add_chunk(&mut bitmap, &key, &payload)?;
+    }
+    Ok(bitmap)
+}
+
+fn add_chunk(bitmap: &mut RoaringBitmap, key: &[u8], payload: &[u8]) -> Result<(), MirrorError> {
+    let chunk = tail_u32(key).filter(|chunk| chunk >> (32 - CHUNK_BITS) == 0);
+    let lows = chunk.zip(read(payload));
+    let (chunk, lows) = lows.ok_or_else(|| codec::bad(key))?;
+    bitmap.extend(lows.iter().map(|low| chunk << CHUNK_BITS | u32::from(*low)));
+    Ok(())
+}
+
 impl Mirror {
     /// The set stored under a prefix.
     pub(super) fn bitmap(&self, prefix: &[u8]) -> Result<RoaringBitmap, MirrorError> {
-        let mut bitmap = RoaringBitmap::new();
-        for pair in self.store.scan(prefix) {
-            let (key, payload) = pair?;
-            let chunk = tail_u32(&key).filter(|chunk| chunk >> (32 - CHUNK_BITS) == 0);
-            let lows = chunk.zip(read(&payload));
-            let (chunk, lows) = lows.ok_or_else(|| codec::bad(&key))?;
-            bitmap.extend(lows.iter().map(|low| chunk << CHUNK_BITS | u32::from(*low)));
-        }
-        Ok(bitmap)
+        united(self.store.scan(prefix))
     }
 }
 
 impl Page<'_> {
-    /// Adds slots to the set under a prefix; how many were new.
+    /// The set under a prefix as it will be after this page.
+    pub(super) fn bitmap(&self, prefix: &[u8]) -> Result<RoaringBitmap, MirrorError> {
+        let mut bitmap = RoaringBitmap::new();
+        for (key, payload) in self.entries(prefix)? {
+            add_chunk(&mut bitmap, &key, &payload)?;
+        }
+        Ok(bitmap)
+    }
+
+    /// Adds slots to the set under a prefix; which of them were new.
     pub(super) fn extend_bitmap(
         &mut self,
         prefix: &[u8],
         slots: impl IntoIterator<Item = u32>,
-    ) -> Result<u64, MirrorError> {
-        let mut added = 0;
+    ) -> Result<RoaringBitmap, MirrorError> {
+        let mut added = RoaringBitmap::new();
         for (chunk, mut members) in cut(slots) {
             let key = chunk_key(prefix, chunk);
-            let stored = self.read_payload(&key)?.unwrap_or_default();
-            let stored = read(&stored).ok_or_else(|| codec::bad(&key))?;
-            let before = stored.len();
-            members.extend(stored);
+            let mut stored = self.lows(&key)?;
             members.sort_unstable();
             members.dedup();
-            added += (members.len() - before) as u64;
-            self.put_body(key, write(&members));
+            members.retain(|low| stored.binary_search(low).is_err());
+            if members.is_empty() {
+                continue;
+            }
+            added.extend(
+                members
+                    .iter()
+                    .map(|low| chunk << CHUNK_BITS | u32::from(*low)),
+            );
+            stored.extend(members);
+            stored.sort_unstable();
+            self.put_body(key, write(&stored));
         }
         Ok(added)
+    }
+
+    /// Takes slots, ascending, from the set under a prefix.
+    pub(super) fn shrink_bitmap(
+        &mut self,
+        prefix: &[u8],
+        slots: impl IntoIterator<Item = u32>,
+    ) -> Result<(), MirrorError> {
+        for (chunk, gone) in cut(slots) {
+            let key = chunk_key(prefix, chunk);
+            let mut members = self.lows(&key)?;
+            let before = members.len();
+            members.retain(|low| gone.binary_search(low).is_err());
+            if members.is_empty() {
+                self.remove(key);
+            } else if members.len() != before {
+                self.put_body(key, write(&members));
+            }
+        }
+        Ok(())
+    }
+
+    fn lows(&self, key: &[u8]) -> Result<Vec<u16>, MirrorError> {
+        let stored = self.read_payload(key)?.unwrap_or_default();
+        read(&stored).ok_or_else(|| codec::bad(key))
     }
 
     /// Replaces the set under a prefix, touching only the chunks that differ.
@@ -103,6 +157,7 @@ impl Page<'_> {
         bitmap: &RoaringBitmap,
     ) -> Result<(), MirrorError> {
         let mut chunks = cut(bitmap);
+        self.forget_changes_under(prefix);
         let stored: Vec<_> = self.mirror.store.scan(prefix).collect::<Result<_, _>>()?;
         for (key, payload) in stored {
             let wanted = tail_u32(&key).and_then(|chunk| chunks.remove(&chunk));

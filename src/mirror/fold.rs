@@ -276,6 +276,7 @@ impl Page<'_> {
         if let Some(body) = timeline::append(payload, new)
             && body.len() <= CHUNK_BYTES
         {
+            self.mark_changed(slot);
             self.put_body(key.to_vec(), body);
             return Ok(new.len() as u64);
         }
@@ -285,6 +286,7 @@ impl Page<'_> {
         };
         let merged = timeline::merge(&old, new);
         if merged != old {
+            self.mark_changed(slot);
             self.put_chunks(slot, key, &merged);
         }
         Ok((merged.len() - old.len()) as u64)

@@ -59,6 +59,12 @@ impl Mirror {
         Ok(groups)
     }
 
+    /// The recent days of a segment by our own evaluation.
+    pub fn evaluated_days(&self, key: &str) -> Result<Vec<GroupDay>, MirrorError> {
+        let group = self.group(GroupId::Evaluated(key.into()), String::new())?;
+        Ok(group.days)
+    }
+
     fn group(&self, id: GroupId, name: String) -> Result<Group, MirrorError> {
         let history: Option<History> = self.store.read(&under(Shelf::Histories, &id))?;
         let days = history.unwrap_or_default().days;
@@ -81,9 +87,7 @@ impl Page<'_> {
     /// members, and any managed list bound to it.
     pub fn forget_list(&mut self, id: &ListId) -> Result<(), MirrorError> {
         self.remove(list_key(id));
-        self.remove(Shelf::Listings.under(id.as_str()));
-        self.remove_under(&Shelf::Members.under(id.as_str()))?;
-        self.remove_under(&Shelf::Receipts.under(id.as_str()))?;
+        self.forget_members(id)?;
         self.forget_stream(&Stream::ListMembers(id.clone()));
         self.forget_stream(&Stream::ListJoiners(id.clone()));
         for (name, bound) in self.mirror.bindings()? {
@@ -97,6 +101,7 @@ impl Page<'_> {
     /// Forgets a segment that is gone upstream, with its history.
     pub fn forget_segment(&mut self, id: &SegmentId) -> Result<(), MirrorError> {
         self.remove(segment_key(id));
+        self.forget_comparison(id)?;
         self.forget_history(&GroupId::Segment(id.clone()))
     }
 
@@ -176,6 +181,8 @@ fn under(shelf: Shelf, id: &GroupId) -> Vec<u8> {
     match id {
         GroupId::List(id) => shelf.under(id.as_str()),
         GroupId::Segment(id) => shelf.under(id.as_str()),
+        // No id of Klaviyo's has a slash, and every key has one.
+        GroupId::Evaluated(key) => shelf.under(key),
     }
 }
 

@@ -13,17 +13,21 @@ pub const LIST_LAG: Duration = Duration::from_secs(15 * 60);
 
 /// Which members are valid, and which are on their way. The generations' members lie apart.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Listing {
-    complete: Option<Generation>,
+pub(super) struct Listing {
+    pub(super) complete: Option<Generation>,
     arriving: Option<Generation>,
     next: u32,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Generation {
-    no: u32,
+pub(super) struct Generation {
+    pub(super) no: u32,
     begun: Moment,
     size: u64,
+    /// Whether it is kept when members joined.
+    pub(super) keeps_times: bool,
+    /// How many pages of times there are.
+    pub(super) pages: u32,
 }
 
 /// Our own last write about one member.
@@ -72,6 +76,13 @@ impl Mirror {
             .map(|complete| complete.begun))
     }
 
+    /// Whether the listing under way keeps when members joined, or else the last complete one.
+    pub fn keeps_times(&self, id: &ListId) -> Result<bool, MirrorError> {
+        let listing: Option<Listing> = self.store.read(&Shelf::Listings.under(id.as_str()))?;
+        let latest = listing.and_then(|listing| listing.arriving.or(listing.complete));
+        Ok(latest.is_some_and(|generation| generation.keeps_times))
+    }
+
     /// The members by the last complete listing alone.
     pub(super) fn listed_members(&self, id: &ListId) -> Result<RoaringBitmap, MirrorError> {
         Ok(self
@@ -92,16 +103,23 @@ impl Mirror {
 
 impl Page<'_> {
     /// Begins a listing, dropping one that was under way. `now` is when the first page was asked
-    /// for.
-    pub fn begin_listing(&mut self, id: &ListId, now: Moment) -> Result<(), MirrorError> {
+    /// for. When its members joined is kept if `keep_times`.
+    pub fn begin_listing(
+        &mut self,
+        id: &ListId,
+        now: Moment,
+        keep_times: bool,
+    ) -> Result<(), MirrorError> {
         let mut listing = self.listing_state(id)?;
         if let Some(abandoned) = listing.arriving {
-            self.remove_under(&generation_key(id, abandoned.no))?;
+            self.remove_generation(id, abandoned.no)?;
         }
         listing.arriving = Some(Generation {
             no: listing.next,
             begun: now,
             size: 0,
+            keeps_times: keep_times,
+            pages: 0,
         });
         listing.next = listing.next.wrapping_add(1);
         self.put(Shelf::Listings.under(id.as_str()), &listing);
@@ -109,15 +127,18 @@ impl Page<'_> {
     }
 
     /// Adds members to the listing under way. Readers see them once it is complete. A member that
-    /// comes twice counts once; when it joined is not kept.
+    /// comes twice counts once.
     pub fn listing(&mut self, id: &ListId, members: &[Member]) -> Result<(), MirrorError> {
         let mut listing = self.listing_state(id)?;
         let arriving = listing.arriving.as_mut().ok_or_else(|| not_listing(id))?;
-        let mut slots = Vec::with_capacity(members.len());
-        for member in members {
-            slots.push(self.slot_of_profile(&member.profile)?.0);
+        let arrived = self.slots_and_times(members)?;
+        let slots = arrived.iter().map(|(slot, _)| *slot);
+        arriving.size += self
+            .extend_bitmap(&generation_key(id, arriving.no), slots)?
+            .len();
+        if arriving.keeps_times {
+            self.put_joins(id, arriving, timed(&arrived).collect());
         }
-        arriving.size += self.extend_bitmap(&generation_key(id, arriving.no), slots)?;
         self.put(Shelf::Listings.under(id.as_str()), &listing);
         Ok(())
     }
@@ -126,13 +147,30 @@ impl Page<'_> {
     pub fn joined(&mut self, id: &ListId, members: &[Member]) -> Result<(), MirrorError> {
         let mut listing = self.listing_state(id)?;
         let complete = listing.complete.as_mut().ok_or_else(|| not_listing(id))?;
-        let mut slots = Vec::with_capacity(members.len());
-        for member in members {
-            slots.push(self.slot_of_profile(&member.profile)?.0);
+        let arrived = self.slots_and_times(members)?;
+        let slots = arrived.iter().map(|(slot, _)| *slot);
+        let added = self.extend_bitmap(&generation_key(id, complete.no), slots)?;
+        complete.size += added.len();
+        self.changed |= added;
+        if complete.keeps_times {
+            for (slot, at) in timed(&arrived) {
+                if self.put_join(id, complete, (slot, at))? {
+                    self.mark_changed(Slot(slot));
+                }
+            }
         }
-        complete.size += self.extend_bitmap(&generation_key(id, complete.no), slots)?;
         self.put(Shelf::Listings.under(id.as_str()), &listing);
         Ok(())
+    }
+
+    fn slots_and_times(
+        &mut self,
+        members: &[Member],
+    ) -> Result<Vec<(u32, Option<Moment>)>, MirrorError> {
+        let members = members.iter();
+        members
+            .map(|member| Ok((self.slot_of_profile(&member.profile)?.0, member.joined)))
+            .collect()
     }
 
     /// The listing under way reached its end and replaces the one before, which goes. A caller who
@@ -141,8 +179,9 @@ impl Page<'_> {
         let mut listing = self.listing_state(id)?;
         let arriving = listing.arriving.take().ok_or_else(|| not_listing(id))?;
         let before = listing.complete.replace(arriving);
+        self.mark_difference(id, before.as_ref(), &arriving)?;
         if let Some(before) = before {
-            self.remove_under(&generation_key(id, before.no))?;
+            self.remove_generation(id, before.no)?;
         }
         self.drop_settled_receipts(id, arriving.begun)?;
         self.put(Shelf::Listings.under(id.as_str()), &listing);
@@ -152,18 +191,56 @@ impl Page<'_> {
         })
     }
 
+    /// Marks who joined, left or joined again.
+    fn mark_difference(
+        &mut self,
+        id: &ListId,
+        before: Option<&Generation>,
+        after: &Generation,
+    ) -> Result<(), MirrorError> {
+        let old = match before {
+            Some(before) => self.bitmap(&generation_key(id, before.no))?,
+            None => RoaringBitmap::new(),
+        };
+        self.changed |= old ^ self.bitmap(&generation_key(id, after.no))?;
+        self.mark_rejoined(id, before, after)
+    }
+
+    /// Removes everything about the members of a list that is gone, and marks them.
+    pub(super) fn forget_members(&mut self, id: &ListId) -> Result<(), MirrorError> {
+        if let Some(complete) = self.listing_state(id)?.complete {
+            self.changed |= self.bitmap(&generation_key(id, complete.no))?;
+        }
+        for (key, _) in self.entries(&Shelf::Receipts.under(id.as_str()))? {
+            self.changed.extend(tail_u32(&key));
+        }
+        self.remove(Shelf::Listings.under(id.as_str()));
+        for shelf in [Shelf::Members, Shelf::Joins, Shelf::Receipts] {
+            self.remove_under(&shelf.under(id.as_str()))?;
+        }
+        Ok(())
+    }
+
+    fn remove_generation(&mut self, id: &ListId, no: u32) -> Result<(), MirrorError> {
+        self.remove_under(&generation_key(id, no))?;
+        self.remove_joins(id, no)
+    }
+
     /// Notes that we put a profile on a list or took it off, confirmed at `at`.
     pub(super) fn member_written(&mut self, id: &ListId, who: Slot, on: bool, at: Moment) {
         let mut key = Shelf::Receipts.under(id.as_str());
         key.extend_from_slice(&who.0.to_be_bytes());
         self.put(key, &Written { on, at });
+        self.mark_changed(who);
     }
 
-    /// A listing begun well after a write has seen it.
+    /// A listing begun well after a write has seen it. Until one has, it decides against our own
+    /// receipt or for it as time passes, so that the member counts as changed.
     fn drop_settled_receipts(&mut self, id: &ListId, begun: Moment) -> Result<(), MirrorError> {
         for pair in self.mirror.store.scan(&Shelf::Receipts.under(id.as_str())) {
             let (key, payload) = pair?;
             let written: Written = codec::decode(&key, &payload)?;
+            self.changed.extend(tail_u32(&key));
             if written.at.plus(LIST_LAG) <= begun {
                 self.remove(key.to_vec());
             }
@@ -175,6 +252,12 @@ impl Page<'_> {
         let stored = self.read(&Shelf::Listings.under(id.as_str()))?;
         Ok(stored.unwrap_or_default())
     }
+}
+
+/// Those whose time of joining came along.
+fn timed(arrived: &[(u32, Option<Moment>)]) -> impl Iterator<Item = (u32, i64)> {
+    let timed = arrived.iter().filter(|(_, joined)| joined.is_some());
+    timed.map(|(slot, joined)| (*slot, joined.unwrap_or_default().0))
 }
 
 fn generation_key(id: &ListId, no: u32) -> Vec<u8> {

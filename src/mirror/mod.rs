@@ -9,13 +9,17 @@
 
 mod bitmap;
 mod bytes;
+mod changed;
 mod codec;
+mod disagreements;
 mod error;
 mod export;
 mod fold;
 mod groups;
+mod joins;
 mod listing;
 mod lock;
+mod memberships;
 mod names;
 mod notes;
 mod orders;
@@ -27,8 +31,10 @@ mod slots;
 mod staging;
 mod store;
 mod stream;
+mod subjects;
 mod tally;
 mod timeline;
+mod timers;
 
 #[cfg(test)]
 mod tests;
@@ -36,13 +42,16 @@ mod tests;
 pub use error::MirrorError;
 pub use fold::Folded;
 pub use groups::Look;
+pub use joins::Joins;
 pub use listing::{LIST_LAG, Listed};
-pub use notes::Pins;
+pub use memberships::Membership;
+pub use notes::{Evaluated, Pins};
 pub use page::Page;
 pub use receipts::Receipt;
-pub use staging::Staged;
+pub use staging::{Staged, event_id};
 pub use store::Repaired;
 pub use stream::{Cursor, Stream};
+pub use subjects::{EventBuffer, Subject, Subjects};
 pub use tally::MirrorTotals;
 
 use crate::model::Moment;

@@ -16,6 +16,15 @@ pub struct Pins {
     pub shop_domain: Option<String>,
 }
 
+/// What the stored memberships rest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// A hash of everything that was evaluated.
+    pub program: [u8; 32],
+    /// The moment it was evaluated for.
+    pub at: Moment,
+}
+
 impl Mirror {
     /// How far a stream was pulled; `None` before its first page.
     pub fn cursor(&self, stream: &Stream) -> Result<Option<Cursor>, MirrorError> {
@@ -52,6 +61,11 @@ impl Mirror {
     /// When the last pass began that came to its end and was free to write.
     pub fn last_pass(&self) -> Result<Option<Moment>, MirrorError> {
         self.store.read(&Fact::LastPass.key())
+    }
+
+    /// What every stored membership was evaluated with; `None` before the first evaluation.
+    pub fn evaluated(&self) -> Result<Option<Evaluated>, MirrorError> {
+        self.store.read(&Fact::Evaluated.key())
     }
 
     /// Profiles that must be in every complete listing (guard `sentinels`), when chosen by us.
@@ -117,6 +131,11 @@ impl Page<'_> {
     /// Notes when a pass began that was free to write and has now come to its end.
     pub fn last_pass(&mut self, began: Moment) {
         self.put(Fact::LastPass.key(), &began);
+    }
+
+    /// Notes that all memberships, timers and settled marks are those of a program and a moment.
+    pub fn evaluated(&mut self, program: [u8; 32], at: Moment) {
+        self.put(Fact::Evaluated.key(), &Evaluated { program, at });
     }
 
     /// Sets the profiles that must be in every complete listing.

@@ -2,7 +2,8 @@
 
 use super::names::Names;
 use super::{Mirror, MirrorError, Writer, codec, shelf::Shelf, tally::Tally};
-use crate::model::Slot;
+use crate::model::{Moment, Slot};
+use roaring::RoaringBitmap;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
@@ -21,7 +22,14 @@ pub struct Page<'m> {
     pub(super) next_staged: u64,
     pub(super) names: Names,
     pub(super) tally: Tally,
+    /// Slots of profiles that this page changes.
+    pub(super) changed: RoaringBitmap,
+    /// Timers that this page sets or removes, by slot.
+    pub(super) timers: BTreeMap<u32, Option<Moment>>,
 }
+
+/// A key and its payload.
+type Entry = (Vec<u8>, Vec<u8>);
 
 /// Facts: single values, one byte each.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +41,7 @@ pub(super) enum Fact {
     ObservedRules = 4,
     Sentinels = 5,
     LastPass = 6,
+    Evaluated = 7,
 }
 
 impl Fact {
@@ -53,6 +62,8 @@ impl Mirror {
             next_staged: writer.next_staged,
             names: Names::default(),
             tally: writer.tally,
+            changed: RoaringBitmap::new(),
+            timers: BTreeMap::new(),
             writer,
         }
     }
@@ -61,6 +72,8 @@ impl Mirror {
 impl Page<'_> {
     /// Writes everything at once; on `Ok` it survives a power cut.
     pub fn commit(mut self) -> Result<(), MirrorError> {
+        self.write_marks()?;
+        self.write_timers()?;
         if self.next_slot != self.writer.next_slot {
             self.put(Fact::NextSlot.key(), &self.next_slot.clone());
         }
@@ -109,6 +122,30 @@ impl Page<'_> {
     /// Whether a slot was given by this very page.
     pub(super) fn is_new(&self, slot: Slot) -> bool {
         slot.0 >= self.writer.next_slot
+    }
+
+    /// Takes this page's changes of everything whose key begins so back.
+    pub(super) fn forget_changes_under(&mut self, prefix: &[u8]) {
+        self.changes.retain(|key, _| !key.starts_with(prefix));
+    }
+
+    /// Key and payload of everything whose key begins so, as it will be after this page; in no order.
+    pub(super) fn entries(&self, prefix: &[u8]) -> Result<Vec<Entry>, MirrorError> {
+        let mut entries = Vec::new();
+        for pair in self.mirror.store.scan(prefix) {
+            let (key, payload) = pair?;
+            if !self.changes.contains_key(key.as_ref()) {
+                entries.push((key.to_vec(), payload.to_vec()));
+            }
+        }
+        let changed = self.changes.range(prefix.to_vec()..);
+        for (key, body) in changed.take_while(|(key, _)| key.starts_with(prefix)) {
+            if let Some(body) = body {
+                let payload = codec::body_payload(key, body)?;
+                entries.push((key.clone(), payload.to_vec()));
+            }
+        }
+        Ok(entries)
     }
 
     /// Removes everything whose key begins so, changes of this page included.

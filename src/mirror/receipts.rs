@@ -90,6 +90,7 @@ impl Page<'_> {
         let stored = self.read(&key)?;
         let mut profile = stored.ok_or(MirrorError::NoRecord { slot, what })?;
         change(&mut profile);
+        self.mark_changed(slot);
         self.put(key, &profile);
         Ok(())
     }

@@ -147,10 +147,14 @@ impl Page<'_> {
         let key = Shelf::Profiles.slot(slot);
         match self.read::<Profile>(&key)? {
             Some(stored) if stored.updated > profile.updated || stored == profile => {}
-            Some(_) => self.put(key, &profile),
+            Some(_) => {
+                self.mark_changed(slot);
+                self.put(key, &profile);
+            }
             None => {
                 self.tally.profiles += 1;
                 self.arrived(slot);
+                self.mark_changed(slot);
                 self.put(key, &profile);
             }
         }

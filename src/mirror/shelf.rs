@@ -75,6 +75,22 @@ shelves! {
     Histories = 69, "group histories";
     /// Group, side, chunk of slots -> members at the last look of a day.
     Looks = 70, "group looks";
+    /// List id, generation, page or slot -> when members joined.
+    Joins = 71, "list joins";
+    /// Chunk of slots -> profiles changed since they were last evaluated.
+    Changed = 80, "changed profiles";
+    /// Key of a membership -> the key.
+    MembershipKeys = 81, "membership keys";
+    /// Key, side, chunk of slots -> for whom a definition holds, or cannot be told.
+    Memberships = 82, "memberships";
+    /// Instant, chunk of slots -> whose timers ring then.
+    Timers = 83, "timers";
+    /// Chunk of slots -> their timers.
+    TimersBySlot = 84, "timers by slot";
+    /// Segment id -> its last comparison with Klaviyo.
+    Comparisons = 90, "comparisons";
+    /// Segment id, slot -> where Klaviyo disagrees.
+    Disagreements = 91, "disagreements";
 }
 
 impl Shelf {
@@ -108,4 +124,14 @@ pub(super) fn tail_u32(key: &[u8]) -> Option<u32> {
 /// The number at the end of a key; `None` when the key is too short.
 pub(super) fn tail_u64(key: &[u8]) -> Option<u64> {
     key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+/// A number's bytes that sort as the number does, negative ones first.
+pub(super) fn sortable(number: i64) -> [u8; 8] {
+    (number.cast_unsigned() ^ (1 << 63)).to_be_bytes()
+}
+
+/// The number behind sortable bytes.
+pub(super) fn unsortable(bytes: [u8; 8]) -> i64 {
+    (u64::from_be_bytes(bytes) ^ (1 << 63)).cast_signed()
 }

@@ -20,6 +20,12 @@ pub struct Staged {
     pub orphans: usize,
 }
 
+/// What stands for a vendor's event id in timelines: beside instant and metric it tells repeats
+/// apart.
+pub fn event_id(id: &str) -> u32 {
+    crc32c::crc32c(id.as_bytes())
+}
+
 impl Page<'_> {
     /// Lays down events of one metric, in any order, repeats allowed.
     pub fn events(
@@ -68,7 +74,7 @@ impl Page<'_> {
         part.extend_from_slice(owner);
         put_signed(part, event.at.secs());
         let properties = self.numbered(&event.properties)?;
-        let id = crc32c::crc32c(event.id.as_bytes());
+        let id = event_id(&event.id);
         put_tail(part, metric, id, event.value, &properties);
         Ok(())
     }

@@ -7,8 +7,8 @@
 
 use super::bytes::{Reader, put_signed, put_varint};
 use super::codec::VERSION;
-use super::shelf::{Shelf, tail_u64};
-use super::{Mirror, MirrorError, codec};
+use super::shelf::{Shelf, sortable, unsortable};
+use super::{EventBuffer, Mirror, MirrorError};
 use crate::model::{Atom, Event, MetricNo, Money, PropertyNo, Slot, TextNo, Timeline};
 
 const HAS_VALUE: u64 = 2;
@@ -59,28 +59,24 @@ impl<'a> Raw<'a> {
             tail,
         })
     }
+}
 
-    fn decode(&self) -> Option<Event> {
-        let mut reader = Reader::new(self.tail);
-        let head = reader.varint()?;
-        reader.take(4)?;
-        let value = match head & HAS_VALUE {
-            0 => None,
-            _ => Some(Money(reader.signed()?)),
-        };
-        let count = match head & HAS_PROPERTIES {
-            0 => 0,
-            _ => reader.varint()?,
-        };
-        let properties = (0..count).map(|_| read_property(&mut reader));
-        Some(Event {
-            at: self.at,
-            metric: MetricNo(self.metric),
-            id: self.id,
-            value,
-            properties: properties.collect::<Option<_>>()?,
-        })
+/// Reads one tail into an event whose instant is known, reusing its room.
+fn read_tail(reader: &mut Reader<'_>, event: &mut Event) -> Option<()> {
+    let head = reader.varint()?;
+    event.metric = MetricNo(u16::try_from(head >> 2).ok()?);
+    event.id = u32::from_le_bytes(reader.array()?);
+    event.value = match head & HAS_VALUE {
+        0 => None,
+        _ => Some(Money(reader.signed()?)),
+    };
+    event.properties.clear();
+    if head & HAS_PROPERTIES != 0 {
+        for _ in 0..reader.varint()? {
+            event.properties.push(read_property(reader)?);
+        }
     }
+    Some(())
 }
 
 /// Appends the tail of one event.
@@ -166,13 +162,32 @@ pub(super) fn read_chunk(payload: &[u8]) -> Option<Vec<Raw<'_>>> {
     let mut reader = Reader::new(events);
     let mut raws: Vec<Raw<'_>> = Vec::new();
     for _ in 0..count {
-        let at = match raws.last() {
-            None => reader.signed()?,
-            Some(before) => before.at.checked_add_unsigned(reader.varint()?)?,
-        };
+        let at = read_instant(&mut reader, raws.last().map(|raw| raw.at))?;
         raws.push(Raw::read(at, &mut reader)?);
     }
     reader.is_empty().then_some(raws)
+}
+
+fn read_instant(reader: &mut Reader<'_>, before: Option<i64>) -> Option<i64> {
+    match before {
+        None => reader.signed(),
+        Some(before) => before.checked_add_unsigned(reader.varint()?),
+    }
+}
+
+/// Adds the events of one chunk to those in a buffer.
+pub(super) fn read_events(payload: &[u8], buffer: &mut EventBuffer) -> Option<()> {
+    let (_, count, events) = header(payload)?;
+    let mut reader = Reader::new(events);
+    let mut before: Option<i64> = None;
+    for _ in 0..count {
+        let at = read_instant(&mut reader, before)?;
+        let event = buffer.next_place();
+        event.at = at;
+        read_tail(&mut reader, event)?;
+        before = Some(at);
+    }
+    reader.is_empty().then_some(())
 }
 
 /// A chunk as a value's body, version byte first. `raws` ascend by key.
@@ -233,28 +248,23 @@ pub(super) fn merge<'a>(old: &[Raw<'a>], new: &[Raw<'a>]) -> Vec<Raw<'a>> {
 
 /// A key on the timelines' shelf; instants sort as their bytes do.
 pub(super) fn chunk_key(slot: Slot, from: i64) -> Vec<u8> {
-    let sortable = from.cast_unsigned() ^ (1 << 63);
-    Shelf::Timelines.key(&[&slot.0.to_be_bytes(), &sortable.to_be_bytes()])
+    Shelf::Timelines.key(&[&slot.0.to_be_bytes(), &sortable(from)])
 }
 
 /// The first instant a chunk is for, from its key.
 pub(super) fn chunk_start(key: &[u8]) -> Option<i64> {
-    tail_u64(key).map(|sortable| (sortable ^ (1 << 63)).cast_signed())
+    key.last_chunk().copied().map(unsortable)
 }
 
 impl Mirror {
     /// One profile's events, without repeats, in time order. Staged events show after
     /// [`Mirror::fold`].
     pub fn timeline(&self, slot: Slot) -> Result<Timeline, MirrorError> {
-        let mut events = Vec::new();
-        for pair in self.store.scan(&Shelf::Timelines.slot(slot)) {
-            let (key, payload) = pair?;
-            let raws = read_chunk(&payload).ok_or_else(|| codec::bad(&key))?;
-            for raw in raws {
-                events.push(raw.decode().ok_or_else(|| codec::bad(&key))?);
-            }
-        }
-        Ok(Timeline { events })
+        let mut buffer = EventBuffer::default();
+        self.timeline_into(slot, &mut buffer)?;
+        Ok(Timeline {
+            events: buffer.into_events(),
+        })
     }
 }
 
@@ -295,7 +305,9 @@ mod tests {
         let properties: Vec<_> = (0..).map(PropertyNo).zip(atoms).collect();
         let bytes = tail(u16::MAX, 7, Some(i64::MIN), &properties);
         let raw = Raw::read(-5, &mut Reader::new(&bytes)).unwrap();
-        let event = raw.decode().unwrap();
+        let mut buffer = EventBuffer::default();
+        read_events(&write_chunk(&[raw])[1..], &mut buffer).unwrap();
+        let event = &buffer.events()[0];
         assert_eq!(
             (event.at, event.metric, event.id),
             (-5, MetricNo(u16::MAX), 7)
@@ -331,11 +343,11 @@ mod tests {
     proptest! {
         #[test]
         fn foreign_bytes_never_panic(bytes: Vec<u8>) {
-            if let Some(raws) = read_chunk(&bytes) {
-                for raw in raws {
-                    let _ = raw.decode();
-                }
-            }
+            let raws = read_chunk(&bytes);
+            let mut buffer = EventBuffer::default();
+            let events = read_events(&bytes, &mut buffer);
+            prop_assert_eq!(raws.is_some(), events.is_some());
+            prop_assert!(raws.is_none_or(|raws| raws.len() == buffer.events().len()));
         }
     }
 }

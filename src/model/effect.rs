@@ -210,6 +210,8 @@ pub enum HoldReason {
     RefusedLately,
     /// driftless suppressed the profile before, and somebody lifted that.
     LiftedBefore,
+    /// It depends on a segment, and whether the person is in that is unknown.
+    SegmentUnknown,
 }
 
 impl HoldReason {
@@ -223,6 +225,7 @@ impl HoldReason {
             Self::SeveralMailboxes => "the person has several mailboxes; look which one bounces",
             Self::RefusedLately => "the vendor refused just this within the last day",
             Self::LiftedBefore => "suppressed by driftless before, and lifted since by somebody",
+            Self::SegmentUnknown => "whether they are in a segment it depends on is unknown",
             Self::TagLimit => "250 tags are on the customer already",
         }
     }

@@ -58,7 +58,9 @@ impl Role {
 }
 
 /// A metric's dense number in the mirror's vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct MetricNo(pub u16);
 
 /// An event property's dense number in the mirror's vocabulary.
@@ -83,10 +85,13 @@ pub enum Atom {
 }
 
 /// One event of one person, as the mirror keeps it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
     /// When it occurred, in whole seconds since 1970. May lie in the future.
     pub at: i64,
+    /// Milliseconds into that second. Klaviyo's API gives none (klaviyo.md, section 4.4), and the
+    /// mirror keeps none; events from files may have them.
+    pub millis: u16,
     /// Of what kind.
     pub metric: MetricNo,
     /// A hash of the vendor's event id; with `at` and `metric` it tells repeats apart.
@@ -98,6 +103,15 @@ pub struct Event {
 }
 
 impl Event {
+    /// When it occurred, in microseconds since 1970.
+    pub fn micros(&self) -> i64 {
+        let millis = self
+            .at
+            .saturating_mul(1000)
+            .saturating_add(self.millis.into());
+        millis.saturating_mul(1000)
+    }
+
     /// The value of one property.
     pub fn property(&self, name: PropertyNo) -> Option<Atom> {
         self.properties

@@ -1,6 +1,6 @@
 //! Something detected, with a stable code, evidence and a remedy.
 
-use super::{GroupId, Moment, PersonId, Slot};
+use super::{Cause, GroupId, Moment, PersonId, Slot};
 use serde::Serialize;
 use std::fmt;
 
@@ -83,6 +83,10 @@ codes! {
         "the newest explicit act should win; on a tie the unsubscription";
     /// A list or segment grew or shrank by more than the configured share in a day.
     GroupJump = "group-jump", Warning, "look for an edited definition or an import";
+    /// Klaviyo's members and the segment's own definition have disagreed for longer than any refresh
+    /// takes.
+    SegmentDrifting = "segment-drifting", Warning,
+        "see the causes in parity.jsonl; `driftless segment why` shows one person";
     /// A list or segment has no members.
     GroupEmpty = "group-empty", Note, "delete it, or repair what fills it";
     /// A list or segment is too small to tell anything.
@@ -136,6 +140,13 @@ pub enum Evidence {
         /// Now.
         after: u64,
     },
+    /// Profiles about which Klaviyo disagrees, and the most frequent cause.
+    Disagreement {
+        /// How many.
+        profiles: u64,
+        /// Why, mostly.
+        cause: Cause,
+    },
     /// The code says it all.
     Plain,
 }
@@ -164,6 +175,9 @@ impl fmt::Display for Evidence {
             Self::Records(slots) => write!(f, "{} records", slots.len()),
             Self::Suggestion(domain) => write!(f, "did they mean {domain}?"),
             Self::Size { before, after } => write!(f, "{before} → {after}"),
+            Self::Disagreement { profiles, cause } => {
+                write!(f, "{profiles} profiles, mostly {cause}")
+            }
             Self::Plain => Ok(()),
         }
     }

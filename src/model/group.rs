@@ -48,6 +48,8 @@ pub enum GroupId {
     List(ListId),
     /// A segment.
     Segment(SegmentId),
+    /// A segment by our own evaluation, by its key.
+    Evaluated(Box<str>),
 }
 
 impl fmt::Display for GroupId {
@@ -55,6 +57,7 @@ impl fmt::Display for GroupId {
         match self {
             Self::List(id) => write!(f, "list {id}"),
             Self::Segment(id) => write!(f, "segment {id}"),
+            Self::Evaluated(key) => write!(f, "evaluated segment {key}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::clock::Stop;
 use crate::detect::{self, IncidentLog, Incidents};
 use crate::mirror::MirrorError;
 use crate::model::{Dossier, Finding, GroupId, Moment};
-use crate::plan::Draft;
+use crate::plan::{Draft, Memberships};
 use crate::policy::Policy;
 use crate::pull::PullError;
 use crate::score::{self, Roles};
@@ -30,7 +30,7 @@ impl<'p> Evaluation<'p> {
     /// An evaluation of nobody yet.
     pub fn new(policy: &'p Policy, now: Moment) -> Self {
         Self {
-            draft: Draft::new(policy, now),
+            draft: Draft::new(policy, Memberships::default(), now),
             findings: Vec::new(),
             people: Numbers::default(),
         }
@@ -48,9 +48,9 @@ impl<'p> Evaluation<'p> {
         let facts = score::facts(dossier, roles, &policy.lifecycle, now);
         let verdicts = detect::person(dossier, &facts, roles, incidents, policy, now);
         self.people.count(&facts);
-        self.draft.person(dossier, &facts, &verdicts);
+        let findings = self.draft.person(dossier, &facts, verdicts);
         self.findings.extend(unify::quality(dossier));
-        self.findings.extend(verdicts.findings);
+        self.findings.extend(findings);
     }
 }
 

@@ -6,11 +6,14 @@
 mod evaluate;
 mod files;
 mod observe;
+mod parity;
 mod records;
+pub mod segments;
 mod shop;
 mod summary;
 
 pub use evaluate::Evaluation;
+pub use parity::Parity;
 pub use shop::{OpenError, OpenNotes, Shop};
 pub use summary::{Effects, People, Summary, Traffic};
 
@@ -95,11 +98,21 @@ impl Shop {
         let recovered = self.push(options).recover()?;
 
         let people = unblocked(|| self.unify())?;
+        let book = self.book()?;
+        let evaluated = unblocked(|| self.evaluate_segments(&book, &people, now, options))?;
+        let parity = match options.as_of {
+            None => {
+                self.compare(&book, &evaluated, &pulled, now, options)
+                    .await?
+            }
+            Some(_) => Vec::new(),
+        };
         let Evaluation {
             draft,
-            findings,
+            mut findings,
             people,
         } = unblocked(|| self.evaluate(&people, now, &options.stop))?;
+        findings.extend(self.drifting(now)?);
         let mut plan = draft.finish(&self.seen(options)?);
         self.hold_back_in_vain(&mut plan)?;
         let circumstances = self.circumstances(&pulled, now)?;
@@ -130,6 +143,7 @@ impl Shop {
             quarantined: pulled.quarantined,
             people,
             findings: records::count(&findings),
+            parity,
             planned: plan.counts(),
             lists: plan.lists,
             held_back: plan.held_back,

@@ -73,6 +73,7 @@ impl Shop {
                     .find(|list| list.id == *id)
                     .map(|list| list.name)
             }
+            GroupId::Evaluated(key) => Some(key.to_string()),
             GroupId::Segment(id) => {
                 let segments = self.mirror.segments()?;
                 segments

@@ -1,5 +1,6 @@
 //! What one pass amounted to: the numbers behind every report.
 
+use super::Parity;
 use crate::model::{Code, EffectKind, End, HeldBack, Moment, Money};
 use crate::plan::{ListChange, Trip};
 use crate::policy::{Mode, Stage, Tier};
@@ -32,6 +33,8 @@ pub struct Summary {
     pub people: People,
     /// Findings by code.
     pub findings: BTreeMap<Code, u64>,
+    /// How each of Klaviyo's segments stands beside our evaluation.
+    pub parity: Vec<Parity>,
     /// Effects planned, by kind.
     pub planned: BTreeMap<EffectKind, u64>,
     /// Managed lists.

@@ -1,9 +1,12 @@
 //! From wishes to an ordered plan.
 
+use super::members::{Judged, Memberships};
 use super::values::{self, TagChange};
 use crate::detect::Verdicts;
-use crate::model::{Dossier, Effect, EffectKind, HeldBack, HoldReason, Moment, Profile, Slot};
-use crate::policy::{Mode, Policy};
+use crate::model::{
+    Dossier, Effect, EffectKind, Finding, HeldBack, HoldReason, Moment, Profile, Slot,
+};
+use crate::policy::{Fact, Mode, Policy};
 use crate::score::Facts;
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
@@ -103,47 +106,73 @@ impl Plan {
     }
 }
 
+/// Who is wanted on one managed list.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    /// The profiles that stand for the people who are.
+    certain: RoaringBitmap,
+    /// The profiles that stand for the people of whom it is unknown.
+    perhaps: RoaringBitmap,
+    /// Every profile of theirs: whichever is on the list stays on it.
+    untouchable: RoaringBitmap,
+}
+
 /// A plan under construction; feed it every person once.
 #[derive(Debug)]
 pub struct Draft<'p> {
     policy: &'p Policy,
+    segments: Memberships,
     now: Moment,
-    wanted: Vec<RoaringBitmap>,
+    lists: Vec<Wanted>,
     effects: Vec<Effect>,
     held: BTreeMap<(EffectKind, HoldReason), u64>,
 }
 
 impl<'p> Draft<'p> {
-    /// An empty draft.
-    pub fn new(policy: &'p Policy, now: Moment) -> Self {
-        let wanted = vec![RoaringBitmap::new(); policy.lists.len()];
+    /// An empty draft. `segments` holds those that [`Policy::segment_names`] asks for, as far as they
+    /// can be evaluated.
+    pub fn new(policy: &'p Policy, segments: Memberships, now: Moment) -> Self {
         Self {
             policy,
+            segments,
             now,
-            wanted,
+            lists: vec![Wanted::default(); policy.lists.len()],
             effects: Vec::new(),
             held: BTreeMap::new(),
         }
     }
 
-    /// Remembers what one person should look like upstream, where that differs.
-    pub fn person(&mut self, dossier: &Dossier, facts: &Facts, verdicts: &Verdicts) {
-        self.lists(dossier, facts, verdicts);
+    /// Remembers what one person should look like upstream, where that differs. Gives back the
+    /// findings that no exemption takes away.
+    pub fn person(&mut self, dossier: &Dossier, facts: &Facts, verdicts: Verdicts) -> Vec<Finding> {
+        let judged = self.segments.judge(dossier, verdicts, self.policy);
+        self.lists(dossier, facts, &judged);
+        self.profiles(dossier, facts, &judged);
+        self.customers(dossier, facts, &judged);
+        judged.verdicts.findings
+    }
+
+    fn profiles(&mut self, dossier: &Dossier, facts: &Facts, judged: &Judged) {
         for (slot, profile) in &dossier.profiles {
             let map = &self.policy.properties;
-            let changes = values::property_changes(map, profile, facts, verdicts);
+            let changes = values::property_changes(map, profile, facts, judged);
             if !changes.is_empty() {
                 self.wish(Effect::Properties {
                     who: *slot,
                     changes,
                 });
             }
-            if verdicts.bouncing {
+            if judged.verdicts.bouncing {
                 self.suppress(*slot, profile, values::several_mailboxes(dossier));
+            } else if judged.doubts(Fact::Bouncing) && !profile.is_suppressed() {
+                self.hold(EffectKind::Suppression, HoldReason::SegmentUnknown, 1);
             }
         }
+    }
+
+    fn customers(&mut self, dossier: &Dossier, facts: &Facts, judged: &Judged) {
         for (slot, customer) in &dossier.customers {
-            match values::tag_change(&self.policy.tags, customer, facts, verdicts) {
+            match values::tag_change(&self.policy.tags, customer, facts, judged) {
                 TagChange::None => {}
                 TagChange::Some { add, remove } => {
                     self.wish(Effect::Tags {
@@ -156,7 +185,7 @@ impl<'p> Draft<'p> {
             }
             let metafield = self.policy.metafield.as_ref();
             let change =
-                metafield.and_then(|map| values::metafield_change(map, customer, facts, verdicts));
+                metafield.and_then(|map| values::metafield_change(map, customer, facts, judged));
             if let Some(to) = change {
                 self.wish(Effect::Metafield {
                     who: *slot,
@@ -169,11 +198,11 @@ impl<'p> Draft<'p> {
 
     /// Whoever this very plan suppresses is out of reach after it; or the next plan would take back
     /// what this one does.
-    fn lists(&mut self, dossier: &Dossier, facts: &Facts, verdicts: &Verdicts) {
+    fn lists(&mut self, dossier: &Dossier, facts: &Facts, judged: &Judged) {
         let Some((slot, _)) = dossier.primary_profile() else {
             return;
         };
-        let doomed = verdicts.bouncing
+        let doomed = judged.verdicts.bouncing
             && self.policy.bounce.act
             && self.policy.mode >= least_mode(EffectKind::Suppression)
             && !values::several_mailboxes(dossier);
@@ -181,9 +210,16 @@ impl<'p> Draft<'p> {
             reachable: facts.reachable && !doomed,
             ..facts.clone()
         };
-        for (list, wanted) in self.policy.lists.iter().zip(&mut self.wanted) {
-            if list.who.holds(&facts, verdicts, self.now) {
-                wanted.insert(slot.0);
+        for (list, wanted) in self.policy.lists.iter().zip(&mut self.lists) {
+            let in_any = |names: &[String]| self.segments.in_any(names, dossier);
+            match list.who.holds(&facts, judged, self.now, in_any) {
+                Some(true) => drop(wanted.certain.insert(slot.0)),
+                Some(false) => {}
+                None => {
+                    let slots = dossier.profiles.iter().map(|(slot, _)| slot.0);
+                    wanted.untouchable.extend(slots);
+                    wanted.perhaps.insert(slot.0);
+                }
             }
         }
     }
@@ -220,8 +256,8 @@ impl<'p> Draft<'p> {
 
     /// Subtracts what was seen from what is wanted.
     pub fn finish(mut self, seen: &Seen) -> Plan {
-        let mut lists = Vec::with_capacity(self.wanted.len());
-        for (index, wanted) in std::mem::take(&mut self.wanted).into_iter().enumerate() {
+        let mut lists = Vec::with_capacity(self.lists.len());
+        for (index, wanted) in std::mem::take(&mut self.lists).into_iter().enumerate() {
             let seen_list = seen.lists.get(index).cloned().unwrap_or_default();
             lists.push(self.list(index, &wanted, &seen_list, seen));
         }
@@ -245,12 +281,19 @@ impl<'p> Draft<'p> {
     fn list(
         &mut self,
         list: usize,
-        wanted: &RoaringBitmap,
+        wanted: &Wanted,
         seen_list: &SeenList,
         seen: &Seen,
     ) -> ListChange {
-        let join = wanted - &seen_list.members;
-        let leave = &seen_list.members - wanted;
+        // Whoever is in doubt stays as upstream has them.
+        let stays = &wanted.untouchable & &seen_list.members;
+        let may_join = &wanted.perhaps - &seen_list.members;
+        let unknown = HoldReason::SegmentUnknown;
+        self.hold(EffectKind::ListRemove, unknown, stays.len());
+        self.hold(EffectKind::ListAdd, unknown, may_join.len());
+        let wanted = &wanted.certain | stays;
+        let join = &wanted - &seen_list.members;
+        let leave = &seen_list.members - &wanted;
         let doubtful = &(&leave - &seen.known) - &seen.absent_twice;
         if !seen_list.exists {
             self.wish(Effect::ListExists { list });

@@ -7,9 +7,11 @@
 mod draft;
 pub mod guard;
 mod lists;
+mod members;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use draft::{Draft, ListChange, Plan, Seen, SeenList};
 pub use guard::{Circumstances, Listing, Spent, Trip};
+pub use members::{Memberships, SegmentMembers};

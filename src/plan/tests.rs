@@ -1,6 +1,9 @@
 //! Plans from hand-made people.
 
+mod segments;
+
 use super::guard::check;
+use super::members::Judged;
 use super::*;
 use crate::detect::Verdicts;
 use crate::model::{
@@ -95,12 +98,17 @@ fn lapsed_list(mode: Mode) -> Policy {
     }
 }
 
+/// A draft for rules that name no segment.
+fn draft(policy: &Policy) -> Draft<'_> {
+    Draft::new(policy, Memberships::default(), NOW)
+}
+
 /// A plan over people `1..=wanted` who lapsed, against a list that holds `seen`.
 fn plan_against(policy: &Policy, wanted: u32, seen: &[u32]) -> Plan {
-    let mut draft = Draft::new(policy, NOW);
+    let mut draft = draft(policy);
     for slot in 1..=wanted {
         let dossier = person(vec![profile(slot, &format!("{slot}@x.org"))], Vec::new());
-        draft.person(&dossier, &facts(Stage::Lapsed), &Verdicts::default());
+        draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
     }
     let members: RoaringBitmap = seen.iter().copied().collect();
     let known = (1..=wanted.max(200)).collect();
@@ -178,7 +186,7 @@ fn a_member_without_a_record_leaves_only_after_two_scans() {
         known: RoaringBitmap::new(),
         absent_twice,
     };
-    let plan = Draft::new(&policy, NOW).finish(&seen);
+    let plan = draft(&policy).finish(&seen);
     assert_eq!(
         plan.effects,
         [Effect::OffList {
@@ -191,11 +199,11 @@ fn a_member_without_a_record_leaves_only_after_two_scans() {
 #[test]
 fn only_the_profile_that_mail_reaches_stands_for_a_person_with_two() {
     let policy = lapsed_list(Mode::Full);
-    let mut draft = Draft::new(&policy, NOW);
+    let mut draft = draft(&policy);
     let (slot, mut silent) = profile(1, "a@x.org");
     silent.email_marketing = None;
     let dossier = person(vec![(slot, silent), profile(2, "A@x.org")], Vec::new());
-    draft.person(&dossier, &facts(Stage::Lapsed), &Verdicts::default());
+    draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
     let plan = draft.finish(&Seen::default());
     let expected = [
         Effect::ListExists { list: 0 },
@@ -235,9 +243,9 @@ fn a_property_is_written_only_where_its_value_changed() {
     profile
         .properties
         .insert("d_stage".to_owned(), Value::Text("active".to_owned()));
-    let mut draft = Draft::new(&policy, NOW);
+    let mut draft = draft(&policy);
     let dossier = person(vec![(slot, profile)], Vec::new());
-    draft.person(&dossier, &facts(Stage::Lapsed), &Verdicts::default());
+    draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
     let change = PropertyChange {
         key: "d_stage".to_owned(),
         from: Some(Value::Text("active".to_owned())),
@@ -265,11 +273,11 @@ fn a_dead_mailbox_is_suppressed_only_when_rule_and_mode_allow_it() {
             ..Policy::default()
         };
         policy.bounce.act = act;
-        let mut draft = Draft::new(&policy, NOW);
+        let mut draft = draft(&policy);
         draft.person(
             &person(profiles, Vec::new()),
             &facts(Stage::Lapsed),
-            &verdicts,
+            verdicts.clone(),
         );
         let plan = draft.finish(&Seen::default());
         (
@@ -306,9 +314,9 @@ fn tags_are_compared_without_regard_to_case_and_only_under_our_prefix() {
         ..Policy::default()
     };
     let effects = |have: &[&str]| {
-        let mut draft = Draft::new(&policy, NOW);
+        let mut draft = draft(&policy);
         let dossier = person(Vec::new(), vec![customer(1, have)]);
-        draft.person(&dossier, &facts(Stage::Lapsed), &Verdicts::default());
+        draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
         draft.finish(&Seen::default()).effects
     };
     assert_eq!(effects(&["VIP", "Driftless:Stage:LAPSED"]), []);
@@ -336,9 +344,9 @@ fn a_metafield_is_compared_as_json_not_as_text() {
     let effects = |stored: Option<&str>| {
         let (slot, mut customer) = customer(1, &[]);
         customer.metafield = stored.map(str::to_owned);
-        let mut draft = Draft::new(&policy, NOW);
+        let mut draft = draft(&policy);
         let dossier = person(Vec::new(), vec![(slot, customer)]);
-        draft.person(&dossier, &facts(Stage::Lapsed), &Verdicts::default());
+        draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
         draft.finish(&Seen::default()).effects.len()
     };
     assert_eq!(effects(Some(r#"{ "stage": "lapsed", "orders": 2 }"#)), 0);
@@ -351,10 +359,10 @@ fn a_metafield_is_compared_as_json_not_as_text() {
 fn the_same_people_in_any_order_make_the_same_plan() {
     let policy = lapsed_list(Mode::Full);
     let plan = |slots: &[u32]| {
-        let mut draft = Draft::new(&policy, NOW);
+        let mut draft = draft(&policy);
         for slot in slots {
             let dossier = person(vec![profile(*slot, "a@x.org")], Vec::new());
-            draft.person(&dossier, &facts(Stage::Lapsed), &Verdicts::default());
+            draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
         }
         draft.finish(&Seen::default())
     };
@@ -496,8 +504,8 @@ fn an_empty_plan_trips_nothing() {
 #[test]
 fn every_condition_of_a_list_is_asked() {
     let facts = facts(Stage::Lapsed);
-    let verdicts = Verdicts::default();
-    let holds = |who: Where| who.holds(&facts, &verdicts, NOW);
+    let judged = Judged::default();
+    let holds = |who: Where| who.holds(&facts, &judged, NOW, |_| None) == Some(true);
     assert!(holds(Where::default()));
     assert!(holds(Where {
         orders_at_least: Some(2),

@@ -1,5 +1,6 @@
 //! What is known about a person, in the forms that are written back.
 
+use super::members::Judged;
 use crate::detect::Verdicts;
 use crate::model::{Customer, Dossier, Profile, PropertyChange, Value};
 use crate::policy::{Fact, MetafieldMap, PropertyMap, TagMap};
@@ -25,17 +26,18 @@ pub(super) fn value(fact: Fact, facts: &Facts, verdicts: &Verdicts) -> Option<Va
     }
 }
 
-/// The properties of a profile that differ from what they should be.
+/// The properties of a profile that differ from what they should be. One in doubt stays as it is.
 pub(super) fn property_changes(
     map: &PropertyMap,
     profile: &Profile,
     facts: &Facts,
-    verdicts: &Verdicts,
+    judged: &Judged,
 ) -> Vec<PropertyChange> {
-    let wanted = map.fields.iter().map(|(fact, name)| {
+    let certain = map.fields.iter().filter(|(fact, _)| !judged.doubts(*fact));
+    let wanted = certain.map(|(fact, name)| {
         (
             format!("{}{name}", map.prefix),
-            value(*fact, facts, verdicts),
+            value(*fact, facts, &judged.verdicts),
         )
     });
     wanted
@@ -64,27 +66,33 @@ pub(super) enum TagChange {
     NoRoom,
 }
 
-/// Compares a customer's tags under our prefix with the facts.
+/// Compares a customer's tags under our prefix with the facts. One in doubt stays as it is.
 pub(super) fn tag_change(
     map: &TagMap,
     customer: &Customer,
     facts: &Facts,
-    verdicts: &Verdicts,
+    judged: &Judged,
 ) -> TagChange {
     if map.facts.is_empty() {
         return TagChange::None;
     }
-    let wanted: Vec<String> = map
-        .facts
+    let (doubtful, certain): (Vec<Fact>, Vec<Fact>) =
+        map.facts.iter().partition(|fact| judged.doubts(**fact));
+    let wanted: Vec<String> = certain
         .iter()
-        .filter_map(|fact| match value(*fact, facts, verdicts)? {
+        .filter_map(|fact| match value(*fact, facts, &judged.verdicts)? {
             Value::Bool(true) => Some(format!("{}{}", map.prefix, fact.as_str())),
             Value::Bool(false) => None,
             other => Some(format!("{}{}:{other}", map.prefix, fact.as_str())),
         })
         .collect();
     let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
-    let ours = |tag: &str| tag.to_lowercase().starts_with(&map.prefix.to_lowercase());
+    let in_doubt = |tag: &str| {
+        let mut doubtful = doubtful.iter();
+        doubtful.any(|fact| same(tag, &format!("{}{}", map.prefix, fact.as_str())))
+    };
+    let ours =
+        |tag: &str| tag.to_lowercase().starts_with(&map.prefix.to_lowercase()) && !in_doubt(tag);
     let has = |tag: &str| customer.tags.iter().any(|have| same(have, tag));
     let add: Vec<String> = wanted.iter().filter(|tag| !has(tag)).cloned().collect();
     let unwanted = |tag: &&String| ours(tag) && !wanted.iter().any(|want| same(want, tag));
@@ -98,23 +106,26 @@ pub(super) fn tag_change(
     }
 }
 
-/// The metafield's new JSON text, if it differs from the one that was read.
+/// The metafield's new JSON text, if it differs from the one that was read. A fact in doubt stays as
+/// it is.
 pub(super) fn metafield_change(
     map: &MetafieldMap,
     customer: &Customer,
     facts: &Facts,
-    verdicts: &Verdicts,
+    judged: &Judged,
 ) -> Option<String> {
+    let seen = customer.metafield.as_deref();
+    let seen: Option<serde_json::Value> = seen.and_then(|text| serde_json::from_str(text).ok());
+    let value = |fact: Fact| match judged.doubts(fact) {
+        true => seen.as_ref()?.get(fact.as_str()).cloned(),
+        false => Some(value(fact, facts, &judged.verdicts)?.to_json()),
+    };
     let wanted: BTreeMap<&str, serde_json::Value> = map
         .facts
         .iter()
-        .filter_map(|fact| Some((fact.as_str(), value(*fact, facts, verdicts)?.to_json())))
+        .filter_map(|fact| Some((fact.as_str(), value(*fact)?)))
         .collect();
     let wanted: serde_json::Value = wanted.into_iter().collect();
-    let seen = customer
-        .metafield
-        .as_deref()
-        .and_then(|text| serde_json::from_str(text).ok());
     (seen.as_ref() != Some(&wanted)).then(|| wanted.to_string())
 }
 

@@ -38,4 +38,8 @@ pub struct Where {
     pub last_order_days_at_least: Option<u32>,
     /// The last order was at most so many days ago.
     pub last_order_days_at_most: Option<u32>,
+    /// In at least one of these segments.
+    pub segment: Option<Vec<String>>,
+    /// In none of these segments.
+    pub not_segment: Option<Vec<String>>,
 }

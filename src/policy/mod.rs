@@ -5,15 +5,20 @@
 
 mod guard;
 mod lists;
+mod parity;
 mod rules;
+mod segments;
 mod writeback;
 
 pub use guard::{Allowances, Budget, Guard, Guards, UnknownGuard};
 pub use lists::{ManagedList, Where};
+pub use parity::{ParityRule, ParityScope};
 pub use rules::{BounceRule, GroupRule, IdentityRule, Lifecycle, Stage, StaleRule, Tier};
+pub use segments::{LocalSegment, SegmentSource};
 pub use writeback::{Fact, MetafieldMap, Mode, PropertyMap, TagMap};
 
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Everything an operator may decide about one shop.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,10 +31,14 @@ pub struct Policy {
     pub bounce: BounceRule,
     /// When a list or segment draws attention.
     pub groups: GroupRule,
+    /// How our evaluation of segments is compared with Klaviyo's.
+    pub parity: ParityRule,
     /// Limits of the lifecycle stages.
     pub lifecycle: Lifecycle,
     /// How records become persons.
     pub identity: IdentityRule,
+    /// Segments that lists and rules may name.
+    pub segments: Vec<LocalSegment>,
     /// Klaviyo lists that driftless fills.
     pub lists: Vec<ManagedList>,
     /// Profile properties that driftless keeps.
@@ -49,8 +58,10 @@ impl Default for Policy {
             stale: StaleRule::default(),
             bounce: BounceRule::default(),
             groups: GroupRule::default(),
+            parity: ParityRule::default(),
             lifecycle: Lifecycle::default(),
             identity: IdentityRule::default(),
+            segments: Vec::new(),
             lists: Vec::new(),
             properties: PropertyMap::default(),
             tags: TagMap::default(),
@@ -62,12 +73,88 @@ impl Default for Policy {
 
 impl Policy {
     /// The rules as JSON, guards and mode left out: what must have been observed once before its
-    /// consequences may be written (guard `first_run`).
+    /// consequences may be written (guard `first_run`). A segment that no list and no rule names has
+    /// no consequences.
     pub fn rules_json(&self) -> String {
+        let named = self.segment_names();
+        let segments = self.segments.iter();
+        let segments = segments.filter(|segment| named.contains(segment.name.as_str()));
         let rules = (
             (&self.stale, &self.bounce, &self.lifecycle, &self.identity),
             (&self.lists, &self.properties, &self.tags, &self.metafield),
+            segments.collect::<Vec<_>>(),
         );
         serde_json::to_string(&rules).unwrap_or_default()
+    }
+
+    /// Every segment that a list or a rule names, be it of this config or Klaviyo's.
+    pub fn segment_names(&self) -> BTreeSet<&str> {
+        let lists = self.lists.iter().flat_map(|list| {
+            let who = &list.who;
+            who.segment.iter().chain(&who.not_segment)
+        });
+        let rules = [&self.stale.unless_segment, &self.bounce.unless_segment];
+        let names = lists.chain(rules).flatten();
+        names.map(String::as_str).collect()
+    }
+
+    /// The segment of this config that has the name.
+    pub fn local_segment(&self, name: &str) -> Option<&LocalSegment> {
+        let mut segments = self.segments.iter();
+        segments.find(|segment| segment.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::Definition;
+
+    fn policy(definition: &str) -> Policy {
+        let segment = |name: &str| LocalSegment {
+            name: name.to_owned(),
+            definition: Definition::parse(definition).unwrap(),
+            source: SegmentSource::Inline,
+        };
+        Policy {
+            segments: vec![segment("VIP"), segment("Unused")],
+            ..Policy::default()
+        }
+    }
+
+    #[test]
+    fn the_rules_change_with_the_segments_that_they_name() {
+        let (plain, other) = (policy("{}"), policy("null"));
+        assert_eq!(plain.rules_json(), other.rules_json());
+        let naming = |mut policy: Policy| {
+            policy.bounce.unless_segment = vec!["VIP".to_owned()];
+            policy.rules_json()
+        };
+        assert_ne!(naming(plain.clone()), plain.rules_json());
+        assert_ne!(naming(plain.clone()), naming(other));
+        let moved = SegmentSource::File("vip.json".into());
+        let mut elsewhere = plain.clone();
+        elsewhere.segments[0].source = moved;
+        assert_eq!(naming(elsewhere), naming(plain));
+    }
+
+    #[test]
+    fn every_place_that_may_name_a_segment_is_looked_at() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let mut policy = policy("{}");
+        policy.stale.unless_segment = names(&["a", "b"]);
+        policy.bounce.unless_segment = names(&["b", "c"]);
+        let who = Where {
+            segment: Some(names(&["d"])),
+            not_segment: Some(names(&["e"])),
+            ..Where::default()
+        };
+        policy.lists.push(ManagedList {
+            name: "List".to_owned(),
+            who,
+        });
+        let found: Vec<&str> = policy.segment_names().into_iter().collect();
+        assert_eq!(found, ["a", "b", "c", "d", "e"]);
+        assert!(policy.local_segment("VIP").is_some() && policy.local_segment("a").is_none());
     }
 }

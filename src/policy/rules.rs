@@ -9,6 +9,8 @@ pub struct StaleRule {
     pub quiet_days: u32,
     /// Mails received at least, over all time; fewer is "never mailed", not stale.
     pub min_mails: u32,
+    /// Nobody in any of these segments is stale.
+    pub unless_segment: Vec<String>,
 }
 
 impl Default for StaleRule {
@@ -17,6 +19,7 @@ impl Default for StaleRule {
         Self {
             quiet_days: 180,
             min_mails: 5,
+            unless_segment: Vec::new(),
         }
     }
 }
@@ -40,6 +43,8 @@ pub struct BounceRule {
     pub incident_share: f64,
     /// Whether the rule may suppress (mode `full` only) or only reports.
     pub act: bool,
+    /// Nobody in any of these segments bounces chronically.
+    pub unless_segment: Vec<String>,
 }
 
 impl Default for BounceRule {
@@ -53,6 +58,7 @@ impl Default for BounceRule {
             incident_min_sends: 8,
             incident_share: 0.40,
             act: false,
+            unless_segment: Vec::new(),
         }
     }
 }

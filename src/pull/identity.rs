@@ -38,6 +38,7 @@ impl Pull<'_> {
             return Err(PullError::MissingScopes(missing));
         }
         self.order_history(&shop, pulled)?;
+        pulled.account_zone = account.timezone;
         let found = Pins {
             klaviyo_account: Some(account.id),
             shop_domain: Some(shop.domain),

@@ -5,7 +5,7 @@ use super::{Counted, Pull, PullError, Pulled};
 use crate::api::klaviyo::Klaviyo;
 use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
 use crate::mirror::{Cursor, LIST_LAG, Look, MirrorError, Page as MirrorPage, Stream};
-use crate::model::{GroupId, List, ListId, Member, Moment, SegmentId};
+use crate::model::{GroupId, List, ListId, Member, Mentions, Moment, SegmentId};
 use crate::plan::Listing;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +25,7 @@ const REPORT_SEGMENTS: usize = 100;
 struct Members<'a> {
     klaviyo: &'a Klaviyo,
     list: &'a ListId,
+    keep_times: bool,
 }
 
 impl Source for Members<'_> {
@@ -45,7 +46,7 @@ impl Source for Members<'_> {
     }
 
     fn begin(&self, page: &mut MirrorPage<'_>, start: Moment) -> Result<(), MirrorError> {
-        page.begin_listing(self.list, start)
+        page.begin_listing(self.list, start, self.keep_times)
     }
 
     fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Member>) -> Result<(), MirrorError> {
@@ -103,14 +104,22 @@ impl Source for Joiners<'_> {
 
 impl Pull<'_> {
     /// The members of every list: small lists whole in every pass; of large ones who joined, and the
-    /// whole list once a day, or sooner when Klaviyo's count says that somebody left.
-    pub(super) async fn members(&self, now: Moment, pulled: &mut Pulled) -> Result<(), PullError> {
+    /// whole list once a day, or sooner when Klaviyo's count says that somebody left, or at once when
+    /// it is newly asked when members joined.
+    pub(super) async fn members(
+        &self,
+        now: Moment,
+        mentions: &Mentions,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
         for list in self.mirror.lists()? {
-            let due = self.is_due(&list.id, SWEEP_EVERY, now)?
+            let keep_times = mentions.joined.contains(list.id.as_str());
+            let due = self.lacks_times(&list.id, keep_times)?
+                || self.is_due(&list.id, SWEEP_EVERY, now)?
                 || (self.joiners(&list.id, now, pulled).await?
                     && self.is_due(&list.id, SWEEP_AT_MOST_EVERY, now)?);
             if due {
-                self.all_members(list, now, pulled).await?;
+                self.all_members(list, keep_times, now, pulled).await?;
             }
         }
         self.progress
@@ -118,18 +127,34 @@ impl Pull<'_> {
         Ok(())
     }
 
+    /// Whether a list's last listing did not keep the times that are asked for now. One under way
+    /// that does not keep them is given up.
+    fn lacks_times(&self, id: &ListId, wanted: bool) -> Result<bool, PullError> {
+        if !wanted || self.mirror.keeps_times(id)? {
+            return Ok(false);
+        }
+        let mut page = self.mirror.page();
+        page.cursor(&Stream::ListMembers(id.clone()), &Cursor::default());
+        page.commit()?;
+        Ok(true)
+    }
+
     async fn all_members(
         &self,
         List { id, name, .. }: List,
+        keep_times: bool,
         now: Moment,
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
         let stream = Stream::ListMembers(id.clone());
         let before = self.mirror.complete_count(&stream)?;
         let klaviyo = &self.vendors.klaviyo;
-        let walked = self
-            .walk(&Members { klaviyo, list: &id }, now, pulled)
-            .await?;
+        let members = Members {
+            klaviyo,
+            list: &id,
+            keep_times,
+        };
+        let walked = self.walk(&members, now, pulled).await?;
         let (count, name) = (walked.count, format!("list `{name}`"));
         let listing = Listing {
             name,
@@ -222,7 +247,7 @@ impl Pull<'_> {
             let sized = group.days.last().is_some_and(|day| day.day == now.day());
             match group.id {
                 GroupId::Segment(id) if !sized => segments.push(id),
-                GroupId::Segment(_) | GroupId::List(_) => {}
+                _ => {}
             }
         }
         Ok(segments)

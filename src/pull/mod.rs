@@ -7,18 +7,20 @@
 mod bulk;
 mod catalogue;
 mod events;
+mod fresh;
 mod identity;
 mod members;
 mod profiles;
 mod shopify;
 mod walk;
 
+pub use fresh::Fresh;
 pub use identity::{ALL_ORDERS, required_scopes};
 
 use crate::api::{ApiError, Vendors};
 use crate::clock::{Clock, Stop};
 use crate::mirror::{Mirror, MirrorError, Stream};
-use crate::model::Moment;
+use crate::model::{Mentions, Moment};
 use crate::plan::Listing;
 use crate::policy::Policy;
 use crate::telemetry::Progress;
@@ -52,6 +54,10 @@ pub struct Pulled {
     pub listings: Vec<Counted>,
     /// Sentinel profiles that upstream no longer shows.
     pub missing_sentinels: u64,
+    /// The IANA name of the Klaviyo account's time zone.
+    pub account_zone: String,
+    /// What definitions, rules and our own properties read.
+    pub mentions: Mentions,
 }
 
 /// A listing, and the stream whose next listing it measures once it is found sound.
@@ -120,12 +126,13 @@ impl Pull<'_> {
         let times = self.identify(&mut pulled).await?;
         self.begin_bulk(times.shopify).await?;
         let mentions = self.catalogue(&mut pulled).await?;
+        pulled.mentions = mentions.clone();
         self.profiles(times.klaviyo, &mentions, &mut pulled).await?;
         self.suppressions(times.klaviyo, &mentions, &mut pulled)
             .await?;
         self.sentinels(&mut pulled).await?;
         self.events(times.klaviyo, &mentions, &mut pulled).await?;
-        self.members(times.klaviyo, &mut pulled).await?;
+        self.members(times.klaviyo, &mentions, &mut pulled).await?;
         self.customers(times.shopify, &mut pulled).await?;
         self.orders(times.shopify, &mut pulled).await?;
         let folded = self.mirror.fold()?;

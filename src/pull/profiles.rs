@@ -119,12 +119,9 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// A property that was never kept is missing from every stored profile: they are all read again.
+    /// What was never kept is missing from every stored profile: they are all read again.
     fn refill_on_new_mentions(&self, mentions: &Mentions) -> Result<(), PullError> {
-        let stream = Stream::KlaviyoProfiles;
-        let mut wanted: Vec<String> = mentions.profile.iter().cloned().collect();
-        wanted.push(format!("{}*", mentions.profile_prefix));
-        self.keep_only(&stream, &wanted)
+        self.keep_only(&Stream::KlaviyoProfiles, &kept_of_profiles(mentions))
     }
 
     /// Notes what a stream's records are read with from now on. One that lacks something is read
@@ -206,5 +203,60 @@ impl Pull<'_> {
             }
         }
         Ok(chosen)
+    }
+}
+
+/// Everything a profile is read with, by names that cannot be taken for each other.
+fn kept_of_profiles(mentions: &Mentions) -> Vec<String> {
+    let properties = mentions
+        .profile
+        .iter()
+        .map(|name| format!("property {name}"));
+    let attributes = mentions
+        .attributes
+        .iter()
+        .map(|path| format!("attribute {path}"));
+    let channels = mentions
+        .channels
+        .iter()
+        .map(|channel| format!("channel {channel:?}"));
+    let mut kept: Vec<String> = properties.chain(attributes).chain(channels).collect();
+    kept.push(format!("prefix {}", mentions.profile_prefix));
+    if mentions.consent_details {
+        kept.push("consent details".to_owned());
+    }
+    if mentions.predictions {
+        kept.push("predictions".to_owned());
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Channel;
+
+    #[test]
+    fn every_mention_of_a_profile_has_a_name_of_its_own() {
+        let mentions = Mentions {
+            profile: ["title".to_owned(), "Sms".to_owned()].into(),
+            profile_prefix: "title".to_owned(),
+            attributes: ["title".to_owned()].into(),
+            channels: [Channel::Sms].into(),
+            consent_details: true,
+            predictions: true,
+            ..Mentions::default()
+        };
+        let expected = [
+            "property Sms",
+            "property title",
+            "attribute title",
+            "channel Sms",
+            "prefix title",
+            "consent details",
+            "predictions",
+        ];
+        assert_eq!(kept_of_profiles(&mentions), expected);
+        assert_eq!(kept_of_profiles(&Mentions::default()), ["prefix "]);
     }
 }

@@ -10,6 +10,8 @@ mod generate;
 mod ids;
 pub mod klaviyo;
 mod orders_csv;
+pub mod plant;
+mod segments;
 mod serve;
 pub mod shopify;
 mod standard;
@@ -18,6 +20,7 @@ pub mod world;
 pub use definition::refresh;
 pub use generate::{GeneratorSettings, generate};
 pub use orders_csv::{CsvError, from_csv};
+pub use plant::{Cause, Planted, plant};
 pub use serve::{Sandbox, SandboxSettings, ServeError};
 pub use world::World;
 

@@ -3,7 +3,7 @@
 
 use super::standard;
 use super::world::{Customer, Event, Line, Order, Profile, State, Truth};
-use super::{definition, ids};
+use super::{definition, ids, segments};
 use crate::model::{Moment, Money};
 use fastrand::Rng;
 use serde_json::json;
@@ -229,7 +229,7 @@ fn group(state: &mut State, rng: &mut Rng, oldest: Moment, now: Moment) {
     let klaviyo = &mut state.klaviyo;
     let newsletter = standard::add_list(klaviyo, rng, "Newsletter", oldest, everybody);
     standard::add_list(klaviyo, rng, "Newcomers", oldest, newcomers);
-    standard::add_segments(klaviyo, rng, &newsletter, oldest);
+    segments::add(klaviyo, rng, &newsletter, oldest);
     definition::recompute(klaviyo, now);
 }
 
@@ -276,7 +276,7 @@ mod tests {
             .map(|event| event.properties["$value"].as_f64().unwrap())
             .sum();
         assert!((values - 54.29).abs() < 1e-9);
-        assert_eq!(state.klaviyo.segments.len(), 10);
+        assert_eq!(state.klaviyo.segments.len(), 29);
         assert!(
             state
                 .klaviyo

@@ -1,10 +1,9 @@
-//! What every account of the sandbox has: metrics, keys and ten segments in Klaviyo's definition language.
+//! What every account of the sandbox has: metrics and keys.
 
 use super::ids;
-use super::world::{KlaviyoWorld, List, Metric, Segment, ShopifyWorld};
+use super::world::{KlaviyoWorld, List, Metric, ShopifyWorld};
 use crate::model::Moment;
 use fastrand::Rng;
-use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 pub(super) const RECEIVED: &str = "Received Email";
@@ -86,6 +85,7 @@ pub(super) fn klaviyo(rng: &mut Rng, created: Moment) -> KlaviyoWorld {
         scopes: KLAVIYO_SCOPES.map(str::to_owned).to_vec(),
         metrics,
         events,
+        timezone: "UTC".to_owned(),
         ..KlaviyoWorld::default()
     }
 }
@@ -134,164 +134,4 @@ pub(super) fn add_list(
     };
     klaviyo.lists.insert(id.clone(), list);
     id
-}
-
-/// Adds the ten segments; their members are computed by a refresh.
-pub(super) fn add_segments(
-    klaviyo: &mut KlaviyoWorld,
-    rng: &mut Rng,
-    newsletter: &str,
-    created: Moment,
-) {
-    let definitions = definitions(klaviyo, newsletter);
-    for (name, groups) in definitions {
-        let groups: Vec<Json> = groups
-            .into_iter()
-            .map(|any| json!({ "conditions": any }))
-            .collect();
-        let segment = Segment {
-            name: name.to_owned(),
-            definition: json!({ "condition_groups": groups }),
-            created,
-            updated: created,
-            is_active: true,
-            members: BTreeMap::new(),
-            refreshed: Moment::default(),
-            moves: Vec::new(),
-        };
-        klaviyo.segments.insert(ids::short(rng), segment);
-    }
-}
-
-/// A conjunction of disjunctions.
-type Groups = Vec<Vec<Json>>;
-
-fn definitions(klaviyo: &KlaviyoWorld, newsletter: &str) -> [(&'static str, Groups); 10] {
-    let of = |name: &str, measure: (&str, f64), window: Json, filters: Json| {
-        json!({
-            "type": "profile-metric",
-            "metric_id": metric(klaviyo, name),
-            "measurement": "count",
-            "measurement_filter": { "type": "numeric", "operator": measure.0, "value": measure.1 },
-            "timeframe_filter": window,
-            "metric_filters": filters,
-        })
-    };
-    let some = |name, window| of(name, ("greater-than", 0.0), window, Json::Null);
-    let none = |name, window| of(name, ("equals", 0.0), window, Json::Null);
-    let at_least =
-        |name, count, window| of(name, ("greater-than-or-equal", count), window, Json::Null);
-    let opened = |days| {
-        let human = json!({ "type": "boolean", "operator": "equals", "value": false });
-        let filters = json!([{ "property": "machine_open", "filter": human }]);
-        of(OPENED, ("greater-than", 0.0), last(days), filters)
-    };
-    let soft = json!({ "type": "string", "operator": "equals", "value": "Soft" });
-    let soft = json!([{ "property": "Bounce Type", "filter": soft }]);
-    let soft_bounces = of(BOUNCED, ("greater-than-or-equal", 4.0), last(90), soft);
-    let mut spent = at_least(ORDERED, 400.0, alltime());
-    spent["measurement"] = json!("sum");
-    let cooling = json!({
-        "type": "date", "operator": "between", "unit": "day", "start": 91, "end": 180,
-    });
-    [
-        (
-            "Engaged 30 days",
-            vec![
-                vec![opened(30), some(CLICKED, last(30))],
-                vec![reachable("any")],
-            ],
-        ),
-        (
-            "Engaged 90 days",
-            vec![
-                vec![opened(90), some(CLICKED, last(90))],
-                vec![reachable("any")],
-            ],
-        ),
-        (
-            "Unengaged 180 days",
-            vec![
-                vec![at_least(RECEIVED, 5.0, alltime())],
-                vec![none(OPENED, last(180))],
-                vec![none(CLICKED, last(180))],
-                vec![none(ORDERED, last(180))],
-            ],
-        ),
-        (
-            "Repeat buyers",
-            vec![vec![at_least(ORDERED, 2.0, alltime())]],
-        ),
-        ("Big spenders", vec![vec![spent]]),
-        (
-            "Lapsed buyers",
-            vec![
-                vec![some(ORDERED, ago(365))],
-                vec![none(ORDERED, last(365))],
-            ],
-        ),
-        (
-            "Cooling off",
-            vec![vec![some(ORDERED, cooling)], vec![none(ORDERED, last(90))]],
-        ),
-        (
-            "Looked but did not buy",
-            vec![
-                vec![some(ON_SITE, last(14)), some(VIEWED, last(14))],
-                vec![none(ORDERED, last(30))],
-            ],
-        ),
-        (
-            "Chronic soft bounces",
-            vec![vec![soft_bounces], vec![reachable("any")]],
-        ),
-        (
-            "Newsletter readers in the United States",
-            vec![
-                vec![on_list(newsletter)],
-                vec![american()],
-                vec![reachable("subscribed")],
-            ],
-        ),
-    ]
-}
-
-fn last(days: u32) -> Json {
-    json!({ "type": "date", "operator": "in-the-last", "unit": "day", "quantity": days })
-}
-
-fn ago(days: u32) -> Json {
-    json!({ "type": "date", "operator": "at-least", "unit": "day", "quantity": days })
-}
-
-fn alltime() -> Json {
-    json!({ "type": "date", "operator": "alltime" })
-}
-
-fn reachable(subscription: &str) -> Json {
-    json!({
-        "type": "profile-marketing-consent",
-        "consent": {
-            "channel": "email",
-            "can_receive_marketing": true,
-            "consent_status": { "subscription": subscription },
-        },
-    })
-}
-
-fn on_list(list: &str) -> Json {
-    json!({
-        "type": "profile-group-membership",
-        "is_member": true,
-        "group_ids": [list],
-        "timeframe_filter": null,
-    })
-}
-
-fn american() -> Json {
-    json!({
-        "type": "profile-property",
-        "property": "location['country']",
-        "filter": { "type": "string", "operator": "equals", "value": "United States" },
-    })
 }

@@ -23,6 +23,7 @@ impl Vendor {
             .collect();
         Event {
             at: at.secs(),
+            millis: 0,
             metric: self.metric(metric),
             id: self.events,
             value: None,

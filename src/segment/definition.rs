@@ -43,6 +43,20 @@ impl Definition {
         serde_json::from_str(text).map_err(DefinitionError)
     }
 
+    /// No definition: the API cannot express the segment.
+    pub fn none() -> Self {
+        Self {
+            text: RawValue::NULL.to_owned(),
+            groups: None,
+        }
+    }
+
+    /// Whether any condition reads a fact of the whole person.
+    pub fn reads_facts(&self) -> bool {
+        let is_fact = |condition: &Condition| matches!(condition, Condition::DriftlessFact(_));
+        self.conditions().any(is_fact)
+    }
+
     /// A definition of these groups, in Klaviyo's spelling.
     pub fn of(groups: Vec<ConditionGroup>) -> Self {
         let shape = Shape {

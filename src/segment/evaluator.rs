@@ -27,10 +27,12 @@ pub struct Evaluator<'p> {
 }
 
 /// How many events, and the sum of their values.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Tally {
     count: i64,
     sum: Money,
+    /// The second of the last of them; says nothing once some were taken off.
+    last: i64,
 }
 
 /// From an instant on, a counter's tally is another one.
@@ -53,7 +55,7 @@ impl Program {
                 .map(|counter| counter.window.bounds(span.now).map(to_seconds))
                 .collect(),
             texts: self.selections.text_answers(),
-            tallies: vec![Tally::default(); self.selections.counters.len()],
+            tallies: vec![Tally::NONE; self.selections.counters.len()],
             changes: Vec::new(),
             instants: vec![Vec::new(); self.selections.len()],
             verdicts: vec![None; self.leaves.len()],
@@ -91,10 +93,16 @@ impl Evaluator<'_> {
         leaves.map(|leaf| self.leaf(leaf, subject)).collect()
     }
 
-    /// Of the event counter behind a leaf: how many, and the sum of their values.
+    /// What a counter found: how many events, and the sum of their values.
     pub(super) fn tally(&self, counter: usize) -> (i64, Money) {
-        let Tally { count, sum } = self.tallies[counter];
+        let Tally { count, sum, .. } = self.tallies[counter];
         (count, sum)
+    }
+
+    /// The second of the last event that a counter found.
+    pub(super) fn last_counted(&self, counter: usize) -> Option<i64> {
+        let tally = self.tallies[counter];
+        (tally.count > 0).then_some(tally.last)
     }
 
     fn verdict(&mut self, segment: &Compiled, subject: &Subject<'_>) -> Verdict {
@@ -164,7 +172,7 @@ impl Evaluator<'_> {
 
     /// Counts every event for every counter that it belongs to.
     fn walk(&mut self, events: &[Event]) {
-        self.tallies.fill(Tally::default());
+        self.tallies.fill(Tally::NONE);
         self.changes.clear();
         self.instants.iter_mut().for_each(Vec::clear);
         let selections = &self.program.selections;
@@ -178,7 +186,7 @@ impl Evaluator<'_> {
                     continue;
                 }
                 if selections.keeps_instants(number) {
-                    self.instants[number].push(event.at);
+                    self.instants[number].push(event.micros());
                 }
                 for &counter in selections.counters_of(number) {
                     self.count(counter, event);
@@ -195,12 +203,14 @@ impl Evaluator<'_> {
     fn count(&mut self, counter: usize, event: &Event) {
         let window = &self.program.selections.counters[counter].window;
         let counts = match self.bounds[counter] {
+            // A bound is a whole second, so the event's own second decides.
             Some((from, until)) => from <= event.at && event.at < until,
-            None => window.holds(event.at.saturating_mul(SECOND), self.span.now),
+            None => window.holds(event.micros(), self.span.now),
         };
         let one = Tally {
             count: 1,
             sum: event.value.unwrap_or_default(),
+            last: event.at,
         };
         if counts {
             self.tallies[counter].add(one);
@@ -210,7 +220,7 @@ impl Evaluator<'_> {
             return;
         }
         let changes = &mut self.changes;
-        window.spells(event.at.saturating_mul(SECOND), self.span, |from, end| {
+        window.spells(event.micros(), self.span, |from, end| {
             for (at, by) in [(from, one), (end, one.negative())] {
                 if now < at && at <= until {
                     changes.push(Change { counter, at, by });
@@ -221,15 +231,23 @@ impl Evaluator<'_> {
 }
 
 impl Tally {
+    const NONE: Self = Self {
+        count: 0,
+        sum: Money::ZERO,
+        last: i64::MIN,
+    };
+
     fn add(&mut self, other: Self) {
         self.count += other.count;
         self.sum += other.sum;
+        self.last = self.last.max(other.last);
     }
 
     fn negative(self) -> Self {
         Self {
             count: -self.count,
             sum: -self.sum,
+            last: i64::MIN,
         }
     }
 }

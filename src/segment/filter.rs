@@ -116,17 +116,17 @@ pub enum DateFilter {
         start: String,
         end: String,
     },
-    InTheLast(Span),
-    InTheNext(Span),
-    AtLeast(Span),
+    InTheLast(Length),
+    InTheNext(Length),
+    AtLeast(Length),
     /// Both ends count units ago; which of them is larger is not specified.
     Between {
         unit: Unit,
         start: i64,
         end: i64,
     },
-    AnniversaryLast(Span),
-    AnniversaryNext(Span),
+    AnniversaryLast(Length),
+    AnniversaryNext(Length),
     Anniversary,
     AnniversaryMonth,
     CalendarMonth {
@@ -143,7 +143,7 @@ pub enum DateFilter {
 
 /// So many units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Span {
+pub struct Length {
     /// Of what.
     pub unit: Unit,
     /// How many.

@@ -34,11 +34,11 @@ impl CompletionWindow {
 }
 
 impl Funnel {
-    /// The verdict. `events` are the instants, in seconds, of each step's events, ascending.
+    /// The verdict. `events` are the instants of each step's events, ascending.
     pub(super) fn course(&self, events: &[Vec<i64>], span: Span) -> Course {
         let mut edges = Vec::new();
         for at in events.iter().flatten() {
-            self.timeframe.spells(at * SECOND, span, |from, until| {
+            self.timeframe.spells(*at, span, |from, until| {
                 edges.extend([from, until]);
             });
         }
@@ -54,7 +54,7 @@ impl Funnel {
 
     /// Whether a choice of events exists at `now`.
     fn holds(&self, events: &[Vec<i64>], now: i64) -> bool {
-        let counts = |at: &&i64| self.timeframe.holds(**at * SECOND, now);
+        let counts = |at: &&i64| self.timeframe.holds(**at, now);
         let counted = |step: &Vec<i64>| step.iter().filter(counts).copied().collect();
         let events: Vec<Vec<i64>> = events.iter().map(counted).collect();
         let Some(first) = self.steps.iter().position(|(exists, _)| *exists) else {
@@ -73,7 +73,7 @@ impl Funnel {
     fn follows(&self, first: usize, later: &[Vec<i64>], start: i64) -> bool {
         let deadline = self
             .completion
-            .map_or(i64::MAX, |secs| start.saturating_add(secs));
+            .map_or(i64::MAX, |secs| start.saturating_add(secs * SECOND));
         let mut choices = vec![start];
         for ((exists, _), events) in self.steps[first + 1..].iter().zip(later) {
             let in_time = events.iter().copied().filter(|at| *at <= deadline);

@@ -6,16 +6,19 @@
 
 pub mod algebra;
 mod assumption;
+pub mod catalogue;
 mod condition;
 mod consent;
 mod consent_test;
 mod definition;
 mod evaluator;
+mod explain;
 mod extension;
 mod filter;
 mod funnel;
 mod leaf;
 mod mention;
+pub mod names;
 mod number;
 mod path;
 mod phone;
@@ -29,20 +32,23 @@ mod subject;
 mod value;
 mod verdict;
 mod window;
+mod words;
 
 pub use assumption::Assumptions;
 pub use condition::*;
 pub use consent::*;
 pub use definition::{ConditionGroup, Definition, DefinitionError};
 pub use evaluator::Evaluator;
+pub use explain::{Explanation, Reason, Reasons};
 pub use extension::{Fact, FactName, Radius, Sample};
 pub use filter::{
-    BooleanFilter, DateFilter, ElementOperand, ElementsOperand, ExistenceFilter, Filter,
-    ListFilter, NumberOperand, NumericFilter, Scalar, Span as Length, StringFilter, TextOperand,
-    TextsOperand, Unit,
+    BooleanFilter, DateFilter, ElementOperand, ElementsOperand, ExistenceFilter, Filter, Length,
+    ListFilter, NumberOperand, NumericFilter, Scalar, StringFilter, TextOperand, TextsOperand,
+    Unit,
 };
 pub use path::Path;
 pub use presence::Nullable;
 pub use program::{Inputs, Program};
 pub use subject::{Facts, OnList, Subject};
 pub use verdict::{Course, Span, Verdict};
+pub use words::{Names, describe};

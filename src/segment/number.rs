@@ -97,13 +97,14 @@ impl Decimal {
             (Some(left), Some(right)) => left.cmp(&right),
             // So far apart that the sign, or being tiny, decides.
             _ if scale >= 0 => 0.cmp(&self.digits),
-            _ => i128::from(thousandths).cmp(&self.digits.signum()),
+            _ if thousandths == 0 => 0.cmp(&self.digits),
+            _ => thousandths.cmp(&0),
         }
     }
 }
 
 /// A comparison with fixed bounds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct NumberTest {
     accepts: fn(Ordering) -> bool,
     bound: (Num, Decimal),

@@ -42,3 +42,23 @@ fn bucket(salt: &str, id: &str) -> u64 {
     let scaled = u128::from(u64::from_be_bytes(head)) * BUCKETS >> 64;
     u64::try_from(scaled).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+
+    #[test]
+    fn every_golden_id_falls_into_its_bucket() {
+        let Some(golden) = golden::json("ab/hash_sampling.json") else {
+            return;
+        };
+        let salt = golden["salt"].as_str().unwrap();
+        let cases = golden["cases"].as_array().unwrap();
+        assert!(!cases.is_empty());
+        for case in cases {
+            let id = case["id"].as_str().unwrap();
+            assert_eq!(Some(bucket(salt, id)), case["bucket10000"].as_u64(), "{id}");
+        }
+    }
+}

@@ -225,11 +225,6 @@ impl StaticTest {
             (None, Some(_)) => false,
         }
     }
-
-    /// Whether it asks for the absence of something.
-    pub(super) fn is_negative(&self) -> bool {
-        self.negated && !matches!(self.positive, Positive::IsSet)
-    }
 }
 
 impl Positive {

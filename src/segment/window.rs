@@ -5,7 +5,7 @@
 //! and the second in which it does is the flip. Anniversaries come back, so they are enumerated.
 
 use super::assumption::Assumptions;
-use super::filter::{DateFilter, Span as Length, Unit};
+use super::filter::{DateFilter, Length, Unit};
 use super::season::{Recurring, Season};
 use super::verdict::{Course, Span, Verdict};
 use crate::model::micros;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// Rooms by floor. On floor 1 the order is the order of the flow: later rooms may use earlier ones.
 const FLOORS: &[&[&str]] = &[
     &["model"],
-    &["policy"],
     &["segment"],
+    &["policy"],
     &["unify"],
     &["score"],
     &["detect"],
@@ -24,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 const PURE: &[&str] = &[
-    "model", "policy", "segment", "unify", "score", "detect", "plan", "pace",
+    "model", "segment", "policy", "unify", "score", "detect", "plan", "pace",
 ];
 
 /// What a pure room must never name.

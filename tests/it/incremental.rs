@@ -210,18 +210,17 @@ async fn a_quiet_pass_asks_a_handful_of_questions() {
     let told: u64 = quiet.traffic.requests.values().sum();
     assert_eq!(told, asked, "the summary counts what the servers count");
     println!("a quiet pass over 600 profiles and 8 lists: {asked} requests");
-    // One for each listing and metric, and a page for each hundred list members.
-    let members: usize = house
-        .world
-        .state()
-        .klaviyo
-        .lists
-        .values()
-        .map(|list| list.members.len().div_ceil(100).max(1))
-        .sum();
+    // One for each listing and metric, a page for each ten segments, and one for each hundred list members.
+    let (segments, members) = {
+        let state = house.world.state();
+        let lists = state.klaviyo.lists.values();
+        let pages = lists.map(|list| list.members.len().div_ceil(100).max(1));
+        let members: usize = pages.sum();
+        (state.klaviyo.segments.len().div_ceil(10), members)
+    };
     assert!(
-        asked <= 20 + members as u64,
-        "{asked} with {members} pages of members"
+        asked <= 19 + (segments + members) as u64,
+        "{asked} with {segments} pages of segments and {members} of members"
     );
     assert_eq!(quiet.pulled["profiles"], 0);
     assert_eq!(quiet.pulled["customers"], 0);

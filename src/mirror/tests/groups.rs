@@ -17,7 +17,7 @@ fn shown(mirror: &Mirror, id: &ListId, now: Moment) -> Option<Vec<String>> {
 
 fn list_whole(mirror: &Mirror, id: &ListId, ids: &[&str], now: Moment) -> Listed {
     let mut page = mirror.page();
-    page.begin_listing(id, now).unwrap();
+    page.begin_listing(id, now, false).unwrap();
     page.listing(id, &members(ids)).unwrap();
     let listed = page.complete_listing(id).unwrap();
     page.commit().unwrap();
@@ -35,7 +35,7 @@ fn a_listing_becomes_visible_only_when_complete() {
         assert_eq!((listed.before, listed.after), (None, 2));
 
         let mut page = mirror.page();
-        page.begin_listing(&id, minutes(60)).unwrap();
+        page.begin_listing(&id, minutes(60), false).unwrap();
         page.listing(&id, &members(&["B", "C"])).unwrap();
         page.commit().unwrap();
         let kept = Some(vec!["A".to_owned(), "B".to_owned()]);
@@ -60,7 +60,7 @@ fn an_abandoned_listing_leaves_nothing_behind() {
     let mirror = open(&dir);
     let id: ListId = "L".into();
     let mut page = mirror.page();
-    page.begin_listing(&id, NOW).unwrap();
+    page.begin_listing(&id, NOW, false).unwrap();
     page.listing(&id, &members(&["STALE"])).unwrap();
     page.commit().unwrap();
     list_whole(&mirror, &id, &[], minutes(1));

@@ -1,6 +1,8 @@
 //! The mirror through its doors.
 
+mod changed;
 mod damage;
+mod evaluation;
 mod events;
 mod groups;
 mod records;

@@ -1,295 +1,325 @@
-//! One condition: read from JSON, judged on a subject. Dates follow klaviyo.md, section 11.1.
+//! One condition: read from JSON, judged on a subject.
 
 use super::Subject;
-use crate::model::{DAY_MS, Moment};
+use super::consent::{Consent, Permission};
+use super::dates::{When, Window};
+use super::happenings::{Funnel, Metric};
+use super::values::{NumberRelation, Test, Value, segmentable};
 use serde_json::Value as Json;
 
-/// A condition of the kinds that the sandbox's segments use.
+/// A condition, ready for one instant of evaluation.
 pub(super) enum Condition {
     /// How often, or for how much, something happened.
-    Metric {
-        metric: String,
-        sum: bool,
-        measure: Test,
-        window: Window,
-        filters: Vec<(String, Test)>,
-    },
+    Metric(Metric),
+    /// What happened in which order.
+    Funnel(Funnel),
     /// A property of the profile.
-    Property { path: String, test: Test },
+    Property(Path, Test),
     /// On, or not on, a list.
     Member {
         lists: Vec<String>,
         member: bool,
-        window: Window,
+        window: Option<Window>,
     },
-    /// Whether e-mail marketing may be sent, and what was agreed to.
-    Consent {
-        can: bool,
-        status: Option<&'static str>,
-    },
+    /// Whether marketing may be sent, and what was agreed to.
+    Consent(Consent),
+    /// The same for WhatsApp.
+    Permission(Permission),
+    /// In, or not in, a part of the world.
+    Region(&'static [&'static str], bool),
+    /// A figure that was predicted.
+    Predicted(String, Test),
+    /// The place of a channel among those that somebody likes.
+    Liking(String, NumberRelation),
+    /// What only Klaviyo knows.
+    Hidden(Secret),
 }
 
-/// A test of one value.
-pub(super) enum Test {
-    Text {
-        operator: String,
-        values: Vec<String>,
-    },
-    Number {
-        operator: String,
-        value: f64,
-    },
-    Bool(bool),
-    IsSet(bool),
-    Date(Window),
-}
+/// What only Klaviyo can tell of a person. The sandbox's Klaviyo draws it from the person's id and the text of the
+/// question.
+pub(super) struct Secret(String);
 
-/// A span of time relative to the day of evaluation; whole days.
-#[derive(Clone, Copy)]
-pub(super) enum Window {
-    All,
-    InTheLast(i64),
-    AtLeast(i64),
-    Between(i64, i64),
-}
-
-/// Reads a condition; `None` for what this evaluator does not know.
-pub(super) fn read(json: &Json) -> Option<Condition> {
-    Some(match json["type"].as_str()? {
-        "profile-metric" => Condition::Metric {
-            metric: json["metric_id"].as_str()?.to_owned(),
-            sum: json["measurement"] == "sum",
-            measure: Test::read(&json["measurement_filter"])?,
-            window: Window::read(&json["timeframe_filter"])?,
-            filters: filters(&json["metric_filters"])?,
-        },
-        "profile-property" => Condition::Property {
-            path: json["property"].as_str()?.to_owned(),
-            test: Test::read(&json["filter"])?,
-        },
-        "profile-group-membership" => Condition::Member {
-            lists: texts(&json["group_ids"])?,
-            member: json["is_member"].as_bool()?,
-            window: match &json["timeframe_filter"] {
-                Json::Null => Window::All,
-                window => Window::read(window)?,
-            },
-        },
-        "profile-marketing-consent" => consent(&json["consent"])?,
-        _ => return None,
-    })
-}
-
-fn filters(json: &Json) -> Option<Vec<(String, Test)>> {
-    let items = json.as_array().map(Vec::as_slice).unwrap_or_default();
-    let one = |item: &Json| {
-        let property = item["property"].as_str()?.to_owned();
-        Some((property, Test::read(&item["filter"])?))
-    };
-    items.iter().map(one).collect()
-}
-
-fn consent(json: &Json) -> Option<Condition> {
-    let status = &json["consent_status"];
-    let unfiltered = status["filters"].as_array().is_none_or(Vec::is_empty);
-    if json["channel"] != "email" || !unfiltered {
-        return None;
+impl Secret {
+    pub(super) fn of(question: &Json) -> Self {
+        Self(question.to_string())
     }
-    let status = match status["subscription"].as_str()? {
-        "any" => None,
-        "subscribed" => Some("SUBSCRIBED"),
-        "unsubscribed" => Some("UNSUBSCRIBED"),
-        "never_subscribed" => Some("NEVER_SUBSCRIBED"),
-        _ => return None,
-    };
-    let can = json["can_receive_marketing"].as_bool()?;
-    Some(Condition::Consent { can, status })
+
+    /// Klaviyo's answer; `None` for everybody else.
+    pub(super) fn answer(&self, subject: &Subject<'_>) -> Option<bool> {
+        let drawn = crc32c::crc32c(format!("{}{}", subject.id, self.0).as_bytes());
+        subject.insight.then_some(drawn % 10 < 3)
+    }
 }
 
-fn texts(json: &Json) -> Option<Vec<String>> {
-    if let Some(text) = json.as_str() {
-        return Some(vec![text.to_owned()]);
+/// Where a property of a profile is.
+pub(super) enum Path {
+    /// `email` and its like.
+    Attribute(String),
+    /// `location['country']` and its like.
+    Location(String),
+    /// `properties['Name']`.
+    Custom(String),
+}
+
+const ATTRIBUTES: [&str; 12] = [
+    "email",
+    "phone_number",
+    "external_id",
+    "first_name",
+    "last_name",
+    "organization",
+    "locale",
+    "title",
+    "image",
+    "created",
+    "updated",
+    "last_event_date",
+];
+const PLACES: [&str; 10] = [
+    "address1",
+    "address2",
+    "city",
+    "country",
+    "latitude",
+    "longitude",
+    "region",
+    "zip",
+    "timezone",
+    "ip",
+];
+
+impl Path {
+    fn read(text: &str) -> Option<Self> {
+        let within = |prefix: &str| text.strip_prefix(prefix)?.strip_suffix("']");
+        if let Some(name) = within("properties['") {
+            return (!name.is_empty()).then(|| Self::Custom(name.to_owned()));
+        }
+        if let Some(name) = within("location['") {
+            return PLACES
+                .contains(&name)
+                .then(|| Self::Location(name.to_owned()));
+        }
+        ATTRIBUTES
+            .contains(&text)
+            .then(|| Self::Attribute(text.to_owned()))
     }
-    let text = |item: &Json| item.as_str().map(str::to_owned);
-    json.as_array()?.iter().map(text).collect()
+
+    fn of<'a>(&self, attributes: &'a Json) -> Value<'a> {
+        let value = match self {
+            Self::Attribute(name) => attributes.get(name),
+            Self::Location(name) => attributes["location"].get(name),
+            Self::Custom(name) => attributes["properties"].get(name),
+        };
+        segmentable(value)
+    }
 }
 
 impl Condition {
-    /// Whether the condition holds for the subject.
-    pub(super) fn holds(&self, subject: &Subject<'_>) -> bool {
-        match self {
-            Self::Metric {
-                metric,
-                sum,
-                measure,
-                window,
-                filters,
-            } => {
-                let counted = subject.events.iter().filter(|(known, event)| {
-                    let at = Moment::from_secs(event.timestamp);
-                    let of = |property: &str| event.properties.get(property).unwrap_or(&Json::Null);
-                    *known == metric
-                        && window.holds(at, subject.now)
-                        && filters
-                            .iter()
-                            .all(|(name, test)| test.holds(of(name), subject.now))
-                });
-                let measured = match sum {
-                    false => counted.count() as f64,
-                    true => counted
-                        .filter_map(|(_, e)| e.properties["$value"].as_f64())
-                        .sum(),
-                };
-                measure.holds(&Json::from(measured), subject.now)
-            }
-            Self::Property { path, test } => test.holds(&property(subject, path), subject.now),
+    /// Reads a condition. What is unknown or malformed is a secret of Klaviyo's.
+    pub(super) fn read(json: &Json, when: &When) -> Self {
+        known(json, when).unwrap_or_else(|| Self::Hidden(Secret::of(json)))
+    }
+
+    /// Whether the condition holds for the subject; `None` when that cannot be known.
+    pub(super) fn holds(&self, subject: &Subject<'_>) -> Option<bool> {
+        Some(match self {
+            Self::Metric(metric) => metric.holds(subject),
+            Self::Funnel(funnel) => funnel.holds(subject),
+            Self::Property(path, test) => test.holds(path.of(subject.attributes)),
             Self::Member {
                 lists,
                 member,
                 window,
             } => {
-                let joined =
-                    |list: &String| subject.klaviyo.lists.get(list)?.members.get(subject.id);
-                let mut times = lists.iter().filter_map(joined);
-                times.any(|at| window.holds(*at, subject.now)) == *member
+                let fits = |joined: Option<i64>| match window {
+                    None => true,
+                    Some(window) => joined.is_some_and(|at| window.holds(at)),
+                };
+                let mut mine = subject.lists.iter();
+                mine.any(|(list, joined)| lists.iter().any(|id| id == list) && fits(*joined))
+                    == *member
             }
-            Self::Consent { can, status } => {
-                let status_fits = status.is_none_or(|status| subject.profile.consent == status);
-                subject.profile.can_receive() == *can && status_fits
+            Self::Consent(consent) => return consent.holds(subject),
+            Self::Permission(permission) => return permission.holds(subject),
+            Self::Region(countries, wanted) => {
+                let country = subject.attributes["location"]["country"].as_str();
+                let country = country.map(|name| name.trim().to_lowercase());
+                let country = country.filter(|name| !name.is_empty());
+                country.is_some_and(|name| countries.contains(&name.as_str()) == *wanted)
             }
-        }
-    }
-}
-
-/// The value of `email`, `created`, `location['country']`, `properties['Name']` and their like; null when
-/// there is none.
-fn property(subject: &Subject<'_>, path: &str) -> Json {
-    let profile = subject.profile;
-    let quoted = |prefix: &str| path.strip_prefix(prefix)?.strip_suffix("']");
-    if let Some(name) = quoted("properties['") {
-        return profile.properties.get(name).cloned().unwrap_or_default();
-    }
-    let text = match path {
-        "email" => &profile.email,
-        "phone_number" => &profile.phone_number,
-        "external_id" => &profile.external_id,
-        "first_name" => &profile.first_name,
-        "last_name" => &profile.last_name,
-        "location['country']" => &profile.country,
-        "location['city']" => &profile.city,
-        "created" => &Some(profile.created.to_string()),
-        _ => &None,
-    };
-    Json::from(text.clone())
-}
-
-impl Test {
-    fn read(json: &Json) -> Option<Self> {
-        let operator = json["operator"].as_str()?.to_owned();
-        Some(match json["type"].as_str()? {
-            "string" => Self::Text {
-                operator: known(operator, &TEXT_OPERATORS)?,
-                values: texts(&json["value"])?,
-            },
-            "numeric" => Self::Number {
-                operator: known(operator, &NUMBER_OPERATORS)?,
-                value: json["value"].as_f64()?,
-            },
-            "boolean" => Self::Bool(json["value"].as_bool()?),
-            "existence" => Self::IsSet(operator == "is-set"),
-            "date" => Self::Date(Window::read(json)?),
-            _ => return None,
+            Self::Predicted(name, test) => test.holds(
+                predictions(subject)?
+                    .get(name)
+                    .filter(|known| !known.is_null()),
+            ),
+            Self::Liking(channel, priority) => {
+                let ranked = predictions(subject)?["ranked_channel_affinity"].as_array();
+                let mut ranked = ranked.into_iter().flatten().zip(1_u32..);
+                ranked.any(|(known, place)| {
+                    known == channel.as_str() && priority.holds(Some(f64::from(place)))
+                })
+            }
+            Self::Hidden(secret) => return secret.answer(subject),
         })
     }
+}
 
-    /// A missing value fails every test but `not-set`.
-    fn holds(&self, value: &Json, now: Moment) -> bool {
-        match self {
-            Self::IsSet(wanted) => value.is_null() != *wanted,
-            Self::Text { operator, values } => value.as_str().is_some_and(|text| {
-                let any = |fits: fn(&str, &str) -> bool| values.iter().any(|v| fits(text, v));
-                match operator.as_str() {
-                    "not-equals" | "not-in" => !any(|text, value| text == value),
-                    "contains" => any(|text, value| text.contains(value)),
-                    "starts-with" => any(|text, value| text.starts_with(value)),
-                    "ends-with" => any(|text, value| text.ends_with(value)),
-                    _ => any(|text, value| text == value),
-                }
-            }),
-            Self::Number {
-                operator,
-                value: bound,
-            } => value
-                .as_f64()
-                .is_some_and(|number| match operator.as_str() {
-                    "greater-than" => number > *bound,
-                    "greater-than-or-equal" => number >= *bound,
-                    "less-than" => number < *bound,
-                    "less-than-or-equal" => number <= *bound,
-                    "not-equals" => number != *bound,
-                    _ => number == *bound,
-                }),
-            Self::Bool(wanted) => value.as_bool() == Some(*wanted),
-            Self::Date(window) => {
-                let at = value.as_str().and_then(Moment::parse);
-                at.is_some_and(|at| window.holds(at, now))
+/// `None` when they were not fetched.
+fn predictions<'a>(subject: &Subject<'a>) -> Option<&'a Json> {
+    subject.attributes.get("predictive_analytics")
+}
+
+fn known(json: &Json, when: &When) -> Option<Condition> {
+    Some(match json["type"].as_str()? {
+        "profile-metric" => Condition::Metric(Metric::read(json, when)?),
+        "profile-metric-funnel" => Condition::Funnel(Funnel::read(json, when)?),
+        "profile-property" => {
+            let path = Path::read(json["property"].as_str()?)?;
+            Condition::Property(path, Test::read(&json["filter"], when)?)
+        }
+        "profile-group-membership" => {
+            let lists = json["group_ids"].as_array()?.iter();
+            let lists: Option<Vec<String>> =
+                lists.map(|id| id.as_str().map(str::to_owned)).collect();
+            Condition::Member {
+                lists: lists.filter(|lists| !lists.is_empty())?,
+                member: json["is_member"].as_bool()?,
+                window: match &json["timeframe_filter"] {
+                    Json::Null => None,
+                    window => Some(Window::read(window, when)?),
+                },
             }
         }
-    }
-}
-
-const TEXT_OPERATORS: [&str; 7] = [
-    "equals",
-    "not-equals",
-    "in",
-    "not-in",
-    "contains",
-    "starts-with",
-    "ends-with",
-];
-const NUMBER_OPERATORS: [&str; 6] = [
-    "equals",
-    "not-equals",
-    "greater-than",
-    "greater-than-or-equal",
-    "less-than",
-    "less-than-or-equal",
-];
-
-fn known(operator: String, operators: &[&str]) -> Option<String> {
-    operators.contains(&operator.as_str()).then_some(operator)
-}
-
-impl Window {
-    fn read(json: &Json) -> Option<Self> {
-        let operator = json["operator"].as_str()?;
-        if operator == "alltime" {
-            return Some(Self::All);
+        "profile-marketing-consent" => Condition::Consent(Consent::read(&json["consent"], when)?),
+        "profile-permissions" => Condition::Permission(Permission::read(json, when)?),
+        "profile-region" => {
+            let countries = match json["region"].as_str()? {
+                "european_union" => EUROPEAN_UNION,
+                "united_states" => UNITED_STATES,
+                _ => return None,
+            };
+            Condition::Region(countries, json["in_region"].as_bool()?)
         }
-        let days = match json["unit"].as_str()? {
-            "day" => 1,
-            "week" => 7,
-            _ => return None,
-        };
-        let count = |name: &str| Some(json[name].as_i64()? * days);
-        Some(match operator {
-            "in-the-last" => Self::InTheLast(count("quantity")?),
-            "at-least" => Self::AtLeast(count("quantity")?),
-            "between" => {
-                let (start, end) = (count("start")?, count("end")?);
-                Self::Between(start.min(end), start.max(end))
-            }
-            _ => return None,
-        })
-    }
-
-    fn holds(self, at: Moment, now: Moment) -> bool {
-        let days_ago = |days: i64| Moment((now.day() - days) * DAY_MS);
-        match self {
-            Self::All => true,
-            Self::InTheLast(days) => at >= days_ago(days),
-            Self::AtLeast(days) => at < days_ago(days),
-            Self::Between(near, far) => at >= days_ago(far) && at < days_ago(near - 1),
-        }
-    }
+        "profile-predictive-analytics" => predictive(json, when)?,
+        _ => return None,
+    })
 }
+
+fn predictive(json: &Json, when: &When) -> Option<Condition> {
+    let filter = &json["filter"];
+    let kind = filter["type"].as_str()?;
+    Some(match json["dimension"].as_str()? {
+        "expected_date_of_next_purchase" if kind == "date" => {
+            let name = "expected_date_of_next_order".to_owned();
+            Condition::Predicted(name, Test::read(filter, when)?)
+        }
+        "channel_affinity" if json["measurement"] == "priority" && kind == "numeric" => {
+            let relation = NumberRelation::read(filter["operator"].as_str()?, filter)?;
+            Condition::Liking(json["predicted_channel"].as_str()?.to_owned(), relation)
+        }
+        figure if FIGURES.contains(&figure) && kind == "numeric" => {
+            Condition::Predicted(figure.to_owned(), Test::read(filter, when)?)
+        }
+        _ => return None,
+    })
+}
+
+const FIGURES: [&str; 8] = [
+    "average_days_between_orders",
+    "average_order_value",
+    "churn_probability",
+    "historic_clv",
+    "historic_number_of_orders",
+    "predicted_clv",
+    "predicted_number_of_orders",
+    "total_clv",
+];
+
+const UNITED_STATES: &[&str] = &["united states", "united states of america", "us", "usa"];
+
+/// The member states, each by its English name and both ISO codes (assumption A28).
+const EUROPEAN_UNION: &[&str] = &[
+    "austria",
+    "at",
+    "aut",
+    "belgium",
+    "be",
+    "bel",
+    "bulgaria",
+    "bg",
+    "bgr",
+    "croatia",
+    "hr",
+    "hrv",
+    "cyprus",
+    "cy",
+    "cyp",
+    "czechia",
+    "czech republic",
+    "cz",
+    "cze",
+    "denmark",
+    "dk",
+    "dnk",
+    "estonia",
+    "ee",
+    "est",
+    "finland",
+    "fi",
+    "fin",
+    "france",
+    "fr",
+    "fra",
+    "germany",
+    "de",
+    "deu",
+    "greece",
+    "gr",
+    "grc",
+    "hungary",
+    "hu",
+    "hun",
+    "ireland",
+    "ie",
+    "irl",
+    "italy",
+    "it",
+    "ita",
+    "latvia",
+    "lv",
+    "lva",
+    "lithuania",
+    "lt",
+    "ltu",
+    "luxembourg",
+    "lu",
+    "lux",
+    "malta",
+    "mt",
+    "mlt",
+    "netherlands",
+    "the netherlands",
+    "nl",
+    "nld",
+    "poland",
+    "pl",
+    "pol",
+    "portugal",
+    "pt",
+    "prt",
+    "romania",
+    "ro",
+    "rou",
+    "slovakia",
+    "sk",
+    "svk",
+    "slovenia",
+    "si",
+    "svn",
+    "spain",
+    "es",
+    "esp",
+    "sweden",
+    "se",
+    "swe",
+];

@@ -1,6 +1,10 @@
+use super::judge::Definition;
 use super::*;
-use crate::sandbox::world::{List, Segment, Suppression};
+use crate::golden;
+use crate::model::Moment;
+use crate::sandbox::world::{Event, List, Profile, Segment, State, Suppression};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn at(text: &str) -> Moment {
@@ -22,9 +26,7 @@ fn account(definition: Json) -> State {
         created: Moment::default(),
         updated: Moment::default(),
         is_active: true,
-        members: BTreeMap::new(),
-        refreshed: Moment::default(),
-        moves: Vec::new(),
+        ..Segment::default()
     };
     klaviyo.segments.insert("S".to_owned(), segment);
     state
@@ -159,26 +161,216 @@ fn lists_properties_and_consent_are_read() {
 #[test]
 fn relative_time_moves_members_once_a_day() {
     let yesterday =
-        json!({ "type": "date", "operator": "in-the-last", "unit": "day", "quantity": 1 });
+        json!({ "type": "date", "operator": "in-the-last", "unit": "hour", "quantity": 10 });
     let mut state = account(counted(yesterday));
+    state.klaviyo.refresh_hour = 6;
+    event(&mut state, "2023-06-17T02:00:00Z", json!({}));
+    let is_member = |state: &mut State, now: &str| {
+        refresh(state, at(now));
+        !state.klaviyo.segments["S"].members.is_empty()
+    };
+    assert!(is_member(&mut state, "2023-06-17T10:00:00Z"));
+    assert!(is_member(&mut state, "2023-06-18T05:59:59Z"));
+    assert!(!is_member(&mut state, "2023-06-18T08:00:00Z"));
+    let segment = &state.klaviyo.segments["S"];
+    assert_eq!(segment.moves, [(at("2023-06-18T06:00:00Z"), 0, 1)]);
+}
+
+#[test]
+fn a_change_moves_its_profile_at_once_with_the_time_of_the_last_refresh() {
+    let window = json!({ "type": "date", "operator": "in-the-last", "unit": "day", "quantity": 1 });
+    let mut state = account(counted(window));
     refresh(&mut state, at("2023-06-17T10:00:00Z"));
     event(&mut state, "2023-06-17T10:30:00Z", json!({}));
     refresh(&mut state, at("2023-06-17T11:00:00Z"));
     assert!(state.klaviyo.segments["S"].members.is_empty());
-    refresh(&mut state, at("2023-06-18T00:00:00Z"));
+    state.klaviyo.note_change("P1", at("2023-06-17T10:30:00Z"));
+    refresh(&mut state, at("2023-06-17T11:00:00Z"));
     let segment = &state.klaviyo.segments["S"];
-    assert_eq!(segment.members["P1"], at("2023-06-18T00:00:00Z"));
-    assert_eq!(segment.moves, [(at("2023-06-18T00:00:00Z"), 1, 0)]);
+    assert_eq!(segment.members["P1"], at("2023-06-17T10:30:00Z"));
+    assert_eq!(segment.moves, [(at("2023-06-17T10:30:00Z"), 1, 0)]);
     refresh(&mut state, at("2023-06-19T00:00:00Z"));
     assert!(state.klaviyo.segments["S"].members.is_empty());
 }
 
 #[test]
-fn a_segment_beyond_this_evaluator_is_frozen() {
-    let mut state = account(json!({ "type": "profile-region", "in_region": true }));
-    let member = ("P1".to_owned(), at("2020-01-01T00:00:00Z"));
+fn an_edited_definition_shows_after_the_recount_only() {
+    let set = json!({ "type": "existence", "operator": "is-set" });
+    let set = json!({ "type": "profile-property", "property": "email", "filter": set });
+    let mut state = account(set);
+    refresh(&mut state, at("2023-06-17T10:00:00Z"));
     let segment = state.klaviyo.segments.get_mut("S").unwrap();
-    segment.members.extend([member]);
+    let filter = &mut segment.definition["condition_groups"][0]["conditions"][0]["filter"];
+    filter["operator"] = json!("not-set");
+    segment.recount = Some(at("2023-06-17T10:20:00Z"));
+    state.klaviyo.note_change("P1", at("2023-06-17T10:12:00Z"));
+    refresh(&mut state, at("2023-06-17T10:19:00Z"));
+    assert_eq!(state.klaviyo.segments["S"].members.len(), 1);
+    refresh(&mut state, at("2023-06-17T10:25:00Z"));
+    let segment = &state.klaviyo.segments["S"];
+    assert!(segment.members.is_empty() && segment.recount.is_none());
+    assert_eq!(segment.refreshed, at("2023-06-17T10:20:00Z"));
+}
+
+#[test]
+fn what_is_pinned_or_has_no_definition_stays() {
+    let member = || ("P1".to_owned(), at("2020-01-01T00:00:00Z"));
+    let mut state = account(Json::Null);
+    let segment = state.klaviyo.segments.get_mut("S").unwrap();
+    segment.definition = Json::Null;
+    segment.members.extend([member()]);
     refresh(&mut state, at("2023-06-18T00:00:00Z"));
     assert_eq!(state.klaviyo.segments["S"].members.len(), 1);
+
+    let unset = json!({ "type": "existence", "operator": "not-set" });
+    let unset = json!({ "type": "profile-property", "property": "email", "filter": unset });
+    let mut state = account(unset);
+    let segment = state.klaviyo.segments.get_mut("S").unwrap();
+    segment.members.extend([member()]);
+    segment.pinned.insert("P1".to_owned(), true);
+    state.klaviyo.note_change("P1", at("2023-06-17T10:30:00Z"));
+    refresh(&mut state, at("2023-06-18T00:00:00Z"));
+    assert_eq!(state.klaviyo.segments["S"].members.len(), 1);
+}
+
+#[test]
+fn only_klaviyo_knows_what_the_api_does_not_show() {
+    let near = json!({
+        "type": "profile-postal-code-distance", "country_code": "USA", "postal_code": "97201",
+        "unit": "miles", "filter": { "type": "numeric", "operator": "less-than", "value": 25 },
+    });
+    let mut state = account(near);
+    for number in 0..1000 {
+        let profile = Profile::default();
+        state.klaviyo.profiles.insert(format!("Q{number}"), profile);
+    }
+    refresh(&mut state, at("2023-06-18T00:00:00Z"));
+    let size = state.klaviyo.segments["S"].members.len();
+    assert!((200..400).contains(&size), "{size}");
+    let klaviyo = &state.klaviyo;
+    let events = EventIndex::new(klaviyo, Moment(i64::MAX), |_| true);
+    let judge = Judge::new(klaviyo, &When::utc(at("2023-06-18T00:00:00Z")), |_, _| true);
+    let record = Record::of(klaviyo, &events, "P1").unwrap();
+    assert_eq!(judge.verdicts(&record)["S"], None);
+}
+
+/// A person of the golden data.
+struct Person {
+    id: String,
+    attributes: Json,
+    events: Vec<(String, dates::Micros, Json)>,
+    lists: Vec<(String, Option<dates::Micros>)>,
+}
+
+impl Person {
+    fn read(json: &Json) -> Self {
+        let text = |json: &Json| json.as_str().unwrap().to_owned();
+        let event = |event: &Json| {
+            let attributes = &event["attributes"];
+            let metric = text(&event["relationships"]["metric"]["data"]["id"]);
+            let at = dates::parse(attributes["datetime"].as_str().unwrap()).unwrap();
+            (metric, at, attributes["event_properties"].clone())
+        };
+        let list = |list: &Json| {
+            let joined = list["joined_group_at"].as_str().and_then(dates::parse);
+            (text(&list["id"]), joined)
+        };
+        Self {
+            id: text(&json["profile"]["id"]),
+            attributes: json["profile"]["attributes"].clone(),
+            events: json["events"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(event)
+                .collect(),
+            lists: json["lists"].as_array().unwrap().iter().map(list).collect(),
+        }
+    }
+
+    fn judge(&self, definition: &Json, now: Moment) -> &'static str {
+        let mut events: BTreeMap<&str, Vec<happenings::Occurrence<'_>>> = BTreeMap::new();
+        for (metric, at, properties) in &self.events {
+            let event = happenings::Occurrence {
+                at: *at,
+                properties,
+            };
+            events.entry(metric).or_default().push(event);
+        }
+        let lists = self.lists.iter().map(|(id, at)| (id.as_str(), *at));
+        let subject = Subject {
+            id: &self.id,
+            attributes: &self.attributes,
+            events: &events.into_iter().collect(),
+            lists: &lists.collect(),
+            insight: false,
+        };
+        let definition = Definition::read(definition, &dates::When::utc(now));
+        match definition.and_then(|definition| definition.holds(&subject)) {
+            Some(true) => "in",
+            Some(false) => "out",
+            None => "unknown",
+        }
+    }
+}
+
+#[test]
+fn golden_people_are_members_where_they_should_be() {
+    let (Some(definitions), Some(people), Some(expected), Some(now)) = (
+        golden::json("segments/definitions.json"),
+        golden::lines("segments/people.jsonl"),
+        golden::lines("segments/expected.jsonl"),
+        golden::text("segments/now.txt"),
+    ) else {
+        return;
+    };
+    let now = at(now.trim());
+    let mut wrong = Vec::new();
+    for (person, expected) in people.iter().map(Person::read).zip(&expected) {
+        assert_eq!(expected["id"], person.id);
+        for (name, definition) in definitions.as_object().unwrap() {
+            let judged = person.judge(definition, now);
+            if expected["segments"][name] != judged {
+                wrong.push(format!("{name} of {}: {judged}", person.id));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} wrong: {:#?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(40)]
+    );
+}
+
+#[test]
+fn golden_people_move_when_they_should() {
+    let (Some(definitions), Some(people), Some(transitions)) = (
+        golden::json("segments/definitions.json"),
+        golden::lines("segments/people.jsonl"),
+        golden::lines("segments/transitions.jsonl"),
+    ) else {
+        return;
+    };
+    let people: Vec<Person> = people.iter().map(Person::read).collect();
+    let second = std::time::Duration::from_secs(1);
+    for transition in &transitions {
+        let person = people
+            .iter()
+            .find(|person| transition["id"] == person.id)
+            .unwrap();
+        let definition = &definitions[transition["segment"].as_str().unwrap()];
+        let mut before = transition["initial"].clone();
+        assert_eq!(
+            before,
+            person.judge(definition, at(transition["now"].as_str().unwrap()))
+        );
+        for flip in transition["flips"].as_array().unwrap() {
+            let moment = at(flip["at"].as_str().unwrap());
+            let (earlier, later) = (moment.minus(second), moment);
+            assert_eq!(before, person.judge(definition, earlier), "{transition}");
+            assert_eq!(flip["to"], person.judge(definition, later), "{transition}");
+            before = flip["to"].clone();
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::chance::happens;
 use super::people::{Fate, Human};
 use super::standard;
 use crate::model::Moment;
+use crate::sandbox::segments;
 use crate::sandbox::world::State;
 use fastrand::Rng;
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ pub(super) fn form(state: &mut State, crowd: &[Human], start: Moment, now: Momen
     list(state, crowd, rng, ("Staff", start), |human, rng| {
         human.domain.contains('-') && happens(rng, 0.1)
     });
-    standard::add_segments(&mut state.klaviyo, rng, &newsletter, start);
+    segments::add(&mut state.klaviyo, rng, &newsletter, start);
 }
 
 /// Whether the human reads along: suppression by a bounce removes a profile from every list upstream.

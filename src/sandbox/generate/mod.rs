@@ -2,6 +2,7 @@
 //! troubles that driftless is there to find, planted and written down in [`Truth`](super::world::Truth).
 
 mod chance;
+mod details;
 mod groups;
 mod ledger;
 mod mail;
@@ -47,6 +48,7 @@ pub fn generate(settings: GeneratorSettings) -> State {
     mail::send(&mut state, &mut ledger, &mut crowd, start, now, &mut rng);
     people::enroll(&mut state, &mut ledger, &crowd, now, &mut rng);
     ledger.file(&mut state.klaviyo);
+    details::tell(&mut state.klaviyo, settings.seed, now);
     groups::form(&mut state, &crowd, start, now, &mut rng);
     for days in [28, 21, 14, 7] {
         definition::recompute(&mut state.klaviyo, Moment(now.0 - days * DAY_MS));

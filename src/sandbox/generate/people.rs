@@ -344,6 +344,7 @@ fn profile(human: &Human, last: Option<Moment>, consent: &'static str, rng: &mut
         consent,
         consent_at: (consent != "NEVER_SUBSCRIBED").then_some(changed),
         suppressions: suppressions.into_iter().collect(),
+        ..Profile::default()
     }
 }
 

@@ -76,7 +76,7 @@ fn sizes_are_believable() {
         orders.len()
     );
     assert!(state.shopify.customers.len() > 800);
-    assert_eq!(klaviyo.segments.len(), 10);
+    assert_eq!(klaviyo.segments.len(), 29);
     for segment in klaviyo.segments.values() {
         let size = segment.members.len();
         assert!(size > 0 && size < 2_000, "{} has {size}", segment.name);

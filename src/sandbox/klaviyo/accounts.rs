@@ -62,7 +62,7 @@ fn render(state: &world::State, call: &Call) -> Json {
                 "street_address": { "country": "US" },
             },
             "industry": null,
-            "timezone": "UTC",
+            "timezone": state.klaviyo.timezone,
             "preferred_currency": state.shopify.currency,
             "public_api_key": id,
             "locale": "en-US",

@@ -284,6 +284,7 @@ fn apply(klaviyo: &mut world::KlaviyoWorld, job: &mut Job) {
     for (row, resource) in job.rows.iter().enumerate() {
         match upsert(klaviyo, &mut index, resource, job.completes) {
             Ok(profile) => {
+                klaviyo.note_change(&profile, job.completes);
                 for list in &job.lists {
                     if let Some(list) = klaviyo.lists.get_mut(list) {
                         list.members.entry(profile.clone()).or_insert(job.completes);

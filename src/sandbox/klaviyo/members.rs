@@ -96,13 +96,22 @@ pub(super) fn ids_of_list(state: &mut world::State, call: &Call) -> Result<Reply
 /// Members of a segment as profiles.
 pub(super) fn of_segment(state: &mut world::State, call: &Call) -> Result<Reply, Failures> {
     let query = Query::read(call, &OF_SEGMENT)?;
+    note_read(state, call);
     whole(state, call, &query, segment_members(state, call)?)
 }
 
 /// Members of a segment as ids.
 pub(super) fn ids_of_segment(state: &mut world::State, call: &Call) -> Result<Reply, Failures> {
     let query = Query::read(call, &IDS_OF_SEGMENT)?;
+    note_read(state, call);
     bare(state, call, &query, segment_members(state, call)?)
+}
+
+/// A segment that is read is in use, whoever reads it.
+fn note_read(state: &mut world::State, call: &Call) {
+    if let Some(segment) = state.klaviyo.segments.get_mut(call.id()) {
+        segment.last_read = Some(call.now);
+    }
 }
 
 fn list_members<'a>(state: &'a world::State, call: &Call) -> Result<&'a Members, Failure> {
@@ -242,6 +251,7 @@ pub(super) fn settle(state: &mut world::State, now: Moment) {
             continue;
         };
         for id in change.profiles {
+            klaviyo.changed.entry(id.clone()).or_insert(change.due);
             if change.join {
                 list.members.entry(id).or_insert(change.at);
             } else {

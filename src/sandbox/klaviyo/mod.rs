@@ -157,7 +157,7 @@ impl Door {
         };
         let outcome = {
             let mut state = self.world.state();
-            settle(&mut state, call.now);
+            settle(&mut state, call);
             handler(&mut state, call)
         };
         match outcome {
@@ -169,11 +169,15 @@ impl Door {
 }
 
 /// Brings the world up to the instant: jobs complete, list changes show, relative times are refreshed.
-fn settle(state: &mut world::State, now: Moment) {
+fn settle(state: &mut world::State, call: &Call) {
+    let now = call.now;
     import_jobs::settle(state, now);
     suppression_jobs::settle(state, now);
     members::settle(state, now);
-    super::refresh(state, now);
+    // Judging costs time, so changes wait until somebody looks.
+    if call.path.starts_with("/api/segment") || super::definition::is_due(&state.klaviyo, now) {
+        super::refresh(state, now);
+    }
 }
 
 fn handler(method: &Method, path: &str) -> Option<Handler> {

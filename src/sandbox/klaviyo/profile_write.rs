@@ -33,6 +33,7 @@ pub(super) fn patch(state: &mut world::State, call: &Call) -> Result<Reply, Fail
     }
     let rendered = render(call, &query, call.id(), &profile);
     profiles.insert(call.id().to_owned(), profile);
+    state.klaviyo.note_change(call.id(), call.now);
     state.history.push(Write {
         at: call.now,
         kind: "patch",

@@ -4,7 +4,7 @@ use super::failure::{Failure, Failures};
 use super::filter::Condition;
 use super::paging::{self, Key, Page};
 use super::query::{NOTHING, Query, Spec};
-use super::resource::{self, instant, relation};
+use super::resource::{self, relation};
 use super::world::{self, Profile, Suppression};
 use super::{Call, Reply};
 use axum::http::StatusCode;
@@ -174,29 +174,9 @@ fn admits(query: &Query, id: &str, profile: &Profile) -> bool {
 /// The resource.
 pub(super) fn render(call: &Call, query: &Query, id: &str, profile: &Profile) -> Json {
     let path = format!("/api/profiles/{id}");
-    let mut attributes = json!({
-        "email": profile.email,
-        "phone_number": profile.phone_number,
-        "external_id": profile.external_id,
-        "first_name": profile.first_name,
-        "last_name": profile.last_name,
-        "organization": null,
-        "locale": null,
-        "title": null,
-        "image": null,
-        "created": instant(profile.created),
-        "updated": instant(profile.updated),
-        "last_event_date": profile.last_event_date.map(instant),
-        "location": location(profile),
-    });
-    if query.wants("profile", "properties") {
-        attributes["properties"] = json!(profile.properties);
-    }
-    if query.adds("subscriptions") {
-        attributes["subscriptions"] = subscriptions(profile);
-    }
-    if query.adds("predictive_analytics") {
-        attributes["predictive_analytics"] = predictions();
+    let mut attributes = profile.attributes();
+    if let Some(all) = attributes.as_object_mut() {
+        all.retain(|name, _| !ADDITIONAL.contains(&name.as_str()) || query.adds(name));
     }
     json!({
         "type": "profile",
@@ -207,59 +187,5 @@ pub(super) fn render(call: &Call, query: &Query, id: &str, profile: &Profile) ->
             "segments": relation(call, &path, "segments"),
         },
         "links": { "self": call.link(&path) },
-    })
-}
-
-fn location(profile: &Profile) -> Json {
-    json!({
-        "address1": null, "address2": null, "city": profile.city, "country": profile.country,
-        "latitude": null, "longitude": null, "region": null, "zip": null, "timezone": null,
-        "ip": null,
-    })
-}
-
-fn subscriptions(profile: &Profile) -> Json {
-    let at = profile.consent_at.map(instant);
-    let silent = json!({ "consent": "NEVER_SUBSCRIBED", "consent_timestamp": null });
-    let suppression: Vec<Json> = profile
-        .suppressions
-        .iter()
-        .map(|known| json!({ "reason": known.reason, "timestamp": instant(known.at) }))
-        .collect();
-    let with = |name: &str| {
-        let mut channel = silent.clone();
-        channel[name] = json!(false);
-        channel
-    };
-    json!({
-        "email": { "marketing": {
-            "can_receive_email_marketing": profile.can_receive(),
-            "consent": profile.consent,
-            "consent_timestamp": at,
-            "last_updated": at,
-            "method": null,
-            "method_detail": null,
-            "custom_method_detail": null,
-            "double_optin": false,
-            "suppression": suppression,
-            "list_suppressions": [],
-        }},
-        "sms": {
-            "marketing": with("can_receive_sms_marketing"),
-            "transactional": with("can_receive_sms_transactional"),
-        },
-        "mobile_push": { "marketing": with("can_receive_push_marketing") },
-    })
-}
-
-/// Nobody has predictions: the vendor makes them only for larger and older accounts, and shows nulls
-/// elsewhere (klaviyo.md, section 4.1).
-fn predictions() -> Json {
-    json!({
-        "historic_clv": null, "predicted_clv": null, "total_clv": null,
-        "historic_number_of_orders": null, "predicted_number_of_orders": null,
-        "average_days_between_orders": null, "average_order_value": null,
-        "churn_probability": null, "expected_date_of_next_order": null,
-        "ranked_channel_affinity": null,
     })
 }

@@ -6,7 +6,7 @@ use super::paging::self_link;
 use super::query::{NOTHING, Query, Spec};
 use super::world::{self, Segment};
 use super::{Call, Reply};
-use crate::model::{DAY_MS, Moment};
+use crate::model::Moment;
 use axum::http::StatusCode;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -40,7 +40,7 @@ pub(super) fn values(state: &mut world::State, call: &Call) -> Result<Reply, Fai
     let statistics: Option<Vec<&str>> =
         statistics.and_then(|list| list.iter().map(known_statistic).collect());
     let statistics = statistics.ok_or_else(|| wrong("Not statistics.", "statistics"))?;
-    let frame = frame(&attributes["timeframe"], call.now);
+    let frame = frame(&attributes["timeframe"], call.now, &zone(state));
     let frame = frame.ok_or_else(|| wrong("Not a time frame.", "timeframe"))?;
     let wanted = wanted(attributes)?;
     let chosen = |id: &str| {
@@ -110,15 +110,20 @@ fn figures(segment: &Segment, statistics: &[&str], (start, end): (Moment, Moment
     Json::Object(named.collect::<Map<String, Json>>())
 }
 
-/// The half-open span of a time frame in UTC, the account's zone.
-fn frame(timeframe: &Json, now: Moment) -> Option<(Moment, Moment)> {
+/// The account's time zone, which reports follow although segments do not.
+fn zone(state: &world::State) -> TimeZone {
+    TimeZone::get(&state.klaviyo.timezone).unwrap_or(TimeZone::UTC)
+}
+
+/// The half-open span of a time frame in a zone.
+fn frame(timeframe: &Json, now: Moment, zone: &TimeZone) -> Option<(Moment, Moment)> {
     if let Some(key) = timeframe["key"].as_str() {
         let today = Timestamp::from_millisecond(now.0)
             .ok()?
-            .to_zoned(TimeZone::UTC)
+            .to_zoned(zone.clone())
             .date();
         let (start, end) = named_frame(key, today)?;
-        return Some((midnight(start)?, midnight(end)?));
+        return Some((midnight(start, zone)?, midnight(end, zone)?));
     }
     let start = Moment::parse(timeframe["start"].as_str()?)?;
     let end = Moment::parse(timeframe["end"].as_str()?)?;
@@ -150,7 +155,6 @@ fn named_frame(key: &str, today: Date) -> Option<(Date, Date)> {
     })
 }
 
-fn midnight(date: Date) -> Option<Moment> {
-    let at = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
-    Some(Moment(at.as_millisecond().div_euclid(DAY_MS) * DAY_MS))
+fn midnight(date: Date, zone: &TimeZone) -> Option<Moment> {
+    Some(date.to_zoned(zone.clone()).ok()?.timestamp().into())
 }

@@ -2,8 +2,8 @@
 
 use super::paging::self_link;
 use super::query::Query;
+pub(super) use super::world::instant;
 use super::{Call, Reply};
-use crate::model::Moment;
 use axum::http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
@@ -31,11 +31,6 @@ pub(super) fn sparse(attributes: &Json, fields: &BTreeSet<String>) -> Json {
         }
     }
     kept
-}
-
-/// An instant as the API writes it: `2023-08-10T07:21:56+00:00`.
-pub(super) fn instant(at: Moment) -> String {
-    at.to_string().replace('Z', "+00:00")
 }
 
 /// A relationship without its data.

@@ -80,8 +80,9 @@ pub(super) fn list(state: &mut world::State, call: &Call) -> Result<Reply, Failu
 /// One segment, with its size when asked.
 pub(super) fn one(state: &mut world::State, call: &Call) -> Result<Reply, Failures> {
     let query = Query::read(call, &ONE)?;
-    let segment = state.klaviyo.segments.get(call.id());
+    let segment = state.klaviyo.segments.get_mut(call.id());
     let segment = segment.ok_or_else(|| absent(call.id()))?;
+    segment.last_read = Some(call.now);
     let rendered = render(call, &query, call.id(), segment);
     Ok(resource::one(StatusCode::OK, call, &query, rendered))
 }
@@ -108,7 +109,7 @@ fn render(call: &Call, query: &Query, id: &str, segment: &Segment) -> Json {
         "created": instant(segment.created),
         "updated": instant(segment.updated),
         "is_active": segment.is_active,
-        "is_processing": false,
+        "is_processing": segment.recount.is_some(),
         "is_starred": false,
     });
     if query.adds("profile_count") {

@@ -169,6 +169,7 @@ fn suppress(klaviyo: &mut KlaviyoWorld, emails: &BTreeSet<&str>, now: Moment) ->
         }
     }
     for id in &reached {
+        klaviyo.note_change(id, now);
         emit(klaviyo, id, now);
     }
     served.len()

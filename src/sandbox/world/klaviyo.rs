@@ -30,6 +30,19 @@ pub struct KlaviyoWorld {
     pub pending: Vec<ListChange>,
     /// How many ids the server itself has given out; the seed of the next one.
     pub minted: u64,
+    /// IANA time zone. Segments pay no heed to it.
+    pub timezone: String,
+    /// The hour of the day, in UTC, at which relative times are refreshed.
+    pub refresh_hour: u8,
+    /// Profiles that changed, and since when: their memberships are to be judged before anybody looks.
+    pub changed: BTreeMap<String, Moment>,
+}
+
+impl KlaviyoWorld {
+    /// Notes that something about a profile changed: itself, its events, its lists or its consent.
+    pub fn note_change(&mut self, profile: &str, at: Moment) {
+        self.changed.entry(profile.to_owned()).or_insert(at);
+    }
 }
 
 /// An accepted change of a list's members that shows a little later.
@@ -70,14 +83,95 @@ pub struct Profile {
     pub country: Option<String>,
     /// City.
     pub city: Option<String>,
+    /// State or province.
+    pub region: Option<String>,
+    /// Postal code.
+    pub zip: Option<String>,
+    /// IANA time zone.
+    pub timezone: Option<String>,
+    /// Latitude and longitude in degrees.
+    pub position: Option<(f64, f64)>,
+    /// Such as `en-US`.
+    pub locale: Option<String>,
+    /// Employer.
+    pub organization: Option<String>,
+    /// Job title.
+    pub title: Option<String>,
     /// Custom properties.
     pub properties: BTreeMap<String, Json>,
     /// `SUBSCRIBED`, `UNSUBSCRIBED` or `NEVER_SUBSCRIBED`.
     pub consent: &'static str,
     /// When the consent changed last.
     pub consent_at: Option<Moment>,
+    /// How the e-mail consent came about.
+    pub source: ConsentSource,
+    /// Whether the subscription to e-mail was confirmed; `None` where nobody asked.
+    pub double_opt_in: Option<bool>,
     /// Global e-mail suppressions.
     pub suppressions: Vec<Suppression>,
+    /// Consent to SMS.
+    pub sms: Channel,
+    /// Consent to push messages.
+    pub push: Channel,
+    /// Consent to marketing by WhatsApp.
+    pub whatsapp: Channel,
+    /// What the vendor expects of somebody who bought.
+    pub predictions: Option<Predictions>,
+}
+
+/// How a consent came about, in the vendor's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsentSource {
+    /// Such as `FORM`.
+    pub method: Option<&'static str>,
+    /// Form, page, key or user.
+    pub detail: Option<String>,
+    /// The merchant's own words.
+    pub custom_detail: Option<String>,
+}
+
+/// Consent to a channel other than e-mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// `SUBSCRIBED`, `UNSUBSCRIBED` or `NEVER_SUBSCRIBED`.
+    pub consent: &'static str,
+    /// When it changed last.
+    pub at: Option<Moment>,
+    /// How it came about.
+    pub source: ConsentSource,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self {
+            consent: "NEVER_SUBSCRIBED",
+            at: None,
+            source: ConsentSource::default(),
+        }
+    }
+}
+
+/// The vendor's predictions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Predictions {
+    /// Spent so far.
+    pub historic_value: f64,
+    /// Expected to be spent in the next year.
+    pub predicted_value: f64,
+    /// Orders so far.
+    pub orders: u32,
+    /// Orders expected in the next year.
+    pub predicted_orders: f64,
+    /// Between orders; `None` with one.
+    pub days_between_orders: Option<f64>,
+    /// Of an order.
+    pub average_value: f64,
+    /// From 0 to 1.
+    pub churn: f64,
+    /// The next order.
+    pub next_order: Option<Moment>,
+    /// `email`, `push`, `sms` or `whatsapp`, the liked ones first.
+    pub channels: Vec<&'static str>,
 }
 
 impl Profile {
@@ -117,7 +211,7 @@ pub struct List {
 }
 
 /// A rule-based group. Membership is what the vendor last computed, not what is true now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Segment {
     /// Its name.
     pub name: String,
@@ -131,10 +225,16 @@ pub struct Segment {
     pub is_active: bool,
     /// Profile id and when it joined, as of the last refresh.
     pub members: BTreeMap<String, Moment>,
-    /// When relative times were last refreshed.
+    /// As of when relative times are judged: the last refresh.
     pub refreshed: Moment,
     /// Of each refresh that moved somebody: when, how many joined, how many left.
     pub moves: Vec<(Moment, usize, usize)>,
+    /// Memberships that no computation changes.
+    pub pinned: BTreeMap<String, bool>,
+    /// When the members will follow an edited definition; until then they stand still.
+    pub recount: Option<Moment>,
+    /// When the members were last read through the API.
+    pub last_read: Option<Moment>,
 }
 
 /// A kind of event.

@@ -1,15 +1,18 @@
 //! The small world behind both servers: what the vendors know, and what was planted.
 
+mod attributes;
 mod klaviyo;
 mod shopify;
 
-pub use klaviyo::Suppression;
+pub(super) use attributes::instant;
+pub use klaviyo::{Channel, ConsentSource, Predictions, Suppression};
 pub use klaviyo::{Event, Job, JobKind, KlaviyoWorld, List, ListChange, Metric, Profile, Segment};
 pub use shopify::{
     BulkOperation, Customer, Definition, Line, Metafield, Order, Purchases, ShopifyWorld,
 };
 
 use super::faults::Faults;
+use super::plant::Planted;
 use crate::clock::Clock;
 use crate::model::Moment;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,6 +76,8 @@ pub struct Truth {
     pub customers_only: Vec<u64>,
     /// Orders that name nobody but an e-mail address.
     pub guest_orders: Vec<u64>,
+    /// Memberships in segments that were set apart from what a mirror knows.
+    pub planted: Vec<Planted>,
 }
 
 impl World {

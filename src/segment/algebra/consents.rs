@@ -4,7 +4,7 @@
 //! is tried. Of suppressions a condition asks whether there is one; taking one away makes no
 //! condition hold, so as many of a reason as filters ask for are enough.
 
-use super::instants::{Grain, representatives};
+use super::instants::representatives;
 use super::values::{Home, Values};
 use super::witness::Witness;
 use crate::model::{
@@ -221,7 +221,7 @@ fn moments(filters: &[&Filter], now: i64) -> Vec<Option<Moment>> {
             _ => None,
         })
         .collect();
-    let found = representatives(&dates, now, Grain::Finer).into_iter();
+    let found = representatives(&dates, now).into_iter();
     let found = found.map(|micros| Some(Moment(micros.div_euclid(1000))));
     std::iter::once(None).chain(found).collect()
 }

@@ -13,30 +13,15 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 
-/// How finely the instants are kept that a filter reads.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Grain {
-    /// Events: whole seconds.
-    Second,
-    /// Everything else.
-    Finer,
-}
-
-impl Grain {
-    const fn step(self) -> i64 {
-        match self {
-            Self::Second => SECOND,
-            Self::Finer => SECOND / 2,
-        }
-    }
-}
+/// Half of the least distance of two edges.
+const STEP: i64 = SECOND / 2;
 
 /// Years of a stretch that meet every day of the year.
 const YEARS: i16 = 8;
 
 /// Microseconds since 1970, one for each set of filters that instants can fit; those that no text can
 /// name are left out. A filter that means nothing is not asked.
-pub(super) fn representatives(filters: &[&DateFilter], now: i64, grain: Grain) -> Vec<i64> {
+pub(super) fn representatives(filters: &[&DateFilter], now: i64) -> Vec<i64> {
     let assumptions = Assumptions::default();
     let compiled: Vec<(&DateFilter, Window)> = filters
         .iter()
@@ -57,10 +42,9 @@ pub(super) fn representatives(filters: &[&DateFilter], now: i64, grain: Grain) -
     if !days.is_empty() {
         points.extend(every_year(&turns(&days, now), &edges));
     }
-    let step = grain.step();
     let around = points
         .iter()
-        .flat_map(|point| [*point, point - step, point + step]);
+        .flat_map(|point| [*point, point - STEP, point + STEP]);
     let mut seen = BTreeSet::new();
     let fits = |instant: i64| -> Vec<bool> {
         compiled
@@ -182,9 +166,9 @@ mod tests {
             let fits = |instant: i64| -> Vec<bool> {
                 windows.iter().map(|window| window.holds(instant, NOW)).collect()
             };
-            for (grain, beside) in [(Grain::Second, 0), (Grain::Finer, 0), (Grain::Finer, 250_000)] {
+            for beside in [0, 250_000] {
                 let known: BTreeSet<Vec<bool>> =
-                    representatives(&filters, NOW, grain).into_iter().map(fits).collect();
+                    representatives(&filters, NOW).into_iter().map(fits).collect();
                 for instant in &instants {
                     let midnight = instant - instant.rem_euclid(DAY_SECS);
                     for instant in [*instant, midnight] {

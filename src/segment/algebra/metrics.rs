@@ -8,12 +8,12 @@
 //! already; where no such order of events exists, nothing is claimed.
 
 use super::atom::Atom;
-use super::instants::{Grain, representatives};
+use super::instants::representatives;
 use super::space::{MOST_OPEN, Mask, Rest, Space, because, bits, freed, is_open_filter, twins};
 use super::tallies::{Amounts, Reached, Tallies, answers_of};
 use super::values::{Home, Values, plain};
 use super::witness::{Amount, Deed, Witness};
-use crate::model::{MetricId, Money, Value};
+use crate::model::{MetricId, Moment, Money, Value};
 use crate::segment::leaf::Leaf;
 use crate::segment::mention::{NEVER_SEGMENTABLE, SYNONYMS};
 use crate::segment::number::NumberTest;
@@ -58,7 +58,7 @@ struct Selectors<'a> {
 #[derive(Clone, Debug)]
 struct Cell {
     selections: Mask,
-    at: i64,
+    at: Moment,
     properties: BTreeMap<String, Value>,
 }
 
@@ -268,7 +268,7 @@ impl<'a> Selectors<'a> {
             loose = pairs.take(MOST_CELLS + 1).collect();
         }
         let frames: Vec<&DateFilter> = self.frames.iter().map(|(frame, _)| *frame).collect();
-        let instants = representatives(&frames, now, Grain::Second);
+        let instants = representatives(&frames, now);
         let too_many = options.len().max(loose.len()) * instants.len() > MOST_CELLS;
         if too_many || self.all.len() > 60 || self.filters.len() > 60 {
             return None;
@@ -286,7 +286,7 @@ impl<'a> Selectors<'a> {
                     (!self.amounts.is_empty()).then(|| format!("{:?}", properties.get(VALUE)));
                 cells.entry((selections, apart)).or_insert_with(|| Cell {
                     selections,
-                    at: instant.div_euclid(SECOND),
+                    at: Moment(instant.div_euclid(1000)),
                     properties: properties.clone(),
                 });
             }
@@ -465,7 +465,7 @@ pub(super) fn funnel(atom: &Atom, now: i64) -> Space {
             .filter_map(|(at, (metric, selectors))| {
                 Some(Deed {
                     metric: (*metric).clone(),
-                    at,
+                    at: Moment::from_secs(at),
                     properties: selectors.passing(now)?,
                 })
             })
@@ -474,7 +474,7 @@ pub(super) fn funnel(atom: &Atom, now: i64) -> Space {
     };
     let alone = ConditionGroup::any(atom.condition.iter().cloned().collect());
     let definition = Definition::of(vec![alone]);
-    let instants = representatives(&frames, now, Grain::Second).into_iter();
+    let instants = representatives(&frames, now).into_iter();
     let instants = instants.map(|instant| instant.div_euclid(SECOND));
     // From an instant on, and up to it.
     let starts = instants.flat_map(|instant| [instant, instant + 1 - steps.len() as i64]);

@@ -18,7 +18,7 @@ impl Witness {
                 "type": "event",
                 "id": format!("WITNESS-{number}"),
                 "attributes": {
-                    "datetime": Moment::from_secs(deed.at).to_string(),
+                    "datetime": deed.at.to_string(),
                     "event_properties": properties,
                 },
                 "relationships": {"metric": {"data": {"type": "metric", "id": deed.metric}}},

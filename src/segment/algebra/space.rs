@@ -2,7 +2,7 @@
 
 use super::atom::{Atom, COUNTRY, Dimension};
 use super::consents::Facets;
-use super::instants::{Grain, representatives};
+use super::instants::representatives;
 use super::metrics;
 use super::values::{Home, Values};
 use super::witness::Witness;
@@ -286,7 +286,7 @@ fn lists(atoms: &[&Atom], now: i64) -> Space {
                 _ => None,
             })
             .collect();
-        let instants = representatives(&dates, now, Grain::Finer).into_iter();
+        let instants = representatives(&dates, now).into_iter();
         let joined: Vec<Option<Moment>> = std::iter::once(None)
             .chain(instants.map(|micros| Some(Moment(micros.div_euclid(1000)))))
             .collect();

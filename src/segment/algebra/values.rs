@@ -13,7 +13,7 @@
 //! * *Lists*: every set of the elements asked for, with every set of the inner texts in one more
 //!   element, filled up to every length that matters.
 
-use super::instants::{Grain, datetime, representatives};
+use super::instants::{datetime, representatives};
 use super::operands::Operands;
 use super::pattern::examples;
 use crate::model::Value;
@@ -130,7 +130,7 @@ impl Values {
     }
 
     fn classes(&mut self, operands: &Operands, now: i64) {
-        for micros in representatives(&operands.dates, now, Grain::Finer) {
+        for micros in representatives(&operands.dates, now) {
             let Some(at) = datetime(micros).and_then(|at| at.to_zoned(TimeZone::UTC).ok()) else {
                 continue;
             };

@@ -37,8 +37,8 @@ pub struct Witness {
 pub struct Deed {
     /// Its metric.
     pub metric: MetricId,
-    /// When, in Unix seconds.
-    pub at: i64,
+    /// When.
+    pub at: Moment,
     /// Its properties, `$value` among them.
     pub properties: BTreeMap<String, Value>,
 }
@@ -151,7 +151,8 @@ impl Deed {
             Some((PropertyNo(u16::try_from(number).ok()?), atom))
         });
         Some(Event {
-            at: self.at,
+            at: self.at.secs(),
+            millis: u16::try_from(self.at.0.rem_euclid(1000)).ok()?,
             properties: properties.collect(),
             metric: MetricNo(u16::try_from(metric).ok()?),
             id,

@@ -2,6 +2,7 @@
 
 mod door;
 mod reads;
+mod segments;
 mod writes;
 
 use crate::clock::Clock;

@@ -224,7 +224,7 @@ async fn lists_segments_and_metrics_have_catalogues() {
     assert_eq!(names.len(), 6);
     assert!(names.is_sorted());
     let segments = shop.all("/api/segments?page[size]=3").await;
-    assert_eq!(segments.len(), 10);
+    assert_eq!(segments.len(), 29);
     let groups = &segments[0]["attributes"]["definition"]["condition_groups"];
     assert!(groups[0]["conditions"][0]["type"].is_string());
     assert_eq!(shop.all("/api/metrics").await.len(), 13);

@@ -149,10 +149,7 @@ fn a_rendered_witness_is_the_same_person_to_whoever_reads_it() {
                     .cloned()
                     .unwrap_or_default();
                 let (metric, event) = event_from_json(&json.to_string(), &wanted).unwrap();
-                assert_eq!(
-                    (metric.as_ref(), event.at.secs()),
-                    (Some(&deed.metric), deed.at)
-                );
+                assert_eq!((metric.as_ref(), event.at), (Some(&deed.metric), deed.at));
                 assert_eq!(
                     event.value.is_some(),
                     deed.properties.contains_key("$value"),

@@ -184,7 +184,7 @@ fn timelines() -> Vec<Vec<Deed>> {
         .chain(full)
         .map(|(at, value)| Deed {
             metric: "M".into(),
-            at: NOW + at,
+            at: Moment::from_secs(NOW + at),
             properties: value
                 .into_iter()
                 .map(|value| ("p".to_owned(), value))

@@ -1,0 +1,86 @@
+//! `driftless segment list` and `driftless segment why`: answers from a shop's mirror.
+
+use crate::cli::args::{List, Why};
+use crate::cli::{Exit, output, shops};
+use crate::clock::Clock;
+use crate::config;
+use crate::mirror::{Mirror, MirrorError};
+use crate::model::Moment;
+use crate::pass::PassError;
+use crate::pass::segments::Desk;
+use crate::report;
+
+/// Prints a table of every segment of every shop.
+pub(super) fn list(args: &List) -> Exit {
+    each_shop(&args.shops.config, |config| {
+        let now = args.at.unwrap_or_else(|| Clock::System.now());
+        let mirror = open(config)?;
+        let desk = Desk::open(&mirror, &config.policy, now).map_err(of_mirror)?;
+        let rows = desk.list().map_err(of_pass)?;
+        output::say(&report::segments::list(&rows, now));
+        Ok(())
+    })
+}
+
+/// Prints why somebody is in a segment, or not.
+pub(super) fn why(args: &Why) -> Exit {
+    each_shop(&args.shops.config, |config| {
+        let now = args.at.unwrap_or_else(|| Clock::System.now());
+        let mirror = open(config)?;
+        let desk = Desk::open(&mirror, &config.policy, now).map_err(of_mirror)?;
+        let entry = desk
+            .book()
+            .find(&args.segment)
+            .map_err(|text| (Exit::Usage, text))?;
+        let slots = desk.find_person(&args.person).map_err(of_mirror)?;
+        let answers = desk.why(entry, &slots).map_err(of_mirror)?;
+        if answers.is_empty() {
+            let text = format!(
+                "nobody here is `{}`; give a profile id, an e-mail address, a phone number, an \
+                 external id or a Shopify customer id",
+                args.person
+            );
+            return Err((Exit::Usage, text));
+        }
+        let told: Vec<String> = answers.iter().map(report::segments::why).collect();
+        output::say(&told.join("\n"));
+        Ok(())
+    })
+}
+
+type Fault = (Exit, String);
+
+fn each_shop(
+    paths: &[std::path::PathBuf],
+    mut answer: impl FnMut(&config::Shop) -> Result<(), Fault>,
+) -> Exit {
+    let shops = match shops::load(paths) {
+        Ok(shops) => shops,
+        Err(exit) => return exit,
+    };
+    let mut worst = Exit::Done;
+    for config in shops {
+        if let Err((exit, text)) = answer(&config) {
+            worst = worst.max(output::fault(exit, &format!("{}: {text}", config.name)));
+        }
+    }
+    worst
+}
+
+fn open(config: &config::Shop) -> Result<Mirror, Fault> {
+    if !config.state_dir.join("mirror").exists() {
+        let text = "there is no mirror yet; make a pass with --reconcile first";
+        return Err((Exit::Usage, text.to_owned()));
+    }
+    let now: Moment = Clock::System.now();
+    let (mirror, _) = Mirror::open(&config.state_dir, now).map_err(of_mirror)?;
+    Ok(mirror)
+}
+
+fn of_mirror(error: MirrorError) -> Fault {
+    of_pass(error.into())
+}
+
+fn of_pass(error: PassError) -> Fault {
+    (shops::exit_of(&error), error.to_string())
+}

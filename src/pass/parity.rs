@@ -1,0 +1,500 @@
+//! Our evaluation of each segment beside Klaviyo's own members: where they differ, since when, why.
+
+use super::segments::{Book, Entry, Evaluated, SegmentKey};
+use super::{Options, PassError, Shop};
+use crate::detect::parity::{Case, Hypotheses, REFRESH_SECS, Shown, Upstream};
+use crate::mirror::{MirrorError, event_id};
+use crate::model::{
+    Cause, Code, Compared, Disagreement, Event, Evidence, Finding, GroupId, Interner, Mentions,
+    Moment, Profile, ProfileId, Record, Segment, Slot, Subject,
+};
+use crate::policy::ParityScope;
+use crate::pull::{Fresh, Pulled};
+use crate::segment::{Inputs, OnList};
+use roaring::RoaringBitmap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+/// A segment is compared this often.
+const EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// Klaviyo retires a segment that nobody used for so long (klaviyo.md, section 5.8).
+const DORMANT: Duration = Duration::from_secs(45 * 86_400);
+
+/// A recount after an edit takes up to so long (klaviyo.md, section 5.8).
+const RECOUNT: Duration = Duration::from_secs(15 * 60);
+
+/// How one segment stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parity {
+    /// Its name.
+    pub segment: String,
+    /// Members by our own evaluation.
+    pub local: u64,
+    /// The last comparison; `None` when Klaviyo's members were never read.
+    pub compared: Option<Compared>,
+    /// Disagreeing profiles by cause.
+    pub causes: BTreeMap<Cause, u64>,
+}
+
+/// A comparison under way.
+struct Dispute<'b> {
+    entry: &'b Entry,
+    segment: Segment,
+    compared: Compared,
+    /// Slot, and whether Klaviyo has it as a member.
+    cases: BTreeMap<Slot, bool>,
+}
+
+/// A disagreeing profile in numbers: as the mirror has it, and as upstream shows it.
+struct Both {
+    profile: Option<Profile>,
+    events: Vec<Event>,
+    lists: Vec<OnList>,
+    fresh: Option<(Profile, Vec<Event>, Vec<OnList>)>,
+    gone: bool,
+    took_over: bool,
+}
+
+impl Shop {
+    /// Compares the segments that are due, explains every difference, and tells how all stand.
+    pub(super) async fn compare(
+        &mut self,
+        book: &Book,
+        evaluated: &Evaluated,
+        pulled: &Pulled,
+        now: Moment,
+        options: &Options,
+    ) -> Result<Vec<Parity>, PassError> {
+        let mut disputes = Vec::new();
+        for segment in self.mirror.segments()? {
+            let key = SegmentKey::Klaviyo(segment.id.clone());
+            if let Some(entry) = book.entries.get(&key)
+                && self.may_read(&segment, now)?
+            {
+                disputes.extend(
+                    self.dispute(entry, segment, evaluated, now, options)
+                        .await?,
+                );
+            }
+        }
+        if !disputes.is_empty() {
+            let causes = self.explain(&disputes, pulled, now, options).await?;
+            self.remember_comparisons(&disputes, &causes, now)?;
+        }
+        self.standings(book, evaluated)
+    }
+
+    /// Whether reading the members is due, and keeps nothing alive that nobody uses.
+    fn may_read(&self, segment: &Segment, now: Moment) -> Result<bool, MirrorError> {
+        let recent = segment.updated.is_some_and(|at| now.since(at) < DORMANT);
+        let allowed = match self.config.policy.parity.read {
+            ParityScope::None => false,
+            ParityScope::Recent => recent,
+            ParityScope::All => true,
+        };
+        let last = self.mirror.compared(&segment.id)?;
+        let due = last.is_none_or(|last| now.since(last.at) >= EVERY);
+        // The members of an inactive segment are frozen: they say nothing about the definition.
+        Ok(allowed && due && segment.is_active)
+    }
+
+    /// Reads Klaviyo's members, or a sample; `None` when the segment is gone.
+    async fn dispute<'b>(
+        &mut self,
+        entry: &'b Entry,
+        segment: Segment,
+        evaluated: &Evaluated,
+        now: Moment,
+        options: &Options,
+    ) -> Result<Option<Dispute<'b>>, PassError> {
+        let rule = self.config.policy.parity.clone();
+        let membership = evaluated
+            .memberships
+            .get(&entry.key)
+            .cloned()
+            .unwrap_or_default();
+        let whole = self
+            .pull(options)
+            .segment_members(&segment.id, rule.whole_up_to)
+            .await?;
+        let (theirs, looked_at) = match whole {
+            Some(members) => {
+                let mut page = self.mirror.page();
+                let slots = members
+                    .iter()
+                    .map(|member| page.slot_of_profile(&member.profile));
+                let slots: Vec<Slot> = slots.collect::<Result<_, _>>()?;
+                page.commit()?;
+                (
+                    slots
+                        .into_iter()
+                        .map(|slot| slot.0)
+                        .collect::<RoaringBitmap>(),
+                    None,
+                )
+            }
+            None => {
+                let sample = self.sample(&membership.inside, rule.sample, now)?;
+                let ids: Vec<ProfileId> = sample.values().cloned().collect();
+                let found = self
+                    .pull(options)
+                    .segment_members_among(&segment.id, &ids)
+                    .await?;
+                let Some(found) = found else {
+                    return Ok(None);
+                };
+                let slots = sample.iter().filter(|(_, id)| found.contains(id));
+                let theirs = slots.map(|(slot, _)| slot.0).collect();
+                (
+                    theirs,
+                    Some(sample.keys().map(|slot| slot.0).collect::<RoaringBitmap>()),
+                )
+            }
+        };
+        let mut differing = (&membership.inside ^ &theirs) - &membership.unknown;
+        // Whom Klaviyo has and we cannot judge is a difference; the others may agree.
+        differing |= &membership.unknown & &theirs;
+        let compared = match &looked_at {
+            Some(looked_at) => looked_at.clone(),
+            None => &membership.inside | &theirs,
+        };
+        differing &= &compared;
+        Ok(Some(Dispute {
+            entry,
+            segment,
+            compared: Compared {
+                at: now,
+                members: theirs.len(),
+                profiles: compared.len(),
+                whole: looked_at.is_none(),
+            },
+            cases: differing
+                .iter()
+                .map(|slot| (Slot(slot), theirs.contains(slot)))
+                .collect(),
+        }))
+    }
+
+    /// Profiles for a spot check: half of them members here, half not, others every day.
+    fn sample(
+        &self,
+        inside: &RoaringBitmap,
+        count: u32,
+        now: Moment,
+    ) -> Result<BTreeMap<Slot, ProfileId>, MirrorError> {
+        let outside = self.mirror.known_profiles()? - inside;
+        let mut rng = fastrand::Rng::with_seed(now.day().unsigned_abs());
+        let mut sample = BTreeMap::new();
+        for (slots, count) in [(inside, count / 2), (&outside, count - count / 2)] {
+            let all = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+            let picks = (0..count.min(all)).map(|_| rng.u32(..all));
+            for slot in picks.filter_map(|pick| slots.select(pick)).map(Slot) {
+                if let Some(id) = self.mirror.profile_id(slot)? {
+                    sample.insert(slot, id);
+                }
+            }
+        }
+        Ok(sample)
+    }
+
+    /// The cause of every case, by segment and slot.
+    async fn explain(
+        &mut self,
+        disputes: &[Dispute<'_>],
+        pulled: &Pulled,
+        now: Moment,
+        options: &Options,
+    ) -> Result<BTreeMap<(usize, Slot), Cause>, PassError> {
+        let definitions = || disputes.iter().map(|dispute| &dispute.entry.definition);
+        let probed = self.probe(disputes, &pulled.mentions, now, options).await?;
+        let mut interner = Interner::new(self.mirror.vocabulary()?);
+        let numbered = probed.iter().map(|(slot, fresh)| {
+            let events = fresh.iter().flat_map(|fresh| &fresh.events);
+            let events =
+                events.map(|(metric, event)| interner.event(metric, event_id(&event.id), event));
+            (*slot, events.collect::<Vec<Event>>())
+        });
+        let mut numbered: BTreeMap<Slot, Vec<Event>> = numbered.collect();
+        let inputs = Inputs {
+            vocabulary: interner.vocabulary().clone(),
+            ..Inputs::default()
+        };
+        let offset = utc_offset(&pulled.account_zone, now);
+        let hypotheses = Hypotheses::compile(definitions(), &inputs, offset, now.secs());
+        let elsewhere = self.owned_elsewhere(&numbered)?;
+        let mut judge = hypotheses.judge();
+        let lists = super::segments::Lists::of_ids(&self.mirror, hypotheses.lists(), now)?;
+        let mut causes = BTreeMap::new();
+        let mut cases: BTreeMap<Slot, Vec<(usize, bool)>> = BTreeMap::new();
+        for (number, dispute) in disputes.iter().enumerate() {
+            for (slot, member) in &dispute.cases {
+                cases.entry(*slot).or_default().push((number, *member));
+            }
+        }
+        for (slot, of_slot) in cases {
+            let asked = probed.get(&slot);
+            let events = numbered.remove(&slot).unwrap_or_default();
+            let took_over = elsewhere.contains(&slot);
+            let both = self.both(slot, asked, events, took_over, &lists, hypotheses.lists())?;
+            for (segment, member) in of_slot {
+                let counting = is_counting(&disputes[segment].segment, now);
+                let case = both.case(segment, member, counting, asked.is_some());
+                causes.insert((segment, slot), judge.cause(&case));
+            }
+        }
+        self.mend(probed)?;
+        Ok(causes)
+    }
+
+    /// Reads disagreeing profiles anew, as far as the budget goes; `None` for one that is gone. What
+    /// needs no look at the data to be explained is left out.
+    async fn probe(
+        &mut self,
+        disputes: &[Dispute<'_>],
+        mentions: &Mentions,
+        now: Moment,
+        options: &Options,
+    ) -> Result<BTreeMap<Slot, Option<Fresh>>, PassError> {
+        let mut wanted = BTreeSet::new();
+        let mut lists = BTreeSet::new();
+        for dispute in disputes
+            .iter()
+            .filter(|dispute| !is_counting(&dispute.segment, now))
+        {
+            wanted.extend(dispute.cases.keys().copied());
+            lists.extend(
+                dispute
+                    .entry
+                    .definition
+                    .lists()
+                    .into_iter()
+                    .map(str::to_owned),
+            );
+        }
+        let mut ids = BTreeMap::new();
+        for slot in wanted
+            .into_iter()
+            .take(self.config.policy.parity.probes as usize)
+        {
+            if let Some(id) = self.mirror.profile_id(slot)? {
+                ids.insert(slot, id);
+            }
+        }
+        let asked: Vec<ProfileId> = ids.values().cloned().collect();
+        let mut found = self.pull(options).fresh(&asked, &lists, mentions).await?;
+        Ok(ids
+            .into_iter()
+            .map(|(slot, id)| (slot, found.remove(&id)))
+            .collect())
+    }
+
+    /// Whose fresh events are another profile's in the mirror: one sweep over all timelines, only when
+    /// some event is missing.
+    fn owned_elsewhere(
+        &self,
+        fresh: &BTreeMap<Slot, Vec<Event>>,
+    ) -> Result<HashSet<Slot>, MirrorError> {
+        let mut missing: HashMap<(i64, u16, u32), Slot> = HashMap::new();
+        for (slot, events) in fresh {
+            let known = self.mirror.timeline(*slot)?;
+            let known: HashSet<_> = known.events.iter().map(key).collect();
+            let new = events.iter().map(key).filter(|key| !known.contains(key));
+            missing.extend(new.map(|key| (key, *slot)));
+        }
+        let mut elsewhere = HashSet::new();
+        if missing.is_empty() {
+            return Ok(elsewhere);
+        }
+        let mut subjects = self.mirror.subjects(Slot(0), self.mirror.slots()?);
+        while let Some(subject) = subjects.advance()? {
+            let owners = subject
+                .events
+                .iter()
+                .filter_map(|event| missing.get(&key(event)));
+            elsewhere.extend(owners.filter(|owner| **owner != subject.slot));
+        }
+        Ok(elsewhere)
+    }
+
+    fn both(
+        &self,
+        slot: Slot,
+        asked: Option<&Option<Fresh>>,
+        events: Vec<Event>,
+        took_over: bool,
+        lists: &super::segments::Lists,
+        ids: &[String],
+    ) -> Result<Both, MirrorError> {
+        let profile = match self.mirror.record(slot)? {
+            Some(Record::Profile(profile)) => Some(profile),
+            _ => None,
+        };
+        let mut mirrored = Vec::new();
+        lists.of(slot, &mut mirrored);
+        let fresh = asked.and_then(Option::as_ref).map(|fresh| {
+            let on = ids
+                .iter()
+                .zip(&mirrored)
+                .map(|(id, known)| match fresh.lists.get(id) {
+                    Some(joined) => OnList::Since(*joined),
+                    // Nobody without an address can be asked about.
+                    None if fresh.profile.email.is_none() => *known,
+                    None => OnList::No,
+                });
+            (fresh.profile.clone(), events, on.collect())
+        });
+        Ok(Both {
+            profile,
+            events: self.mirror.timeline(slot)?.events,
+            lists: mirrored,
+            fresh,
+            gone: asked.is_some_and(Option::is_none),
+            took_over,
+        })
+    }
+
+    /// What was read anew is better than what the mirror has.
+    fn mend(&self, probed: BTreeMap<Slot, Option<Fresh>>) -> Result<(), MirrorError> {
+        for fresh in probed.into_values().flatten() {
+            let mut page = self.mirror.page();
+            page.profile(fresh.profile)?;
+            let mut by_metric: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            for (metric, event) in fresh.events {
+                by_metric.entry(metric).or_default().push(event);
+            }
+            for (metric, events) in by_metric {
+                page.events(&metric, events)?;
+            }
+            page.commit()?;
+        }
+        self.mirror.fold().map(drop)
+    }
+
+    fn remember_comparisons(
+        &self,
+        disputes: &[Dispute<'_>],
+        causes: &BTreeMap<(usize, Slot), Cause>,
+        now: Moment,
+    ) -> Result<(), MirrorError> {
+        for (number, dispute) in disputes.iter().enumerate() {
+            let id = &dispute.segment.id;
+            let before = self.mirror.disagreements(id)?;
+            let cases = dispute.cases.iter().map(|(slot, member)| {
+                let known = before.get(slot).filter(|known| known.member == *member);
+                let disagreement = Disagreement {
+                    member: *member,
+                    since: known.map_or(now, |known| known.since),
+                    cause: causes
+                        .get(&(number, *slot))
+                        .copied()
+                        .unwrap_or(Cause::Unexplained),
+                };
+                (*slot, disagreement)
+            });
+            let mut page = self.mirror.page();
+            page.comparison(id, &dispute.compared, &cases.collect())?;
+            page.commit()?;
+        }
+        Ok(())
+    }
+
+    fn standings(&self, book: &Book, evaluated: &Evaluated) -> Result<Vec<Parity>, PassError> {
+        let mut standings = Vec::new();
+        for entry in book.entries.values() {
+            let SegmentKey::Klaviyo(id) = &entry.key else {
+                continue;
+            };
+            let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
+            for disagreement in self.mirror.disagreements(id)?.values() {
+                *causes.entry(disagreement.cause).or_default() += 1;
+            }
+            let membership = evaluated.memberships.get(&entry.key);
+            standings.push(Parity {
+                segment: entry.name.clone(),
+                local: membership.map_or(0, |membership| membership.inside.len()),
+                compared: self.mirror.compared(id)?,
+                causes,
+            });
+        }
+        Ok(standings)
+    }
+
+    /// Segments about which Klaviyo disagrees for longer than a refresh can take.
+    pub(super) fn drifting(&self, now: Moment) -> Result<Vec<Finding>, MirrorError> {
+        let mut findings = Vec::new();
+        for segment in self.mirror.segments()? {
+            let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
+            for known in self.mirror.disagreements(&segment.id)?.into_values() {
+                let lasting = now.secs() - known.since.secs() > REFRESH_SECS;
+                // What only Klaviyo can judge does not drift.
+                if lasting && known.cause != Cause::NotEvaluable {
+                    *causes.entry(known.cause).or_default() += 1;
+                }
+            }
+            if let Some((cause, _)) = causes
+                .iter()
+                .max_by_key(|(cause, count)| (**count, **cause))
+            {
+                findings.push(Finding {
+                    code: Code::SegmentDrifting,
+                    subject: Subject::Group(GroupId::Segment(segment.id)),
+                    evidence: Evidence::Disagreement {
+                        profiles: causes.values().sum(),
+                        cause: *cause,
+                    },
+                });
+            }
+        }
+        Ok(findings)
+    }
+}
+
+impl Both {
+    fn case(&self, segment: usize, member: bool, counting: bool, asked: bool) -> Case<'_> {
+        let mirrored = self.profile.as_ref().map(|profile| Shown {
+            profile,
+            events: &self.events,
+            lists: &self.lists,
+        });
+        let upstream = match &self.fresh {
+            _ if !asked => Upstream::NotAsked,
+            None if self.gone => Upstream::Gone,
+            None => Upstream::NotAsked,
+            Some((profile, events, lists)) => Upstream::Shown {
+                now: Shown {
+                    profile,
+                    events,
+                    lists,
+                },
+                took_over: self.took_over,
+            },
+        };
+        Case {
+            segment,
+            member,
+            counting,
+            mirrored,
+            upstream,
+        }
+    }
+}
+
+fn key(event: &Event) -> (i64, u16, u32) {
+    (event.at, event.metric.0, event.id)
+}
+
+fn is_counting(segment: &Segment, now: Moment) -> bool {
+    let edited = segment
+        .updated
+        .is_some_and(|at| now.since(at) < RECOUNT && at <= now);
+    segment.is_processing || edited
+}
+
+/// The account's own time zone at an instant, in seconds; zero for a name that nobody knows.
+fn utc_offset(zone: &str, now: Moment) -> i64 {
+    let zone = jiff::tz::TimeZone::get(zone).ok();
+    let at = jiff::Timestamp::from_millisecond(now.0).ok();
+    zone.zip(at)
+        .map_or(0, |(zone, at)| zone.to_offset(at).seconds().into())
+}

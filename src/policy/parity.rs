@@ -1,0 +1,54 @@
+//! How our evaluation of segments is compared with Klaviyo's members.
+
+use serde::Serialize;
+
+/// What a comparison may read. Reading a segment's members counts as using it: Klaviyo retires a
+/// segment that nobody uses for 45 days (klaviyo.md, section 5.8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ParityRule {
+    /// Which segments' members are read.
+    pub read: ParityScope,
+    /// Up to so many members a segment is read whole; of a larger one a sample.
+    pub whole_up_to: u32,
+    /// Profiles of a sample.
+    pub sample: u32,
+    /// Disagreeing profiles that one pass reads anew to find the cause.
+    pub probes: u32,
+}
+
+/// Which segments' members are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParityScope {
+    /// None: only sizes are compared.
+    None,
+    /// Those that were edited within 45 days, so that no unused one is kept alive.
+    Recent,
+    /// All active ones.
+    All,
+}
+
+impl ParityScope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::None, Self::Recent, Self::All];
+
+    /// The spelling in configs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Recent => "recent",
+            Self::All => "all",
+        }
+    }
+}
+
+impl Default for ParityRule {
+    fn default() -> Self {
+        Self {
+            read: ParityScope::Recent,
+            whole_up_to: 20_000,
+            sample: 100,
+            probes: 200,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Single profiles, read anew: what upstream shows of them now.
+
+use super::{Pull, PullError};
+use crate::api::{Fault, Page};
+use crate::model::{
+    IncomingEvent, ListId, Member, Mentions, MetricId, Moment, Profile, ProfileId, SegmentId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Profiles to a request.
+const BATCH: usize = 100;
+
+/// A profile and all of its events, as upstream shows them now.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The profile.
+    pub profile: Profile,
+    /// Its events of the mentioned metrics.
+    pub events: Vec<(MetricId, IncomingEvent)>,
+    /// Those of the lists asked about that it is on, and since when.
+    pub lists: BTreeMap<String, Option<Moment>>,
+}
+
+impl Pull<'_> {
+    /// All members of a segment; `None` when there are more than so many, or it is gone.
+    pub async fn segment_members(
+        &self,
+        id: &SegmentId,
+        most: u32,
+    ) -> Result<Option<Vec<Member>>, PullError> {
+        let mut members = Vec::new();
+        let mut cursor = None;
+        loop {
+            self.check_stop()?;
+            let klaviyo = &self.vendors.klaviyo;
+            let page = klaviyo.segment_members(id, None, cursor.as_ref()).await;
+            let page = match page {
+                Err(error) if error.fault == Fault::NotFound => return Ok(None),
+                page => page?,
+            };
+            members.extend(page.items);
+            if members.len() > most as usize {
+                return Ok(None);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(Some(members));
+            }
+        }
+    }
+
+    /// Those among some profiles that are in a segment; `None` when it is gone.
+    pub async fn segment_members_among(
+        &self,
+        id: &SegmentId,
+        profiles: &[ProfileId],
+    ) -> Result<Option<BTreeSet<ProfileId>>, PullError> {
+        let mut members = BTreeSet::new();
+        for some in profiles.chunks(BATCH) {
+            self.check_stop()?;
+            match self.vendors.klaviyo.segment_members_among(id, some).await {
+                Err(error) if error.fault == Fault::NotFound => return Ok(None),
+                page => members.extend(page?.items.into_iter().map(|member| member.profile)),
+            }
+        }
+        Ok(Some(members))
+    }
+
+    /// Profiles as upstream shows them now; who is missing from the answer is gone.
+    pub async fn fresh(
+        &self,
+        ids: &[ProfileId],
+        lists: &BTreeSet<String>,
+        mentions: &Mentions,
+    ) -> Result<BTreeMap<ProfileId, Fresh>, PullError> {
+        let mut found = BTreeMap::new();
+        for some in ids.chunks(BATCH) {
+            self.check_stop()?;
+            let page = self.vendors.klaviyo.profiles_by_id(some, mentions).await?;
+            let on = self.on_lists(&page, lists).await?;
+            for profile in page.items {
+                let id = profile.id.clone();
+                let fresh = Fresh {
+                    events: self.events_of(&id, mentions).await?,
+                    lists: on.get(&id).cloned().unwrap_or_default(),
+                    profile,
+                };
+                found.insert(id, fresh);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn events_of(
+        &self,
+        profile: &ProfileId,
+        mentions: &Mentions,
+    ) -> Result<Vec<(MetricId, IncomingEvent)>, PullError> {
+        let mut events = Vec::new();
+        let mut cursor = None;
+        loop {
+            self.check_stop()?;
+            let klaviyo = &self.vendors.klaviyo;
+            let page = klaviyo.events_of(profile, None, Moment(0), cursor.as_ref(), mentions);
+            let page = page.await?;
+            let of_metric = page
+                .items
+                .into_iter()
+                .filter_map(|(metric, event)| Some((metric?, event)));
+            events.extend(of_metric.filter(|(metric, _)| mentions.events.contains_key(metric)));
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(events);
+            }
+        }
+    }
+
+    /// Lists can be asked only by address; who has none stays off.
+    async fn on_lists(
+        &self,
+        page: &Page<Profile>,
+        lists: &BTreeSet<String>,
+    ) -> Result<BTreeMap<ProfileId, BTreeMap<String, Option<Moment>>>, PullError> {
+        let emails = page
+            .items
+            .iter()
+            .filter_map(|profile| profile.email.as_deref());
+        let emails: Vec<&str> = emails.collect();
+        let mut on: BTreeMap<ProfileId, BTreeMap<String, Option<Moment>>> = BTreeMap::new();
+        for list in lists {
+            let id = ListId::from(list.as_str());
+            let members = self
+                .vendors
+                .klaviyo
+                .list_members_by_email(&id, &emails)
+                .await;
+            let members = match members {
+                Err(error) if error.fault == Fault::NotFound => continue,
+                members => members?,
+            };
+            for member in members.items {
+                on.entry(member.profile)
+                    .or_default()
+                    .insert(list.clone(), member.joined);
+            }
+        }
+        Ok(on)
+    }
+}
