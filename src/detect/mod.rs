@@ -11,11 +11,13 @@ mod groups;
 mod incidents;
 mod mailbox;
 pub mod parity;
+mod redundant;
 mod stale;
 
 pub use bounce::{Run, Sprt, chronic};
 pub use groups::group;
 pub use incidents::{IncidentLog, Incidents};
+pub use redundant::{Audience, Cover, Dropped, Medoids, Overlap, Overlaps, Thresholds, cover};
 pub use stale::stale;
 
 use crate::model::{Code, Dossier, Evidence, Finding, Moment, Slot, Subject};

@@ -4,6 +4,7 @@
 //! definitions compiled together; its [`Evaluator`] tells for one [`Subject`] after the other the
 //! [`Verdict`] at an instant, or its [`Course`] over a span of time to come.
 
+pub mod algebra;
 mod assumption;
 pub mod catalogue;
 mod condition;
