@@ -50,6 +50,13 @@ fn conditions(who: &Section<'_>) -> Where {
         let help = "to mean that, write `who = { reachable = true }`";
         who.complain_here(&Complaint::new(message).help(help));
     }
+    let named = |names: &Option<Vec<String>>| names.clone().unwrap_or_default();
+    let unwanted = named(&found.not_segment);
+    let both = named(&found.segment).into_iter();
+    for name in both.filter(|name| unwanted.contains(name)) {
+        let message = format!("{} is wanted and unwanted", quoted(&name));
+        who.complain("not_segment", &Complaint::new(message));
+    }
     order(
         who,
         "orders_at_most",

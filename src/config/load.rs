@@ -106,7 +106,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
 }
 
 /// A config's text, if nobody else may have written it.
-fn read(path: &Path) -> Result<String, Box<Fault>> {
+pub(super) fn read(path: &Path) -> Result<String, Box<Fault>> {
     let of_file = |message: String, help| Box::new(Fault::of_file(path.to_owned(), message, help));
     let broken = |error: std::io::Error| Box::new(unreadable(path, &error));
     // Before it is opened: a named pipe would wait for a writer.

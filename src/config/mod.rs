@@ -13,6 +13,7 @@ mod load;
 mod reader;
 mod rules;
 mod secret;
+mod segments;
 mod shop;
 mod source;
 mod suggest;

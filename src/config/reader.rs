@@ -32,6 +32,11 @@ impl Complaint {
         self.help = Some(help.into());
         self
     }
+
+    /// The fault that this is at a place of another file.
+    pub fn at(&self, source: &Source<'_>, span: Range<usize>, key: &str) -> Fault {
+        source.fault(span, key, &self.message, self.help.as_deref())
+    }
 }
 
 /// A value with the place it was read from.
@@ -410,7 +415,8 @@ impl<'r> Section<'r> {
         self.reader.asked.borrow_mut().insert(plain);
     }
 
-    fn find(&self, key: &'static str) -> Option<(String, Range<usize>, &'r DeValue<'r>)> {
+    /// A key's path, place and value, as they stand in the file.
+    pub fn find(&self, key: &'static str) -> Option<(String, Range<usize>, &'r DeValue<'r>)> {
         self.note(key);
         let (name, value): (&Spanned<_>, &Spanned<_>) = self.table.here()?.get_key_value(key)?;
         // A value the parser made up in a broken line has no span of its own.
@@ -422,7 +428,13 @@ impl<'r> Section<'r> {
         Some((self.join(key), span, value.get_ref()))
     }
 
-    fn push(&self, span: Range<usize>, path: &str, complaint: &Complaint) {
+    /// A fault of another file that this one names.
+    pub fn adopt(&self, fault: Fault) {
+        self.reader.faults.borrow_mut().push(fault);
+    }
+
+    /// A fault at a place inside of a value.
+    pub fn push(&self, span: Range<usize>, path: &str, complaint: &Complaint) {
         let help = complaint.help.as_deref();
         self.reader.fault(span, path, &complaint.message, help);
     }

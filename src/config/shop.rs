@@ -7,7 +7,7 @@ use super::reader::{At, Complaint, Reader, Section};
 use super::secret::{Vault, fingerprint};
 use super::source::Source;
 use super::value::{bytes, choice, quoted, span, text, word};
-use super::{guards, leak, lists, rules, vendors, writeback};
+use super::{guards, leak, lists, rules, segments, vendors, writeback};
 use crate::model::Moment;
 use crate::pace::Schedule;
 use crate::policy::{Mode, Policy};
@@ -143,7 +143,7 @@ fn read(
     let (klaviyo, key) = root.within("klaviyo", |section| vendors::klaviyo(section, &vault));
     let shopify = root.within("shopify", |section| vendors::shopify(section, &vault));
     let (schedule, jitter) = root.within("schedule", schedule);
-    let policy = policy(&root, general.default_country);
+    let policy = policy(&root, folder, general.default_country);
     root.sweep();
     let (name, state_dir) = (general.name, general.state_dir);
     let whole = name
@@ -253,7 +253,7 @@ fn shortest_gap(pass: &Schedule) -> Duration {
     gaps.min().unwrap_or_default()
 }
 
-fn policy(root: &Section<'_>, default_country: Option<String>) -> Policy {
+fn policy(root: &Section<'_>, folder: &Path, default_country: Option<String>) -> Policy {
     let mode = root.within("write", |section| {
         section.read("mode", choice("mode", &MODES, Mode::as_str))
     });
@@ -265,7 +265,7 @@ fn policy(root: &Section<'_>, default_country: Option<String>) -> Policy {
             "suppresses nobody unless `write.mode` is \"full\"",
         );
     }
-    Policy {
+    let policy = Policy {
         mode,
         stale: rules.stale,
         bounce: rules.bounce,
@@ -273,11 +273,13 @@ fn policy(root: &Section<'_>, default_country: Option<String>) -> Policy {
         groups: rules.groups,
         lifecycle: rules.lifecycle,
         identity: rules.identity,
-        segments: Vec::new(),
+        segments: segments::read(root, folder),
         lists: lists::read(root),
         properties: root.within("properties", writeback::properties),
         tags: root.within("shopify_tags", writeback::tags),
         metafield: root.within("shopify_metafield", writeback::metafield),
         guards: root.within("guards", guards::read),
-    }
+    };
+    segments::warn_of_slips(root, &policy);
+    policy
 }

@@ -38,6 +38,13 @@ impl<'a> Source<'a> {
         (line, before.chars().count() + 1)
     }
 
+    /// The byte offset of a line, from 1, and a column in bytes, from 1; as JSON's parser counts.
+    pub fn offset(&self, line: usize, column: usize) -> usize {
+        let start = self.starts.get(line.saturating_sub(1)).copied();
+        let at = start.unwrap_or(self.text.len()) + column.saturating_sub(1);
+        at.min(self.text.len())
+    }
+
     /// A fault at `span`. An empty span at the very start stands for something that is missing
     /// from the whole file; there is no line to show for it.
     pub fn fault(&self, span: Range<usize>, key: &str, message: &str, help: Option<&str>) -> Fault {

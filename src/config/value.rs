@@ -86,7 +86,8 @@ pub(super) fn above(low: f64, high: f64) -> impl Fn(&DeValue<'_>) -> Result<f64,
     }
 }
 
-fn decimal(value: &DeValue<'_>) -> Result<f64, Complaint> {
+/// Any finite number.
+pub(super) fn decimal(value: &DeValue<'_>) -> Result<f64, Complaint> {
     let digits = match value {
         DeValue::Float(float) => float.as_str().to_owned(),
         DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),

@@ -40,6 +40,7 @@ fn the_example_is_a_valid_config() {
         "https://acme.myshopify.com/"
     );
     assert_eq!(shop.policy.lists.len(), 2);
+    assert_eq!(shop.policy.segments.len(), 2);
     assert_eq!(shop.policy.properties.fields.len(), Fact::ALL.len());
     assert_eq!(shop.warnings, [""; 0]);
 }

@@ -2,6 +2,7 @@
 
 mod example;
 mod files;
+mod segments;
 
 use super::*;
 use crate::model::Money;
