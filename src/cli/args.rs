@@ -126,6 +126,11 @@ pub enum Segment {
     List(List),
     /// Why somebody is in a segment, or not, and when that changes.
     Why(Why),
+    /// What definitions alone say: empty, equal, contained and disjoint segments, with a person who
+    /// proves each "not"; and which three to five would do.
+    Relations(Relations),
+    /// Ready-made segments for `[[segment]]`, and the definition that each stands for.
+    Catalogue(Catalogue),
     /// Evaluate definitions on people, both from files; needs no account and no config.
     Eval(Eval),
 }
@@ -155,6 +160,27 @@ pub struct Why {
     /// As of this instant (RFC 3339, or a date for its end in UTC) instead of now.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Moment>,
+}
+
+/// What definitions say of each other.
+#[derive(Clone, Debug, Args)]
+pub struct Relations {
+    /// Definitions from a file, by name or as the API lists segments, instead of a shop's.
+    #[arg(long, value_name = "FILE.json", conflicts_with = "config")]
+    pub definitions: Option<PathBuf>,
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// At this instant (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Moment>,
+}
+
+/// Ready-made segments.
+#[derive(Clone, Debug, Args)]
+pub struct Catalogue {
+    /// Only this one, with its parameters and its definition.
+    pub name: Option<String>,
 }
 
 /// Evaluate definitions on people, both from files.

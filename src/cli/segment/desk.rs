@@ -48,9 +48,10 @@ pub(super) fn why(args: &Why) -> Exit {
     })
 }
 
-type Fault = (Exit, String);
+/// How an answer failed.
+pub(super) type Fault = (Exit, String);
 
-fn each_shop(
+pub(super) fn each_shop(
     paths: &[std::path::PathBuf],
     mut answer: impl FnMut(&config::Shop) -> Result<(), Fault>,
 ) -> Exit {
@@ -67,7 +68,7 @@ fn each_shop(
     worst
 }
 
-fn open(config: &config::Shop) -> Result<Mirror, Fault> {
+pub(super) fn open(config: &config::Shop) -> Result<Mirror, Fault> {
     if !config.state_dir.join("mirror").exists() {
         let text = "there is no mirror yet; make a pass with --reconcile first";
         return Err((Exit::Usage, text.to_owned()));
@@ -77,7 +78,7 @@ fn open(config: &config::Shop) -> Result<Mirror, Fault> {
     Ok(mirror)
 }
 
-fn of_mirror(error: MirrorError) -> Fault {
+pub(super) fn of_mirror(error: MirrorError) -> Fault {
     of_pass(error.into())
 }
 
