@@ -75,7 +75,10 @@ fn setting(params: &Section<'_>, parameter: &Parameter) -> Option<Setting> {
         Kind::Text { .. } | Kind::YearDay { .. } => params.read(name, text).map(Setting::Text),
         Kind::Choice { of, .. } => params.read(name, one_of(name, of)).map(Setting::Text),
         Kind::Texts { .. } => params.each(name, text).map(Setting::Texts),
-        Kind::Choices { of, .. } => params.each(name, one_of(name, of)).map(Setting::Texts),
+        Kind::Choices { of, .. } => {
+            let noun = name.trim_end_matches('s');
+            params.each(name, one_of(noun, of)).map(Setting::Texts)
+        }
     }
     .filter(|setting| !matches!(setting, Setting::Texts(texts) if texts.is_empty()))
 }

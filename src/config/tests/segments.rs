@@ -199,7 +199,7 @@ fn a_ready_made_segment_is_told_what_it_needs_to_know() {
         (
             "ready = \"cross_channel\"\nparams = { channels = [\"email\", \"mail\"] }",
             "params.channels[1]",
-            "there is no channels `mail`",
+            "there is no channel `mail`",
         ),
     ] {
         let found = said(&format!("{SMALL}[[segment]]\nname = \"A\"\n{text}\n"));
