@@ -123,6 +123,7 @@ impl Shop {
             self.remember_listings(&pulled, options)?;
         }
         self.write_findings(&findings)?;
+        self.write_parity(&parity)?;
         self.write_plan(&plan)?;
 
         let mut pushed = Pushed::default();

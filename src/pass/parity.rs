@@ -3,10 +3,10 @@
 use super::segments::{Book, Entry, Evaluated, SegmentKey};
 use super::{Options, PassError, Shop};
 use crate::detect::parity::{Case, Hypotheses, REFRESH_SECS, Shown, Upstream};
-use crate::mirror::{MirrorError, event_id};
+use crate::mirror::{Mirror, MirrorError, event_id};
 use crate::model::{
     Cause, Code, Compared, Disagreement, Event, Evidence, Finding, GroupId, Interner, Mentions,
-    Moment, Profile, ProfileId, Record, Segment, Slot, Subject,
+    Moment, Profile, ProfileId, Record, Segment, SegmentId, Slot, Subject,
 };
 use crate::policy::ParityScope;
 use crate::pull::{Fresh, Pulled};
@@ -24,9 +24,11 @@ const DORMANT: Duration = Duration::from_secs(45 * 86_400);
 /// A recount after an edit takes up to so long (klaviyo.md, section 5.8).
 const RECOUNT: Duration = Duration::from_secs(15 * 60);
 
-/// How one segment stands.
+/// How one of Klaviyo's segments stands beside our evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parity {
+    /// Klaviyo's id.
+    pub id: SegmentId,
     /// Its name.
     pub segment: String,
     /// Members by our own evaluation.
@@ -402,20 +404,11 @@ impl Shop {
     fn standings(&self, book: &Book, evaluated: &Evaluated) -> Result<Vec<Parity>, PassError> {
         let mut standings = Vec::new();
         for entry in book.entries.values() {
-            let SegmentKey::Klaviyo(id) = &entry.key else {
-                continue;
-            };
-            let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
-            for disagreement in self.mirror.disagreements(id)?.values() {
-                *causes.entry(disagreement.cause).or_default() += 1;
+            if let SegmentKey::Klaviyo(id) = &entry.key {
+                let membership = evaluated.memberships.get(&entry.key);
+                let local = membership.map_or(0, |membership| membership.inside.len());
+                standings.push(Parity::of(&self.mirror, id, &entry.name, local)?);
             }
-            let membership = evaluated.memberships.get(&entry.key);
-            standings.push(Parity {
-                segment: entry.name.clone(),
-                local: membership.map_or(0, |membership| membership.inside.len()),
-                compared: self.mirror.compared(id)?,
-                causes,
-            });
         }
         Ok(standings)
     }
@@ -447,6 +440,43 @@ impl Shop {
             }
         }
         Ok(findings)
+    }
+}
+
+impl Parity {
+    /// How a segment stands by its last comparison.
+    pub(super) fn of(
+        mirror: &Mirror,
+        id: &SegmentId,
+        name: &str,
+        local: u64,
+    ) -> Result<Self, MirrorError> {
+        let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
+        for disagreement in mirror.disagreements(id)?.values() {
+            *causes.entry(disagreement.cause).or_default() += 1;
+        }
+        Ok(Self {
+            id: id.clone(),
+            segment: name.to_owned(),
+            local,
+            compared: mirror.compared(id)?,
+            causes,
+        })
+    }
+
+    /// The share of the compared profiles on which both sides agree; `None` before a comparison. Whom
+    /// only Klaviyo can judge is no disagreement.
+    pub fn agreement(&self) -> Option<f64> {
+        let compared = self.compared?;
+        let apart = self
+            .causes
+            .iter()
+            .filter(|(cause, _)| **cause != Cause::NotEvaluable);
+        let apart: u64 = apart.map(|(_, count)| count).sum();
+        Some(match compared.profiles {
+            0 => 1.0,
+            profiles => 1.0 - apart as f64 / profiles as f64,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Findings and plan of the last pass as files: one JSON object a line, for eyes and scripts.
 
 use super::files::replace;
-use super::{PassError, Shop};
+use super::{Parity, PassError, Shop};
 use crate::mirror::MirrorError;
 use crate::model::{Code, Finding, GroupId, Subject};
 use crate::plan::Plan;
@@ -37,6 +37,36 @@ impl Shop {
                     path: path.clone(),
                     source,
                 })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Where the profiles are written on which Klaviyo's members and our evaluation differ.
+    pub fn parity_path(&self) -> PathBuf {
+        self.config.state_dir.join("parity.jsonl")
+    }
+
+    /// One line for each differing profile: segment, profile, who has it, since when, why.
+    pub(super) fn write_parity(&self, rows: &[Parity]) -> Result<(), PassError> {
+        let path = self.parity_path();
+        replace(&path, |out| {
+            for row in rows {
+                for (slot, known) in self.mirror.disagreements(&row.id)? {
+                    let profile = self.mirror.profile_id(slot)?;
+                    let line = json!({
+                        "segment": row.id.as_str(),
+                        "name": row.segment,
+                        "profile": profile.as_ref().map(|id| id.as_str()),
+                        "klaviyo": if known.member { "in" } else { "out" },
+                        "since": known.since.to_string(),
+                        "cause": known.cause,
+                    });
+                    writeln!(out, "{line}").map_err(|source| PassError::File {
+                        path: path.clone(),
+                        source,
+                    })?;
+                }
             }
             Ok(())
         })

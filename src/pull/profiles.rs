@@ -206,15 +206,25 @@ impl Pull<'_> {
     }
 }
 
+/// Attributes that every profile is read with, whether or not a definition mentions them.
+const ALWAYS_READ: [&str; 6] = [
+    "created",
+    "email",
+    "external_id",
+    "location['country']",
+    "phone_number",
+    "updated",
+];
+
 /// Everything a profile is read with, by names that cannot be taken for each other.
 fn kept_of_profiles(mentions: &Mentions) -> Vec<String> {
     let properties = mentions
         .profile
         .iter()
         .map(|name| format!("property {name}"));
-    let attributes = mentions
-        .attributes
-        .iter()
+    let attributes = mentions.attributes.iter();
+    let attributes = attributes
+        .filter(|path| !ALWAYS_READ.contains(&path.as_str()))
         .map(|path| format!("attribute {path}"));
     let channels = mentions
         .channels
@@ -241,7 +251,7 @@ mod tests {
         let mentions = Mentions {
             profile: ["title".to_owned(), "Sms".to_owned()].into(),
             profile_prefix: "title".to_owned(),
-            attributes: ["title".to_owned()].into(),
+            attributes: ["title".to_owned(), "email".to_owned()].into(),
             channels: [Channel::Sms].into(),
             consent_details: true,
             predictions: true,

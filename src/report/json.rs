@@ -1,6 +1,6 @@
 //! One pass as one JSON object. Field names are stable; see the README.
 
-use crate::pass::Summary;
+use crate::pass::{Parity, Summary};
 use serde_json::{Map, Value as Json, json};
 use std::fmt::Display;
 
@@ -31,6 +31,7 @@ pub fn summary(summary: &Summary) -> Json {
             "tiers": counts(people.tiers.iter().map(|(tier, n)| (tier.as_str(), n))),
         },
         "findings": counts(&summary.findings),
+        "segments": summary.parity.iter().map(segment).collect::<Vec<_>>(),
         "plan": {
             "effects": counts(&summary.planned),
             "lists": summary.lists.iter().map(|list| json!({
@@ -56,6 +57,22 @@ pub fn summary(summary: &Summary) -> Json {
             .map(|(api, span)| (api.as_str().to_owned(), json!(span.as_secs_f64())))
             .collect::<Map<_, _>>(),
         "took_seconds": summary.took.as_secs_f64(),
+    })
+}
+
+/// One of Klaviyo's segments beside our evaluation.
+fn segment(parity: &Parity) -> Json {
+    let causes = parity.causes.iter();
+    json!({
+        "id": parity.id.as_str(),
+        "name": parity.segment,
+        "local": parity.local,
+        "klaviyo": parity.compared.filter(|compared| compared.whole).map(|compared| compared.members),
+        "compared_at": parity.compared.map(|compared| compared.at.to_string()),
+        "compared_profiles": parity.compared.map(|compared| compared.profiles),
+        "agreement": parity.agreement(),
+        "differing": causes.map(|(cause, count)| json!({"cause": cause, "count": count}))
+            .collect::<Vec<_>>(),
     })
 }
 

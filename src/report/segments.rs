@@ -1,6 +1,7 @@
 //! Segments as text: a table of all, and why somebody is in one.
 
 use crate::model::{DAY_MS, Moment};
+use crate::pass::Parity;
 use crate::pass::segments::{Answer, RUN_OFF_DAYS, Row};
 use crate::segment::{Reason, Verdict};
 use std::fmt::Write;
@@ -13,34 +14,31 @@ pub fn list(rows: &[Row], now: Moment) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "{:<34} {:>9} {:>9} {:>6} {:>6} {:>6}  {:<24} {}",
-        "segment",
-        "local",
-        "Klaviyo",
-        "agree",
-        "joined",
-        "left",
-        "next flip",
-        "in 1, 7, 30, 90 days"
+        "{:<34} {:>9} {:>9} {:>6} {:>6} {:>6}  {:<24} in 1, 7, 30, 90 days",
+        "segment", "local", "Klaviyo", "agree", "joined", "left", "next flip"
     );
     for row in rows {
-        let klaviyo = row.klaviyo.map(|day| day.size.to_string());
-        let agree = row
+        let klaviyo = row
             .klaviyo
-            .map(|day| format!("{:.1}%", 100.0 * agreement(row.local, day.size)));
+            .map_or_else(|| "-".to_owned(), |day| day.size.to_string());
+        let agreement = row.parity.as_ref().and_then(Parity::agreement);
+        let agreement =
+            agreement.map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", 100.0 * share));
         let moved = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |n| n.to_string());
         let _ = writeln!(
             out,
-            "{:<34} {:>9} {:>9} {:>6} {:>6} {:>6}  {:<24} {}",
+            "{:<34} {:>9} {klaviyo:>9} {agreement:>6} {:>6} {:>6}  {:<24} {}",
             short(&row.name, 34),
             row.local,
-            klaviyo.unwrap_or_else(|| "-".to_owned()),
-            agree.unwrap_or_else(|| "-".to_owned()),
             moved(row.today.and_then(|day| day.joined)),
             moved(row.today.and_then(|day| day.left)),
             next_flip(row),
             sizes(row, now)
         );
+        let causes = row.parity.iter().flat_map(|parity| &parity.causes);
+        for (cause, count) in causes {
+            let _ = writeln!(out, "    Klaviyo differs on {count}: {cause}");
+        }
         if row.unknown > 0 {
             let _ = writeln!(
                 out,
@@ -51,14 +49,6 @@ pub fn list(rows: &[Row], now: Moment) -> String {
         }
     }
     out
-}
-
-/// The smaller size as a share of the larger: how far two sizes agree at best.
-fn agreement(a: u64, b: u64) -> f64 {
-    match a.max(b) {
-        0 => 1.0,
-        larger => a.min(b) as f64 / larger as f64,
-    }
 }
 
 fn short(name: &str, most: usize) -> String {

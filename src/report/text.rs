@@ -25,6 +25,7 @@ fn write(out: &mut String, summary: &Summary) -> fmt::Result {
     pulled(out, summary)?;
     people(out, summary)?;
     findings(out, summary)?;
+    parity(out, summary)?;
     plan(out, summary)?;
     effects(out, summary)?;
     traffic(out, summary)
@@ -88,6 +89,34 @@ fn findings(out: &mut String, summary: &Summary) -> fmt::Result {
     }
     for (code, count) in &summary.findings {
         row(out, code.as_str(), *count, code.remedy())?;
+    }
+    Ok(())
+}
+
+/// Klaviyo's segments beside our evaluation: one line for all that agree, one for each other.
+fn parity(out: &mut String, summary: &Summary) -> fmt::Result {
+    let compared = summary
+        .parity
+        .iter()
+        .filter_map(|row| Some((row, row.agreement()?)));
+    let (agreeing, apart): (Vec<_>, Vec<_>) = compared.partition(|(row, _)| row.causes.is_empty());
+    if agreeing.is_empty() && apart.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  segments beside Klaviyo")?;
+    row(out, "agree in every profile", agreeing.len() as u64, "")?;
+    for (segment, _) in apart {
+        let causes = segment.causes.iter();
+        let causes: Vec<String> = causes
+            .map(|(cause, count)| format!("{count} {cause}"))
+            .collect();
+        let differing = segment.causes.values().sum();
+        row(
+            out,
+            &segment.segment,
+            differing,
+            &format!("differ: {}", causes.join(", ")),
+        )?;
     }
     Ok(())
 }

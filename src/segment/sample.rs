@@ -39,7 +39,7 @@ fn bucket(salt: &str, id: &str) -> u64 {
     hash.update(id.as_bytes());
     let digest = hash.finalize();
     let head = digest.first_chunk().copied().unwrap_or_default();
-    let scaled = u128::from(u64::from_be_bytes(head)) * BUCKETS >> 64;
+    let scaled = (u128::from(u64::from_be_bytes(head)) * BUCKETS) >> 64;
     u64::try_from(scaled).unwrap_or_default()
 }
 

@@ -6,10 +6,8 @@ use super::runoff::{RunOff, RunOffs};
 use super::sweep::{Gather, Lists, Sweep, Sweeper};
 use crate::clock::Stop;
 use crate::mirror::{EventBuffer, Mirror, MirrorError};
-use crate::model::{
-    CustomerId, Dossier, GroupDay, GroupId, Moment, ProfileId, Record, SegmentId, Slot,
-};
-use crate::pass::PassError;
+use crate::model::{CustomerId, Dossier, GroupDay, GroupId, Moment, ProfileId, Record, Slot};
+use crate::pass::{Parity, PassError};
 use crate::policy::Policy;
 use crate::score::{self, Roles};
 use crate::segment::{Explanation, Facts, Span, Subject};
@@ -48,6 +46,8 @@ pub struct Row {
     pub unknown: u64,
     /// Klaviyo's own last known size, and the day it is of.
     pub klaviyo: Option<GroupDay>,
+    /// How it stands beside Klaviyo's members; `None` for a segment of the config's own.
+    pub parity: Option<Parity>,
     /// Joined and left since the day before, as far as both days were evaluated.
     pub today: Option<GroupDay>,
     /// What becomes of it if nobody acts.
@@ -123,6 +123,7 @@ impl<'a> Desk<'a> {
                     local: membership.inside.len(),
                     unknown: membership.unknown.len(),
                     klaviyo: self.klaviyo_size(key)?,
+                    parity: self.parity(key, &entry.name, membership.inside.len())?,
                     today: self.mirror.evaluated_days(&key.to_string())?.pop(),
                     run_off,
                     unknowns: entry.unresolved.iter().cloned().chain(unknowns).collect(),
@@ -133,11 +134,22 @@ impl<'a> Desk<'a> {
         Ok(rows)
     }
 
+    fn parity(
+        &self,
+        key: &SegmentKey,
+        name: &str,
+        local: u64,
+    ) -> Result<Option<Parity>, MirrorError> {
+        match key {
+            SegmentKey::Klaviyo(id) => Parity::of(self.mirror, id, name, local).map(Some),
+            SegmentKey::Local(_) => Ok(None),
+        }
+    }
+
     fn klaviyo_size(&self, key: &SegmentKey) -> Result<Option<GroupDay>, MirrorError> {
         let SegmentKey::Klaviyo(id) = key else {
             return Ok(None);
         };
-        let id: &SegmentId = id;
         let groups = self.mirror.groups()?.into_iter();
         let mut groups = groups.filter(|group| group.id == GroupId::Segment(id.clone()));
         Ok(groups.next().and_then(|mut group| group.days.pop()))
