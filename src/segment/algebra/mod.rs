@@ -3,12 +3,12 @@
 //!
 //! A definition is a conjunction of disjunctions of conditions. Conditions fall into dimensions that
 //! do not depend on one another; in each of them the sets of conditions that can hold together are
-//! found by trying facts that stand for all others (see [`values`], [`instants`], [`metrics`],
-//! [`consents`]). Whether a condition holds is always the evaluator's own answer. Where the facts
+//! found by trying facts that stand for all others; `values`, `instants`, `metrics` and `consents` say
+//! why they do. Whether a condition holds is always the evaluator's own answer. Where the facts
 //! tried do not stand for all others, what else could be is bounded from above, and what lies between
 //! is [`Answer::Open`].
 //!
-//! A statement is about [`Verdict::In`] at one instant. It is proven, refuted by a person whom the
+//! A statement is about "in" at one instant. It is proven, refuted by a person whom the
 //! evaluator has confirmed, or open. Dimensions are taken to be independent: a profile without
 //! `created`, or predictions that contradict the orders, count as possible. Conditions that nobody
 //! here can evaluate hold or do not, and equal ones mean the same.
@@ -33,8 +33,7 @@ pub use relations::{Nature, Related, Relations, relations};
 pub use witness::{Deed, Witness};
 
 use crate::segment::{
-    Condition, ConditionGroup, Definition, ExistenceFilter, Filter, ListFilter, NumericFilter,
-    StringFilter, Verdict,
+    Condition, ConditionGroup, Definition, Filter, ListFilter, NumericFilter, StringFilter, Verdict,
 };
 use atom::{Formula, key_of, key_of_unreadable};
 use std::collections::BTreeMap;
@@ -346,7 +345,6 @@ fn opposed(positive: &Filter, negative: &Filter) -> bool {
         }
         (Filter::Boolean(Truth { value: a }), Filter::Boolean(Truth { value: b })) => a != b,
         (Filter::Date(D::InTheLast(a)), Filter::Date(D::AtLeast(b))) => a == b,
-        (Filter::Existence(ExistenceFilter::IsSet), _) => false,
         _ => false,
     }
 }
