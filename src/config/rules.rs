@@ -24,7 +24,7 @@ pub(super) fn parity(section: &Section<'_>) -> ParityRule {
     let people = |key, usual| section.read(key, whole(0..=100_000_000)).unwrap_or(usual);
     ParityRule {
         read: section.read("read", scope).unwrap_or(usual.read),
-        whole_up_to: people("whole_up_to", usual.whole_up_to),
+        members_per_pass: people("members_per_pass", usual.members_per_pass),
         sample: people("sample", usual.sample),
         probes: people("probes", usual.probes),
     }

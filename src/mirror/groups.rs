@@ -59,6 +59,12 @@ impl Mirror {
         Ok(groups)
     }
 
+    /// The recent days of a segment by Klaviyo's own reports.
+    pub fn segment_days(&self, id: &SegmentId) -> Result<Vec<GroupDay>, MirrorError> {
+        let group = self.group(GroupId::Segment(id.clone()), String::new())?;
+        Ok(group.days)
+    }
+
     /// The recent days of a segment by our own evaluation.
     pub fn evaluated_days(&self, key: &str) -> Result<Vec<GroupDay>, MirrorError> {
         let group = self.group(GroupId::Evaluated(key.into()), String::new())?;

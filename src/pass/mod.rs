@@ -22,7 +22,7 @@ use crate::clock::Stop;
 use crate::model::Moment;
 use crate::plan::guard;
 use crate::policy::{Allowances, Guard};
-use crate::pull::{Pull, PullError};
+use crate::pull::{Pull, PullError, Pulled};
 use crate::push::{Push, PushError, Pushed};
 use crate::telemetry::Progress;
 
@@ -97,23 +97,12 @@ impl Shop {
         let now = options.as_of.unwrap_or_else(|| self.clock.now());
         let recovered = self.push(options).recover()?;
 
-        let people = unblocked(|| self.unify())?;
-        let book = self.book()?;
-        let evaluated = unblocked(|| self.evaluate_segments(&book, &people, now, options))?;
-        let parity = match options.as_of {
-            None => {
-                self.compare(&book, &evaluated, &pulled, now, options)
-                    .await?
-            }
-            Some(_) => Vec::new(),
-        };
-        let named = self.named_memberships(&book, &evaluated);
+        let (evaluation, parity) = self.understand(&pulled, now, options).await?;
         let Evaluation {
             draft,
-            mut findings,
+            findings,
             people,
-        } = unblocked(|| self.evaluate(&people, named, now, &options.stop))?;
-        findings.extend(self.drifting(now)?);
+        } = evaluation;
         let mut plan = draft.finish(&self.seen(options)?);
         self.hold_back_in_vain(&mut plan)?;
         let circumstances = self.circumstances(&pulled, now)?;
@@ -160,6 +149,29 @@ impl Shop {
             traffic: Traffic::between(&before, &self.meter.totals()),
             took: self.clock.monotonic().saturating_sub(started),
         })
+    }
+
+    /// Who is who, who is in which segment, what is wrong, and what should be.
+    async fn understand(
+        &self,
+        pulled: &Pulled,
+        now: Moment,
+        options: &Options,
+    ) -> Result<(Evaluation<'_>, Vec<Parity>), PassError> {
+        let people = unblocked(|| self.unify())?;
+        let book = self.book()?;
+        let evaluated = unblocked(|| self.evaluate_segments(&book, &people, now, options))?;
+        let parity = match options.as_of {
+            None => {
+                self.compare(&book, &evaluated, pulled, now, options)
+                    .await?
+            }
+            Some(_) => Vec::new(),
+        };
+        let named = self.named_memberships(&book, &evaluated);
+        let mut evaluation = unblocked(|| self.evaluate(&people, named, now, &options.stop))?;
+        evaluation.findings.extend(self.drifting(now)?);
+        Ok((evaluation, parity))
     }
 
     fn pull<'a>(&'a self, options: &'a Options) -> Pull<'a> {

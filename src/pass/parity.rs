@@ -9,7 +9,7 @@ use crate::model::{
     Moment, Profile, ProfileId, Record, Segment, SegmentId, Slot, Subject,
 };
 use crate::policy::ParityScope;
-use crate::pull::{Fresh, Pulled};
+use crate::pull::{Fresh, PullError, Pulled, is_out_of_reach};
 use crate::segment::{Inputs, OnList};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -39,6 +39,15 @@ pub struct Parity {
     pub causes: BTreeMap<Cause, u64>,
 }
 
+/// How much of a segment is read.
+#[derive(Clone, Copy, Debug)]
+enum Scope {
+    /// All members.
+    Whole,
+    /// A sample of profiles.
+    Sample,
+}
+
 /// A comparison under way.
 struct Dispute<'b> {
     entry: &'b Entry,
@@ -61,30 +70,77 @@ struct Both {
 impl Shop {
     /// Compares the segments that are due, explains every difference, and tells how all stand.
     pub(super) async fn compare(
-        &mut self,
+        &self,
         book: &Book,
         evaluated: &Evaluated,
         pulled: &Pulled,
         now: Moment,
         options: &Options,
     ) -> Result<Vec<Parity>, PassError> {
-        let mut disputes = Vec::new();
-        for segment in self.mirror.segments()? {
-            let key = SegmentKey::Klaviyo(segment.id.clone());
-            if let Some(entry) = book.entries.get(&key)
-                && self.may_read(&segment, now)?
-            {
-                disputes.extend(
-                    self.dispute(entry, segment, evaluated, now, options)
-                        .await?,
-                );
+        match self
+            .compare_those_due(book, evaluated, pulled, now, options)
+            .await
+        {
+            // Only findings rest on a comparison: what another hour may bring holds nothing else up.
+            Err(PassError::Pull(PullError::Api(error))) if is_out_of_reach(&error) => {
+                tracing::warn!(%error, "segments are not compared");
             }
-        }
-        if !disputes.is_empty() {
-            let causes = self.explain(&disputes, pulled, now, options).await?;
-            self.remember_comparisons(&disputes, &causes, now)?;
+            result => result?,
         }
         self.standings(book, evaluated)
+    }
+
+    async fn compare_those_due(
+        &self,
+        book: &Book,
+        evaluated: &Evaluated,
+        pulled: &Pulled,
+        now: Moment,
+        options: &Options,
+    ) -> Result<(), PassError> {
+        let mut due = Vec::new();
+        for segment in self.mirror.segments()? {
+            if self.may_read(&segment, now)? {
+                due.push((
+                    self.mirror.compared(&segment.id)?.map(|last| last.at),
+                    segment,
+                ));
+            }
+        }
+        // Who waited longest comes first: what the budget does not reach waits for the next pass.
+        due.sort_by_key(|(last, _)| *last);
+        let mut budget = u64::from(self.config.policy.parity.members_per_pass);
+        let mut disputes = Vec::new();
+        for (_, segment) in due {
+            let entry = book.entries.get(&SegmentKey::Klaviyo(segment.id.clone()));
+            let Some(entry) = entry else { continue };
+            let inside = evaluated
+                .memberships
+                .get(&entry.key)
+                .map(|known| known.inside.len());
+            let size = self.size_of(&segment)?.max(inside.unwrap_or_default());
+            let whole = size <= u64::from(self.config.policy.parity.members_per_pass);
+            if whole && size > budget {
+                continue;
+            }
+            budget -= if whole { size } else { 0 };
+            let scope = if whole { Scope::Whole } else { Scope::Sample };
+            disputes.extend(
+                self.dispute(entry, segment, evaluated, scope, now, options)
+                    .await?,
+            );
+        }
+        if disputes.is_empty() {
+            return Ok(());
+        }
+        let causes = self.explain(&disputes, pulled, now, options).await?;
+        Ok(self.remember_comparisons(&disputes, &causes, now)?)
+    }
+
+    /// Klaviyo's own last known size.
+    fn size_of(&self, segment: &Segment) -> Result<u64, MirrorError> {
+        let days = self.mirror.segment_days(&segment.id)?;
+        Ok(days.last().map_or(0, |day| day.size))
     }
 
     /// Whether reading the members is due, and keeps nothing alive that nobody uses.
@@ -103,25 +159,24 @@ impl Shop {
 
     /// Reads Klaviyo's members, or a sample; `None` when the segment is gone.
     async fn dispute<'b>(
-        &mut self,
+        &self,
         entry: &'b Entry,
         segment: Segment,
         evaluated: &Evaluated,
+        scope: Scope,
         now: Moment,
         options: &Options,
     ) -> Result<Option<Dispute<'b>>, PassError> {
-        let rule = self.config.policy.parity.clone();
         let membership = evaluated
             .memberships
             .get(&entry.key)
             .cloned()
             .unwrap_or_default();
-        let whole = self
-            .pull(options)
-            .segment_members(&segment.id, rule.whole_up_to)
-            .await?;
-        let (theirs, looked_at) = match whole {
-            Some(members) => {
+        let (theirs, looked_at) = match scope {
+            Scope::Whole => {
+                let Some(members) = self.pull(options).segment_members(&segment.id).await? else {
+                    return Ok(None);
+                };
                 let mut page = self.mirror.page();
                 let slots = members
                     .iter()
@@ -136,8 +191,9 @@ impl Shop {
                     None,
                 )
             }
-            None => {
-                let sample = self.sample(&membership.inside, rule.sample, now)?;
+            Scope::Sample => {
+                let count = self.config.policy.parity.sample;
+                let sample = self.sample(&membership.inside, count, now)?;
                 let ids: Vec<ProfileId> = sample.values().cloned().collect();
                 let found = self
                     .pull(options)
@@ -202,7 +258,7 @@ impl Shop {
 
     /// The cause of every case, by segment and slot.
     async fn explain(
-        &mut self,
+        &self,
         disputes: &[Dispute<'_>],
         pulled: &Pulled,
         now: Moment,
@@ -252,7 +308,7 @@ impl Shop {
     /// Reads disagreeing profiles anew, as far as the budget goes; `None` for one that is gone. What
     /// needs no look at the data to be explained is left out.
     async fn probe(
-        &mut self,
+        &self,
         disputes: &[Dispute<'_>],
         mentions: &Mentions,
         now: Moment,

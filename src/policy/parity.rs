@@ -8,8 +8,9 @@ use serde::Serialize;
 pub struct ParityRule {
     /// Which segments' members are read.
     pub read: ParityScope,
-    /// Up to so many members a segment is read whole; of a larger one a sample.
-    pub whole_up_to: u32,
+    /// Members that one pass reads, over all segments. A segment that has more is never read whole,
+    /// but checked by a sample.
+    pub members_per_pass: u32,
     /// Profiles of a sample.
     pub sample: u32,
     /// Disagreeing profiles that one pass reads anew to find the cause.
@@ -46,7 +47,7 @@ impl Default for ParityRule {
     fn default() -> Self {
         Self {
             read: ParityScope::Recent,
-            whole_up_to: 20_000,
+            members_per_pass: 50_000,
             sample: 100,
             probes: 200,
         }

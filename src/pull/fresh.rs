@@ -22,12 +22,8 @@ pub struct Fresh {
 }
 
 impl Pull<'_> {
-    /// All members of a segment; `None` when there are more than so many, or it is gone.
-    pub async fn segment_members(
-        &self,
-        id: &SegmentId,
-        most: u32,
-    ) -> Result<Option<Vec<Member>>, PullError> {
+    /// All members of a segment; `None` when it is gone.
+    pub async fn segment_members(&self, id: &SegmentId) -> Result<Option<Vec<Member>>, PullError> {
         let mut members = Vec::new();
         let mut cursor = None;
         loop {
@@ -39,9 +35,6 @@ impl Pull<'_> {
                 page => page?,
             };
             members.extend(page.items);
-            if members.len() > most as usize {
-                return Ok(None);
-            }
             cursor = page.next;
             if cursor.is_none() {
                 return Ok(Some(members));

@@ -255,7 +255,7 @@ impl Pull<'_> {
 }
 
 /// Whether another hour may bring what this one refused.
-fn is_out_of_reach(error: &ApiError) -> bool {
+pub fn is_out_of_reach(error: &ApiError) -> bool {
     matches!(
         error.fault,
         Fault::Throttled { .. }

@@ -16,6 +16,7 @@ mod walk;
 
 pub use fresh::Fresh;
 pub use identity::{ALL_ORDERS, required_scopes};
+pub use members::is_out_of_reach;
 
 use crate::api::{ApiError, Vendors};
 use crate::clock::{Clock, Stop};

@@ -19,3 +19,4 @@ mod parity;
 mod pass;
 mod refusals;
 mod resume;
+mod segments;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Everything is read and probed, however much it is.
 const ALL: [Edit<'static>; 3] = [
     ("parity", "read", "\"all\""),
-    ("parity", "whole_up_to", "1000000"),
+    ("parity", "members_per_pass", "1000000"),
     ("parity", "probes", "1000000"),
 ];
 
@@ -86,7 +86,7 @@ async fn segments_that_nobody_edits_are_not_touched_unless_the_config_says_so() 
 async fn a_large_segment_is_spot_checked() {
     let edits = [
         ("parity", "read", "\"all\""),
-        ("parity", "whole_up_to", "10"),
+        ("parity", "members_per_pass", "10"),
     ];
     let mut house = House::of(800, &edits).await;
     let summary = house.pass().await;

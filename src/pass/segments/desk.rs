@@ -6,7 +6,7 @@ use super::runoff::{RunOff, RunOffs};
 use super::sweep::{Gather, Lists, Sweep, Sweeper};
 use crate::clock::Stop;
 use crate::mirror::{EventBuffer, Mirror, MirrorError};
-use crate::model::{CustomerId, Dossier, GroupDay, GroupId, Moment, ProfileId, Record, Slot};
+use crate::model::{CustomerId, Dossier, GroupDay, Moment, ProfileId, Record, Slot};
 use crate::pass::{Parity, PassError};
 use crate::policy::Policy;
 use crate::score::{self, Roles};
@@ -150,9 +150,7 @@ impl<'a> Desk<'a> {
         let SegmentKey::Klaviyo(id) = key else {
             return Ok(None);
         };
-        let groups = self.mirror.groups()?.into_iter();
-        let mut groups = groups.filter(|group| group.id == GroupId::Segment(id.clone()));
-        Ok(groups.next().and_then(|mut group| group.days.pop()))
+        Ok(self.mirror.segment_days(id)?.pop())
     }
 
     fn sweep<G: Gather>(
