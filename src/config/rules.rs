@@ -5,6 +5,7 @@ use super::value::{above, choice, flag, text, whole};
 use crate::policy::{
     BounceRule, GroupRule, IdentityRule, Lifecycle, ParityRule, ParityScope, StaleRule,
 };
+use crate::segment::Assumptions;
 
 /// Ten years: beyond it a number of days is a slip.
 pub(super) const MANY_DAYS: u32 = 3650;
@@ -27,6 +28,25 @@ pub(super) fn parity(section: &Section<'_>) -> ParityRule {
         members_per_pass: people("members_per_pass", usual.members_per_pass),
         sample: people("sample", usual.sample),
         probes: people("probes", usual.probes),
+    }
+}
+
+/// `[assumptions]`: what Klaviyo does not document.
+pub(super) fn assumptions(section: &Section<'_>) -> Assumptions {
+    let usual = Assumptions::default();
+    let switch = |key, usual| section.read(key, flag).unwrap_or(usual);
+    let minutes = section.read("utc_offset_minutes", whole(-840..=840));
+    Assumptions {
+        utc_offset_minutes: minutes.unwrap_or(usual.utc_offset_minutes),
+        last_includes_future: switch("last_includes_future", usual.last_includes_future),
+        static_dates_are_days: switch("static_dates_are_days", usual.static_dates_are_days),
+        negative_matches_missing: switch(
+            "negative_matches_missing",
+            usual.negative_matches_missing,
+        ),
+        empty_text_is_set: switch("empty_text_is_set", usual.empty_text_is_set),
+        missing_is_no: switch("missing_is_no", usual.missing_is_no),
+        no_country_is_outside: switch("no_country_is_outside", usual.no_country_is_outside),
     }
 }
 

@@ -269,6 +269,7 @@ fn policy(root: &Section<'_>, folder: &Path, default_country: Option<String>) ->
         mode,
         stale: rules.stale,
         bounce: rules.bounce,
+        assumptions: root.within("assumptions", rules::assumptions),
         parity: root.within("parity", rules::parity),
         groups: rules.groups,
         lifecycle: rules.lifecycle,

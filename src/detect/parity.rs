@@ -72,11 +72,11 @@ pub struct Judge<'h> {
 }
 
 impl Hypotheses {
-    /// Compiles definitions. `utc_offset` is the account's own time zone now, in seconds.
+    /// Compiles definitions. `utc_offset_minutes` is the account's own time zone now.
     pub fn compile<'d>(
         definitions: impl Iterator<Item = &'d Definition> + Clone,
         inputs: &Inputs<'_>,
-        utc_offset: i64,
+        utc_offset_minutes: i32,
         now: i64,
     ) -> Self {
         let under = |assumptions: Assumptions| {
@@ -94,7 +94,7 @@ impl Hypotheses {
                 ..known.clone()
             }),
             in_zone: under(Assumptions {
-                utc_offset,
+                utc_offset_minutes,
                 ..known.clone()
             }),
             now,

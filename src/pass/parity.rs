@@ -276,9 +276,10 @@ impl Shop {
         let mut numbered: BTreeMap<Slot, Vec<Event>> = numbered.collect();
         let inputs = Inputs {
             vocabulary: interner.vocabulary().clone(),
+            assumptions: self.config.policy.assumptions.clone(),
             ..Inputs::default()
         };
-        let offset = utc_offset(&pulled.account_zone, now);
+        let offset = utc_offset_minutes(&pulled.account_zone, now);
         let hypotheses = Hypotheses::compile(definitions(), &inputs, offset, now.secs());
         let elsewhere = self.owned_elsewhere(&numbered)?;
         let mut judge = hypotheses.judge();
@@ -577,10 +578,10 @@ fn is_counting(segment: &Segment, now: Moment) -> bool {
     segment.is_processing || edited
 }
 
-/// The account's own time zone at an instant, in seconds; zero for a name that nobody knows.
-fn utc_offset(zone: &str, now: Moment) -> i64 {
+/// The account's own time zone at an instant, in minutes; zero for a name that nobody knows.
+fn utc_offset_minutes(zone: &str, now: Moment) -> i32 {
     let zone = jiff::tz::TimeZone::get(zone).ok();
     let at = jiff::Timestamp::from_millisecond(now.0).ok();
     zone.zip(at)
-        .map_or(0, |(zone, at)| zone.to_offset(at).seconds().into())
+        .map_or(0, |(zone, at)| zone.to_offset(at).seconds() / 60)
 }

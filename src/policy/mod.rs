@@ -17,6 +17,7 @@ pub use rules::{BounceRule, GroupRule, IdentityRule, Lifecycle, Stage, StaleRule
 pub use segments::{LocalSegment, SegmentSource};
 pub use writeback::{Fact, MetafieldMap, Mode, PropertyMap, TagMap};
 
+use crate::segment::Assumptions;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -31,6 +32,8 @@ pub struct Policy {
     pub bounce: BounceRule,
     /// When a list or segment draws attention.
     pub groups: GroupRule,
+    /// What is assumed of Klaviyo's segments where it documents nothing.
+    pub assumptions: Assumptions,
     /// How our evaluation of segments is compared with Klaviyo's.
     pub parity: ParityRule,
     /// Limits of the lifecycle stages.
@@ -58,6 +61,7 @@ impl Default for Policy {
             stale: StaleRule::default(),
             bounce: BounceRule::default(),
             groups: GroupRule::default(),
+            assumptions: Assumptions::default(),
             parity: ParityRule::default(),
             lifecycle: Lifecycle::default(),
             identity: IdentityRule::default(),

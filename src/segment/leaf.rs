@@ -1,6 +1,6 @@
 //! Conditions, compiled: what each of them asks of a subject, now and in the time to come.
 
-use super::condition::{Condition, DistanceUnit, Measurement, Region, RegionName};
+use super::condition::{Condition, DistanceUnit, Measurement, RegionName};
 use super::consent_test::{ConsentTest, PermissionTest};
 use super::extension::FactName;
 use super::funnel::Funnel;
@@ -35,8 +35,12 @@ pub(super) enum Leaf {
     Consent(ConsentTest),
     /// WhatsApp's permissions.
     Permission(PermissionTest),
-    /// A part of the world.
-    Region { name: RegionName, inside: bool },
+    /// A part of the world. Who has no country passes or not.
+    Region {
+        name: RegionName,
+        inside: bool,
+        without_country: bool,
+    },
     /// One of Klaviyo's predictions, by its key.
     Prediction { key: &'static str, test: Test },
     /// The channel at a place of the ranking, counted from 1.
@@ -104,10 +108,14 @@ impl Leaf {
             } => on_lists(subject, lists, *member, joined.as_ref(), span),
             Self::Consent(test) => test.course(profile, span),
             Self::Permission(test) => test.course(profile, span),
-            Self::Region { name, inside } => {
+            Self::Region {
+                name,
+                inside,
+                without_country,
+            } => {
                 let country = profile.country.as_deref().map(str::trim);
                 let known = country.filter(|country| !country.is_empty());
-                constant(known.is_some_and(|country| name.holds(country) == *inside))
+                constant(known.map_or(*without_country, |country| name.holds(country) == *inside))
             }
             Self::Prediction { key, test } => match &profile.predictions {
                 None => Course::constant(Verdict::Unknown),
@@ -215,15 +223,6 @@ pub(super) const fn metres(unit: DistanceUnit) -> f64 {
     match unit {
         DistanceUnit::Kilometers => 1_000.0,
         DistanceUnit::Miles => 1_609.344,
-    }
-}
-
-impl From<&Region> for Leaf {
-    fn from(region: &Region) -> Self {
-        Self::Region {
-            name: region.region,
-            inside: region.in_region,
-        }
     }
 }
 

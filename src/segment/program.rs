@@ -194,7 +194,11 @@ impl Compiler<'_> {
             Condition::ProfilePermissions(condition) => {
                 Leaf::Permission(PermissionTest::compile(condition, assumptions))
             }
-            Condition::ProfileRegion(region) => region.into(),
+            Condition::ProfileRegion(region) => Leaf::Region {
+                name: region.region,
+                inside: region.in_region,
+                without_country: assumptions.no_country_is_outside && !region.in_region,
+            },
             Condition::ProfilePredictiveAnalytics(predictive) => match predictive {
                 Predictive::Number { dimension, filter } => Leaf::Prediction {
                     key: dimension.key(),

@@ -24,6 +24,8 @@ pub(super) struct StaticTest {
     /// Holds for values of the right type that fail the positive test.
     negated: bool,
     negative_matches_missing: bool,
+    missing_is_no: bool,
+    empty_text_is_set: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +67,8 @@ impl Test {
             positive: known.0,
             negated: known.1,
             negative_matches_missing: assumptions.negative_matches_missing,
+            missing_is_no: assumptions.missing_is_no,
+            empty_text_is_set: assumptions.empty_text_is_set,
         }))
     }
 }
@@ -217,12 +221,25 @@ impl StaticTest {
     /// Whether a segmentable value passes; `None` is no value.
     pub(super) fn holds(&self, value: Option<&Value>) -> bool {
         if let Positive::IsSet = self.positive {
-            return value.is_some_and(|value| *value != Value::Null) != self.negated;
+            return value.is_some_and(|value| self.is_set(value)) != self.negated;
         }
-        match (value.and_then(|value| self.positive.holds(value)), value) {
-            (Some(holds), _) => holds != self.negated,
-            (None, None | Some(Value::Null)) => self.negated && self.negative_matches_missing,
-            (None, Some(_)) => false,
+        let missing = matches!(value, None | Some(Value::Null));
+        match value.and_then(|value| self.positive.holds(value)) {
+            Some(holds) => holds != self.negated,
+            None if matches!(self.positive, Positive::Truth(_)) => {
+                value.is_none()
+                    && self.missing_is_no
+                    && matches!(self.positive, Positive::Truth(false))
+            }
+            None => missing && self.negated && self.negative_matches_missing,
+        }
+    }
+
+    fn is_set(&self, value: &Value) -> bool {
+        match value {
+            Value::Null => false,
+            Value::Text(text) => self.empty_text_is_set || !text.is_empty(),
+            _ => true,
         }
     }
 }

@@ -50,8 +50,12 @@ enum Shape {
 impl Window {
     /// Compiles a filter; `None` for an operand that means nothing.
     pub(super) fn compile(filter: &DateFilter, assumptions: &Assumptions) -> Option<Self> {
-        let offset = assumptions.utc_offset;
+        let offset = i64::from(assumptions.utc_offset_minutes) * 60;
         let midnight = |text: &str, days: i64| {
+            if !assumptions.static_dates_are_days {
+                // `after` excludes the instant itself, an end includes it.
+                return Some(Edge::At(micros(text)? + days.signum()));
+            }
             let day = day_of(micros(text)?, offset) + days;
             Some(Edge::At((day * DAY_SECS - offset) * SECOND))
         };

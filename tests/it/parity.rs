@@ -188,7 +188,19 @@ async fn judged(profiles: usize, each: usize) -> BTreeMap<sandbox::Cause, (usize
 
 #[tokio::test]
 async fn planted_disagreements_get_their_cause() {
-    let score = judged(3_000, 60).await;
+    // Enough people for a list that is too large to be read in every pass.
+    expect_right(7_000, 60).await;
+}
+
+/// The figure of the README: some 10,000 disagreements. Takes minutes.
+#[tokio::test]
+#[ignore = "run by hand: cargo nextest run --release --run-ignored only ten_thousand"]
+async fn ten_thousand_disagreements_get_their_cause() {
+    expect_right(30_000, 1_300).await;
+}
+
+async fn expect_right(profiles: usize, each: usize) {
+    let score = judged(profiles, each).await;
     let (planted, right) = score
         .values()
         .fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1));

@@ -3,7 +3,7 @@
 use crate::mirror::{Mirror, MirrorError, Stream};
 use crate::model::{Metric, MetricId, SegmentId};
 use crate::policy::Policy;
-use crate::segment::{Assumptions, Definition, Inputs, Names, Program, names};
+use crate::segment::{Definition, Inputs, Names, Program, names};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -103,7 +103,7 @@ impl Book {
         let inputs = Inputs {
             vocabulary: mirror.vocabulary()?,
             incomplete_metrics: incomplete.iter().collect(),
-            assumptions: Assumptions::default(),
+            assumptions: policy.assumptions.clone(),
         };
         let (factual, lasting): (Vec<&Entry>, Vec<&Entry>) = entries
             .values()
