@@ -28,6 +28,15 @@
 //!
 //! A room uses rooms on lower floors only; `tests/it/architecture.rs` holds it to that.
 //!
+//! # Segments
+//!
+//! [`segment`] reads Klaviyo's definitions and evaluates them with three values, now and over the
+//! time to come; what Klaviyo does not document is listed at [`segment::Assumptions`].
+//! [`pass::segments`] keeps every membership up to date: whoever changed, and whoever's timer rings.
+//! [`detect::parity`] says why Klaviyo's own members differ. [`segment::algebra`] proves from
+//! definitions alone which segments are equal, contained or disjoint; [`segment::catalogue`] has the
+//! ready-made ones.
+//!
 //! # Invariants
 //!
 //! * Nothing is sent that was not journaled first, with fdatasync.

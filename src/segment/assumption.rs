@@ -121,7 +121,7 @@ mod tests {
             ("properties['late']", days(0)),
             ("properties['soon']", days(1)),
             (
-                "properties['late']",
+                "properties['noon']",
                 json!({"type": "date", "operator": "after", "date": "2026-11-20T12:00:00Z"}),
             ),
             (
