@@ -59,7 +59,8 @@ enum Command {
         #[arg(long)]
         sweep: bool,
     },
-    /// Evaluates persons one by one, each after a new event.
+    /// Evaluates persons one by one, each after a new event. The events stay in the mirror: its
+    /// members are no longer those of the CSV files.
     Incremental {
         #[arg(long)]
         dir: PathBuf,
