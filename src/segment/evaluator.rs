@@ -2,7 +2,7 @@
 
 use super::condition::Measurement;
 use super::leaf::Leaf;
-use super::number::Num;
+use super::number::{Num, NumberTest};
 use super::program::{Compiled, Program};
 use super::selection::TextAnswers;
 use super::subject::Subject;
@@ -133,7 +133,14 @@ impl Evaluator<'_> {
         if let Some(known) = self.verdicts[leaf] {
             return known;
         }
-        let verdict = self.leaf(&self.program.leaves[leaf], subject).initial;
+        let verdict = match &self.program.leaves[leaf] {
+            Leaf::Metric {
+                counter,
+                measurement,
+                test,
+            } => self.tallies[*counter].verdict(*measurement, test),
+            leaf => self.leaf(leaf, subject).initial,
+        };
         self.verdicts[leaf] = Some(verdict);
         verdict
     }
@@ -145,12 +152,7 @@ impl Evaluator<'_> {
                 measurement,
                 test,
             } => {
-                let verdict_of = |tally: &Tally| {
-                    Verdict::of(match measurement {
-                        Measurement::Count => test.holds(Num::Int(tally.count)),
-                        Measurement::Sum => test.holds_money(tally.sum),
-                    })
-                };
+                let verdict_of = |tally: &Tally| tally.verdict(*measurement, test);
                 let from = self
                     .changes
                     .partition_point(|change| change.counter < *counter);
@@ -161,6 +163,12 @@ impl Evaluator<'_> {
             }
             Leaf::Funnel(funnel) => {
                 let steps = funnel.steps.iter();
+                let missing = |(exists, selection): &(bool, usize)| {
+                    *exists && self.instants[*selection].is_empty()
+                };
+                if steps.clone().any(missing) {
+                    return Course::constant(Verdict::Out);
+                }
                 let events: Vec<Vec<i64>> = steps
                     .map(|(_, selection)| self.instants[*selection].clone())
                     .collect();
@@ -241,6 +249,13 @@ impl Tally {
         self.count += other.count;
         self.sum += other.sum;
         self.last = self.last.max(other.last);
+    }
+
+    fn verdict(&self, measurement: Measurement, test: &NumberTest) -> Verdict {
+        Verdict::of(match measurement {
+            Measurement::Count => test.holds(Num::Int(self.count)),
+            Measurement::Sum => test.holds_money(self.sum),
+        })
     }
 
     fn negative(self) -> Self {

@@ -77,15 +77,43 @@ impl Place {
             Self::Custom(name) => segmentable(profile.properties.get(name)).cloned(),
         }
     }
+
+    /// The verdict of a test on what is there, borrowed where it lies; dates that the record keeps as
+    /// instants are not written out and read again.
+    fn course(&self, test: &Test, profile: &Profile, span: Span) -> Course {
+        let path = match self {
+            Self::Custom(name) => {
+                return test.course(segmentable(profile.properties.get(name)), span);
+            }
+            Self::Attribute(path) => path,
+        };
+        let kept = profile.attributes.get(path);
+        match (kept, date(profile, path), test) {
+            (Some(value), _, _) => test.course(segmentable(Some(value)), span),
+            (None, Some(at), Test::Date(window)) => window.course(micros_of(at), span),
+            (None, _, _) => test.course(self.value(profile).as_ref(), span),
+        }
+    }
+}
+
+/// An attribute that the record keeps as an instant.
+fn date(profile: &Profile, path: &str) -> Option<Moment> {
+    match path {
+        "created" => profile.created,
+        "updated" => profile.updated,
+        _ => None,
+    }
 }
 
 impl Test {
     /// The verdict on a value.
     pub(super) fn course(&self, value: Option<&Value>, span: Span) -> Course {
-        match (self, instant(value)) {
-            (Self::Static(test), _) => Course::constant(Verdict::of(test.holds(value))),
-            (Self::Date(window), Some(at)) => window.course(at, span),
-            (Self::Date(_), None) => Course::constant(Verdict::Out),
+        match self {
+            Self::Static(test) => Course::constant(Verdict::of(test.holds(value))),
+            Self::Date(window) => match instant(value) {
+                Some(at) => window.course(at, span),
+                None => Course::constant(Verdict::Out),
+            },
         }
     }
 }
@@ -96,11 +124,7 @@ impl Leaf {
         let constant = |holds: bool| Course::constant(Verdict::of(holds));
         let profile = subject.profile;
         match self {
-            Self::Property {
-                place: Place::Custom(name),
-                test,
-            } => test.course(segmentable(profile.properties.get(name)), span),
-            Self::Property { place, test } => test.course(place.value(profile).as_ref(), span),
+            Self::Property { place, test } => place.course(test, profile, span),
             Self::Lists {
                 lists,
                 member,
