@@ -99,6 +99,7 @@ mod tests {
             ("empty", ""),
             ("late", "2026-11-20T23:30:00Z"),
             ("soon", "2026-12-01"),
+            ("noon", "2026-11-20T13:00:00Z"),
         ];
         let texts = texts.map(|(name, text)| (name.to_owned(), Value::Text(text.to_owned())));
         profile.properties.extend(texts);
