@@ -15,11 +15,20 @@ use std::path::PathBuf;
 
 /// Reads all configs; prints every fault at once.
 pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<config::Shop>, Exit> {
+    read(paths, &Environment::process())
+}
+
+/// Reads all configs for a command that talks to no vendor; no secret is read.
+pub(super) fn load_offline(paths: &[PathBuf]) -> Result<Vec<config::Shop>, Exit> {
+    read(paths, &Environment::process().offline())
+}
+
+fn read(paths: &[PathBuf], environment: &Environment) -> Result<Vec<config::Shop>, Exit> {
     if paths.is_empty() {
         let text = "give --config FILE (or a directory of files); `driftless demo` needs none";
         return Err(output::fault(Exit::Usage, text));
     }
-    match config::load(paths, &Environment::process()) {
+    match config::load(paths, environment) {
         Ok(shops) => {
             for shop in &shops {
                 shop.warnings

@@ -37,6 +37,7 @@ fn sweeper<'a>(
         program,
         lists: Lists::load(mirror, program, Moment::from_secs(span.now)).unwrap(),
         span,
+        past: None,
         stop: Box::leak(Box::new(Stop::default())),
         meter: Box::leak(Box::new(Meter::default())),
     }

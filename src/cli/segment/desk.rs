@@ -13,9 +13,10 @@ use crate::report;
 /// Prints a table of every segment of every shop.
 pub(super) fn list(args: &List) -> Exit {
     each_shop(&args.shops.config, |config| {
-        let now = args.at.unwrap_or_else(|| Clock::System.now());
+        let present = Clock::System.now();
         let mirror = open(config)?;
-        let desk = Desk::open(&mirror, &config.policy, now).map_err(of_mirror)?;
+        let desk = Desk::open(&mirror, &config.policy, args.at, present).map_err(of_mirror)?;
+        let now = args.at.unwrap_or(present);
         let rows = desk.list().map_err(of_pass)?;
         output::say(&report::segments::list(&rows, now));
         Ok(())
@@ -25,9 +26,9 @@ pub(super) fn list(args: &List) -> Exit {
 /// Prints why somebody is in a segment, or not.
 pub(super) fn why(args: &Why) -> Exit {
     each_shop(&args.shops.config, |config| {
-        let now = args.at.unwrap_or_else(|| Clock::System.now());
         let mirror = open(config)?;
-        let desk = Desk::open(&mirror, &config.policy, now).map_err(of_mirror)?;
+        let desk = Desk::open(&mirror, &config.policy, args.at, Clock::System.now());
+        let desk = desk.map_err(of_mirror)?;
         let entry = desk
             .book()
             .find(&args.segment)
@@ -55,7 +56,7 @@ pub(super) fn each_shop(
     paths: &[std::path::PathBuf],
     mut answer: impl FnMut(&config::Shop) -> Result<(), Fault>,
 ) -> Exit {
-    let shops = match shops::load(paths) {
+    let shops = match shops::load_offline(paths) {
         Ok(shops) => shops,
         Err(exit) => return exit,
     };

@@ -33,6 +33,26 @@ fn a_directory_is_every_toml_file_in_it_in_order() {
 }
 
 #[test]
+fn a_command_that_talks_to_no_vendor_needs_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder, "a.toml", SMALL);
+    write(&folder, "b.toml", &second());
+    let (paths, bare) = ([folder.path().to_owned()], Environment::fixed([]));
+    assert!(load(&paths, &bare).is_err());
+    let shops = load(&paths, &bare.offline()).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(shops.len(), 2);
+    // Everything else is judged as ever.
+    write(&folder, "b.toml", SMALL);
+    let faults = load(&paths, &Environment::fixed([]).offline()).unwrap_err();
+    let keys: Vec<_> = faults
+        .into_vec()
+        .into_iter()
+        .map(|fault| fault.key)
+        .collect();
+    assert_eq!(keys, ["shop.name", "klaviyo.key.env"]);
+}
+
+#[test]
 fn shops_that_would_share_a_name_a_directory_or_a_key_are_faults() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder, "a.toml", SMALL);

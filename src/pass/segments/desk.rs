@@ -3,7 +3,7 @@
 use super::book::{Book, Entry, SegmentKey, Shelf};
 use super::facts;
 use super::runoff::{RunOff, RunOffs};
-use super::sweep::{Gather, Lists, Sweep, Sweeper};
+use super::sweep::{Gather, Lists, Sweep, Sweeper, happened};
 use crate::clock::Stop;
 use crate::mirror::{EventBuffer, Mirror, MirrorError};
 use crate::model::{CustomerId, Dossier, GroupDay, Moment, ProfileId, Record, Slot};
@@ -29,6 +29,7 @@ pub struct Desk<'a> {
     policy: &'a Policy,
     book: Book,
     now: Moment,
+    past: Option<Moment>,
     stop: Stop,
     meter: Meter,
 }
@@ -74,9 +75,17 @@ pub struct Answer {
 }
 
 impl<'a> Desk<'a> {
-    /// A desk that answers for one instant.
-    pub fn open(mirror: &'a Mirror, policy: &'a Policy, now: Moment) -> Result<Self, MirrorError> {
+    /// A desk that answers for one instant; for one in the past, events after it have not happened.
+    /// Profiles and lists are known only as they are.
+    pub fn open(
+        mirror: &'a Mirror,
+        policy: &'a Policy,
+        at: Option<Moment>,
+        present: Moment,
+    ) -> Result<Self, MirrorError> {
+        let now = at.unwrap_or(present);
         Ok(Self {
+            past: at.filter(|at| *at < present),
             mirror,
             policy,
             book: Book::open(mirror, policy)?,
@@ -130,7 +139,8 @@ impl<'a> Desk<'a> {
                 });
             }
         }
-        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        let is_local = |row: &Row| matches!(row.key, SegmentKey::Local(_));
+        rows.sort_by_key(|row| (!is_local(row), row.name.clone(), row.key.clone()));
         Ok(rows)
     }
 
@@ -164,6 +174,7 @@ impl<'a> Desk<'a> {
             program: &shelf.program,
             lists: Lists::load(self.mirror, &shelf.program, self.now)?,
             span,
+            past: self.past,
             stop: &self.stop,
             meter: &self.meter,
         };
@@ -219,7 +230,7 @@ impl<'a> Desk<'a> {
             lists.of(*slot, &mut on);
             let subject = Subject {
                 profile: &profile,
-                events: buffer.events(),
+                events: happened(buffer.events(), self.past),
                 lists: &on,
                 facts: facts.get(slot),
             };

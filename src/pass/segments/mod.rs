@@ -71,6 +71,7 @@ impl Shop {
                 now: now.secs(),
                 until: if present { now.plus(HORIZON) } else { now }.secs(),
             },
+            past: options.as_of.filter(|as_of| *as_of < self.clock.now()),
             stop: &options.stop,
             meter: &self.meter,
         };
@@ -163,6 +164,7 @@ impl Shop {
             program: &shelf.program,
             lists: Lists::load(&self.mirror, &shelf.program, now)?,
             span: Span::at(now.secs()),
+            past: options.as_of.filter(|as_of| *as_of < self.clock.now()),
             stop: &options.stop,
             meter: &self.meter,
         };

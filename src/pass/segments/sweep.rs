@@ -65,6 +65,8 @@ pub struct Sweeper<'a> {
     pub lists: Lists,
     /// From which instant, and up to which one flips are looked for.
     pub span: Span,
+    /// Of an instant in the past: events after it have not happened yet.
+    pub past: Option<Moment>,
     /// Ends the work early.
     pub stop: &'a Stop,
     /// Hears that the work goes on.
@@ -179,12 +181,22 @@ impl<'a> Work<'a> {
         }
         self.looked_at += 1;
         self.sweeper.lists.of(slot, &mut self.lists);
+        let events = happened(events, self.sweeper.past);
         Ok(self.evaluator.courses(&Subject {
             profile,
             events,
             lists: &self.lists,
             facts,
         }))
+    }
+}
+
+/// The events that have happened by an instant in the past; all of them for the present, in which some
+/// may be dated ahead. Timelines ascend.
+pub(super) fn happened(events: &[Event], past: Option<Moment>) -> &[Event] {
+    match past {
+        None => events,
+        Some(past) => &events[..events.partition_point(|event| event.at <= past.secs())],
     }
 }
 
