@@ -3,7 +3,7 @@
 use crate::model::{DAY_MS, Moment};
 use crate::pass::Parity;
 use crate::pass::segments::{Answer, RUN_OFF_DAYS, Row};
-use crate::segment::{Reason, Verdict};
+use crate::segment::{Reason, Turn, Verdict};
 use std::fmt::Write;
 
 /// Days ahead that a table shows of a run-off.
@@ -84,7 +84,7 @@ pub fn why(answer: &Answer) -> String {
         "{who} is {} \"{}\" at {}.",
         standing(explanation.verdict),
         answer.segment,
-        answer.at
+        Moment::from_secs(answer.at.secs())
     );
     match explanation.flip {
         Some((at, to)) => {
@@ -142,21 +142,38 @@ fn condition(out: &mut String, reason: &Reason) {
 
 fn way_out(out: &mut String, answer: &Answer) {
     let explanation = &answer.explanation;
-    let turns = explanation.way_out.iter().filter_map(|(group, place)| {
-        let reason = explanation.groups.get(*group)?.conditions.get(*place)?;
-        Some(reason.text.as_str())
-    });
-    let turns: Vec<&str> = turns.collect();
-    if turns.is_empty() {
-        return;
-    }
-    let (way, must) = match explanation.verdict {
-        Verdict::In => ("out", "must no longer hold"),
-        _ => ("in", "must come to hold"),
+    let steps = explanation
+        .way_out
+        .iter()
+        .filter_map(|(group, place)| explanation.groups.get(*group)?.conditions.get(*place));
+    let steps: Vec<String> = steps.map(step).collect();
+    let way = match explanation.verdict {
+        Verdict::In => "out",
+        Verdict::Out | Verdict::Unknown => "in",
     };
-    let _ = writeln!(out, "\nNearest way {way}: {must}:");
-    for turn in turns {
-        let _ = writeln!(out, "  - {turn}");
+    match steps.as_slice() {
+        [] if explanation.verdict == Verdict::Unknown => {}
+        [] => drop(writeln!(
+            out,
+            "\nNothing that can still happen leads {way}."
+        )),
+        steps => drop(writeln!(
+            out,
+            "\nNearest way {way}: {}.",
+            steps.join(", and ")
+        )),
+    }
+}
+
+fn step(reason: &Reason) -> String {
+    match &reason.turn {
+        Turn::Events(1, kind) => format!("one more {kind}"),
+        Turn::Events(count, kind) => format!("{count} more {kind}"),
+        Turn::Wait(at) => format!("wait until {}", spelled(*at)),
+        Turn::Change if reason.verdict == Verdict::In => {
+            format!("a change, so that not: {}", reason.text)
+        }
+        Turn::Change | Turn::Never => format!("a change, so that: {}", reason.text),
     }
 }
 

@@ -99,6 +99,18 @@ impl Evaluator<'_> {
         (count, sum)
     }
 
+    /// A leaf of the program.
+    pub(super) fn leaf_of(&self, leaf: usize) -> &Leaf {
+        &self.program.leaves[leaf]
+    }
+
+    /// Whether an event that happens now would count.
+    pub(super) fn counts_now(&self, counter: usize) -> bool {
+        let now = self.span.now;
+        let window = &self.program.selections.counters[counter].window;
+        window.holds(now.saturating_mul(SECOND), now)
+    }
+
     /// The second of the last event that a counter found.
     pub(super) fn last_counted(&self, counter: usize) -> Option<i64> {
         let tally = self.tallies[counter];

@@ -4,10 +4,11 @@ use super::condition::{Condition, Measurement};
 use super::definition::Definition;
 use super::evaluator::{Evaluator, course};
 use super::leaf::{Leaf, coordinates, great_circle};
+use super::number::Num;
 use super::program::Program;
 use super::subject::{OnList, Subject};
 use super::verdict::{Course, Span, Verdict};
-use super::words::{Names, describe};
+use super::words::{Names, describe, events};
 use crate::model::{Moment, Value};
 
 /// Why one subject belongs to one segment, or not.
@@ -19,8 +20,22 @@ pub struct Explanation {
     pub flip: Option<(Moment, Verdict)>,
     /// All of them must hold.
     pub groups: Vec<Reasons>,
-    /// The fewest conditions that would have to turn, by group and place in it, to change the verdict.
+    /// The nearest way to another verdict: the conditions that would have to turn, by group and place
+    /// in it.
     pub way_out: Vec<(usize, usize)>,
+}
+
+/// What it would take to turn a condition's verdict. The earlier, the nearer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Turn {
+    /// So many more events of a kind.
+    Events(i64, String),
+    /// Another value of what the condition reads.
+    Change,
+    /// Nothing but time.
+    Wait(Moment),
+    /// Nothing that can still happen.
+    Never,
 }
 
 /// Of these, one must hold.
@@ -43,6 +58,8 @@ pub struct Reason {
     pub evidence: String,
     /// When this condition changes next.
     pub flip: Option<(Moment, Verdict)>,
+    /// What it would take to turn it.
+    pub turn: Turn,
 }
 
 impl Program {
@@ -65,6 +82,7 @@ impl Program {
                 text: describe(condition, names),
                 verdict: courses[*leaf].initial,
                 evidence: evaluator.evidence(condition, &self.leaves[*leaf], subject),
+                turn: evaluator.turn(condition, *leaf, &courses[*leaf], names),
                 flip: next(&courses[*leaf]),
             });
             let conditions: Vec<Reason> = conditions.collect();
@@ -90,8 +108,8 @@ fn next(course: &Course) -> Option<(Moment, Verdict)> {
     Some((Moment::from_secs(*at), *verdict))
 }
 
-/// Out of a segment leads the group with the fewest conditions that hold; into it, one condition of
-/// every group that fails.
+/// Out of a segment leads any group all of whose holding conditions turn; into it, one condition of
+/// every group that fails. Of several ways the one whose hardest step is the nearest.
 fn way_out(verdict: Verdict, groups: &[Reasons]) -> Vec<(usize, usize)> {
     let with = |group: usize, wanted: Verdict| {
         let conditions = groups[group].conditions.iter().enumerate();
@@ -100,20 +118,28 @@ fn way_out(verdict: Verdict, groups: &[Reasons]) -> Vec<(usize, usize)> {
             .map(move |(place, _)| (group, place))
             .collect::<Vec<_>>()
     };
-    match verdict {
+    let turn = |step: &(usize, usize)| &groups[step.0].conditions[step.1].turn;
+    let way = match verdict {
         Verdict::In => {
             let ways = (0..groups.len()).map(|group| with(group, Verdict::In));
-            ways.min_by_key(Vec::len).unwrap_or_default()
+            ways.min_by_key(|way| (way.iter().map(turn).max(), way.len()))
         }
         Verdict::Out => {
             let failing = (0..groups.len()).filter(|group| groups[*group].verdict == Verdict::Out);
-            failing
-                .filter_map(|group| with(group, Verdict::Out).into_iter().next())
-                .collect()
+            let nearest = |group: usize| with(group, Verdict::Out).into_iter().min_by_key(turn);
+            Some(failing.filter_map(nearest).collect())
         }
-        Verdict::Unknown => Vec::new(),
+        Verdict::Unknown => None,
+    };
+    let way = way.unwrap_or_default();
+    match way.iter().any(|step| *turn(step) == Turn::Never) {
+        true => Vec::new(),
+        false => way,
     }
 }
+
+/// No more events than this are told as a way.
+const MOST_EVENTS: i64 = 1_000;
 
 impl Evaluator<'_> {
     /// What a condition's verdict rests on. Call it after the walk.
@@ -158,6 +184,47 @@ impl Evaluator<'_> {
                 }
             },
             Leaf::Sample(_) => "by the hash of the profile's id".to_owned(),
+        }
+    }
+
+    fn turn(
+        &self,
+        condition: &Condition,
+        leaf: usize,
+        course: &Course,
+        names: &impl Names,
+    ) -> Turn {
+        let waiting = next(course).map_or(Turn::Never, |(at, _)| Turn::Wait(at));
+        match (self.leaf_of(leaf), condition) {
+            (
+                Leaf::Metric {
+                    counter,
+                    measurement: Measurement::Count,
+                    test,
+                },
+                Condition::ProfileMetric(metric),
+            ) if self.counts_now(*counter) => {
+                let (count, _) = self.tally(*counter);
+                let turned =
+                    |more: &i64| Verdict::of(test.holds(Num::Int(count + more))) != course.initial;
+                match (1..=MOST_EVENTS).find(turned) {
+                    Some(more) => {
+                        let kind = events(&metric.metric_id, &metric.metric_filters, names);
+                        Turn::Events(more, kind)
+                    }
+                    None => waiting,
+                }
+            }
+            (
+                Leaf::Metric {
+                    measurement: Measurement::Count,
+                    ..
+                }
+                | Leaf::Funnel(_),
+                _,
+            ) => waiting,
+            (Leaf::Unknown(_) | Leaf::Sample(_), _) => Turn::Never,
+            _ => Turn::Change,
         }
     }
 
@@ -233,5 +300,124 @@ fn consent(condition: &Condition, subject: &Subject<'_>) -> String {
         },
         (None, None, Some(_)) => told(None, "", None),
         (_, _, None) => "subscriptions have not been fetched".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Event, Metric, MetricId, MetricNo, Profile, Vocabulary};
+    use crate::segment::{Inputs, catalogue, names};
+
+    const DAY: i64 = 86_400;
+    /// 1998-01-15T12:00:00Z.
+    const NOW: i64 = 884_865_600;
+
+    struct Shop;
+
+    impl Names for Shop {
+        fn metric(&self, _: &MetricId) -> Option<String> {
+            Some("Placed Order".to_owned())
+        }
+        fn list(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    /// Why somebody with orders so many days ago is, or is not, at risk of leaving.
+    fn churn_risk(days_ago: &[i64]) -> Explanation {
+        let metric = Metric {
+            id: "PLcOrd".into(),
+            name: "Placed Order".to_owned(),
+            integration: None,
+        };
+        let entry = catalogue::find("churn_risk").unwrap();
+        let named = entry.expand(&entry.defaults());
+        let definition = names::resolve(&named, std::slice::from_ref(&metric), &[]).definition;
+        let inputs = Inputs {
+            vocabulary: Vocabulary {
+                metrics: vec![metric],
+                ..Vocabulary::default()
+            },
+            ..Inputs::default()
+        };
+        let program = Program::compile([&definition], &inputs);
+        let order = |days: &i64| Event {
+            at: NOW - days * DAY,
+            metric: MetricNo(0),
+            ..Event::default()
+        };
+        let events: Vec<Event> = days_ago.iter().map(order).collect();
+        let profile = Profile::new("01A");
+        let subject = Subject {
+            profile: &profile,
+            events: &events,
+            lists: &[],
+            facts: None,
+        };
+        let span = Span {
+            now: NOW,
+            until: NOW + 400 * DAY,
+        };
+        program.explain(0, &definition, &subject, span, &Shop)
+    }
+
+    fn turns(explanation: &Explanation) -> Vec<Turn> {
+        let steps = explanation.way_out.iter();
+        steps
+            .map(|(group, place)| explanation.groups[*group].conditions[*place].turn.clone())
+            .collect()
+    }
+
+    #[test]
+    fn a_quiet_regular_is_told_why_until_when_and_the_way_out() {
+        let why = churn_risk(&[300, 200]);
+        assert_eq!(why.verdict, Verdict::In);
+        let conditions = why.groups.iter().flat_map(|group| &group.conditions);
+        let told: Vec<(&str, &str)> = conditions
+            .map(|reason| (reason.text.as_str(), reason.evidence.as_str()))
+            .collect();
+        let expected = [
+            (
+                "Placed Order at least 2 times ever",
+                "2 times, last on 1997-06-29",
+            ),
+            (
+                "Placed Order at least once in the last 365 days",
+                "2 times, last on 1997-06-29",
+            ),
+            ("no Placed Order in the last 120 days", "none"),
+        ];
+        assert_eq!(told, expected);
+        // The last order is 366 days old on this midnight.
+        let leaves = Moment::parse("1998-06-30").unwrap();
+        assert_eq!(why.flip, Some((leaves, Verdict::Out)));
+        assert_eq!(turns(&why), [Turn::Events(1, "Placed Order".to_owned())]);
+    }
+
+    #[test]
+    fn a_one_time_buyer_needs_an_order_and_then_time() {
+        let why = churn_risk(&[10]);
+        assert_eq!(why.verdict, Verdict::Out);
+        let quiet = Moment::parse("1998-05-06").unwrap();
+        let order = Turn::Events(1, "Placed Order".to_owned());
+        assert_eq!(turns(&why), [order, Turn::Wait(quiet)]);
+        assert_eq!(why.flip, None, "time alone does not make a second order");
+    }
+
+    #[test]
+    fn what_nothing_can_turn_is_no_way() {
+        assert_eq!(turns(&churn_risk(&[])).len(), 2);
+        let never = Reasons {
+            verdict: Verdict::Out,
+            conditions: vec![Reason {
+                text: String::new(),
+                verdict: Verdict::Out,
+                evidence: String::new(),
+                flip: None,
+                turn: Turn::Never,
+            }],
+        };
+        assert_eq!(way_out(Verdict::Out, &[never]), []);
     }
 }

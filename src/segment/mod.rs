@@ -39,7 +39,7 @@ pub use condition::*;
 pub use consent::*;
 pub use definition::{ConditionGroup, Definition, DefinitionError};
 pub use evaluator::Evaluator;
-pub use explain::{Explanation, Reason, Reasons};
+pub use explain::{Explanation, Reason, Reasons, Turn};
 pub use extension::{Fact, FactName, Radius, Sample};
 pub use filter::{
     BooleanFilter, DateFilter, ElementOperand, ElementsOperand, ExistenceFilter, Filter, Length,

@@ -84,15 +84,23 @@ pub fn describe(condition: &Condition, names: &impl Names) -> String {
 
 fn describe_metric(metric: &ProfileMetric, names: &impl Names) -> String {
     let name = events(&metric.metric_id, &metric.metric_filters, names);
-    let measure = match (metric.measurement, &metric.measurement_filter) {
-        (Measurement::Count, Filter::Numeric(filter)) => times(filter),
-        (Measurement::Count, other) => format!("count {}", test(other)),
-        (Measurement::Sum, other) => format!("value in all {}", test(other)),
-    };
-    format!("{name} {measure}, {}", when(&metric.timeframe_filter))
+    let when = when(&metric.timeframe_filter);
+    match (metric.measurement, &metric.measurement_filter) {
+        (Measurement::Count, Filter::Numeric(filter)) => match times(filter) {
+            None => format!("no {name} {when}"),
+            Some(times) => format!("{name} {times} {when}"),
+        },
+        (Measurement::Count, other) => format!("{name}: count {}, {when}", test(other)),
+        (Measurement::Sum, other) => format!("{name} for {} in all, {when}", test(other)),
+    }
 }
 
-fn events(id: &MetricId, filters: &Nullable<Vec<MetricFilter>>, names: &impl Names) -> String {
+/// A kind of event: the metric, and which of its events.
+pub(super) fn events(
+    id: &MetricId,
+    filters: &Nullable<Vec<MetricFilter>>,
+    names: &impl Names,
+) -> String {
     let name = names.metric(id).filter(|name| !name.is_empty());
     let name = name.unwrap_or_else(|| format!("metric {id}"));
     let filters = filters.iter().flatten().flatten();
@@ -107,13 +115,24 @@ fn events(id: &MetricId, filters: &Nullable<Vec<MetricFilter>>, names: &impl Nam
     }
 }
 
-fn times(filter: &NumericFilter) -> String {
-    let zero = |number: &serde_json::Number| number.as_f64() == Some(0.0);
-    match filter {
-        NumericFilter::Equals(operand) if zero(&operand.value) => "never".to_owned(),
-        NumericFilter::GreaterThan(operand) if zero(&operand.value) => "at least once".to_owned(),
+/// How often; `None` for never.
+fn times(filter: &NumericFilter) -> Option<String> {
+    let is = |number: &serde_json::Number, wanted: f64| number.as_f64() == Some(wanted);
+    Some(match filter {
+        NumericFilter::Equals(operand) if is(&operand.value, 0.0) => return None,
+        NumericFilter::LessThan(operand) if is(&operand.value, 1.0) => return None,
+        NumericFilter::GreaterThan(operand) if is(&operand.value, 0.0) => {
+            "at least once".to_owned()
+        }
+        NumericFilter::GreaterThanOrEqual(operand) if is(&operand.value, 1.0) => {
+            "at least once".to_owned()
+        }
+        NumericFilter::Equals(operand) if is(&operand.value, 1.0) => "exactly once".to_owned(),
+        NumericFilter::LessThanOrEqual(operand) if is(&operand.value, 1.0) => {
+            "at most once".to_owned()
+        }
         filter => format!("{} times", comparison(filter)),
-    }
+    })
 }
 
 fn comparison(filter: &NumericFilter) -> String {
