@@ -1,18 +1,19 @@
 //! Our evaluation of each segment beside Klaviyo's own members: where they differ, since when, why.
 
+mod causes;
+
 use super::segments::{Book, Entry, Evaluated, SegmentKey};
 use super::{Options, PassError, Shop};
-use crate::detect::parity::{Case, Hypotheses, REFRESH_SECS, Shown, Upstream};
-use crate::mirror::{Mirror, MirrorError, event_id};
+use crate::detect::parity::REFRESH_SECS;
+use crate::mirror::{Mirror, MirrorError};
 use crate::model::{
-    Cause, Code, Compared, Disagreement, Event, Evidence, Finding, GroupId, Interner, Mentions,
-    Moment, Profile, ProfileId, Record, Segment, SegmentId, Slot, Subject,
+    Cause, Code, Compared, Disagreement, Evidence, Finding, GroupId, Moment, ProfileId, Segment,
+    SegmentId, Slot, Subject,
 };
 use crate::policy::ParityScope;
-use crate::pull::{Fresh, PullError, Pulled, is_out_of_reach};
-use crate::segment::{Inputs, OnList};
+use crate::pull::{PullError, Pulled, is_out_of_reach};
 use roaring::RoaringBitmap;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A segment is compared this often.
@@ -55,16 +56,10 @@ struct Dispute<'b> {
     compared: Compared,
     /// Slot, and whether Klaviyo has it as a member.
     cases: BTreeMap<Slot, bool>,
-}
-
-/// A disagreeing profile in numbers: as the mirror has it, and as upstream shows it.
-struct Both {
-    profile: Option<Profile>,
-    events: Vec<Event>,
-    lists: Vec<OnList>,
-    fresh: Option<(Profile, Vec<Event>, Vec<OnList>)>,
-    gone: bool,
-    took_over: bool,
+    /// Who cannot be judged here: to look at them again would not help.
+    unknown: RoaringBitmap,
+    /// What the comparison before found.
+    before: BTreeMap<Slot, Disagreement>,
 }
 
 impl Shop {
@@ -220,6 +215,8 @@ impl Shop {
         differing &= &compared;
         Ok(Some(Dispute {
             entry,
+            before: self.mirror.disagreements(&segment.id)?,
+            unknown: membership.unknown,
             segment,
             compared: Compared {
                 at: now,
@@ -256,180 +253,6 @@ impl Shop {
         Ok(sample)
     }
 
-    /// The cause of every case, by segment and slot.
-    async fn explain(
-        &self,
-        disputes: &[Dispute<'_>],
-        pulled: &Pulled,
-        now: Moment,
-        options: &Options,
-    ) -> Result<BTreeMap<(usize, Slot), Cause>, PassError> {
-        let definitions = || disputes.iter().map(|dispute| &dispute.entry.definition);
-        let probed = self.probe(disputes, &pulled.mentions, now, options).await?;
-        let mut interner = Interner::new(self.mirror.vocabulary()?);
-        let numbered = probed.iter().map(|(slot, fresh)| {
-            let events = fresh.iter().flat_map(|fresh| &fresh.events);
-            let events =
-                events.map(|(metric, event)| interner.event(metric, event_id(&event.id), event));
-            (*slot, events.collect::<Vec<Event>>())
-        });
-        let mut numbered: BTreeMap<Slot, Vec<Event>> = numbered.collect();
-        let inputs = Inputs {
-            vocabulary: interner.vocabulary().clone(),
-            assumptions: self.config.policy.assumptions.clone(),
-            ..Inputs::default()
-        };
-        let offset = utc_offset_minutes(&pulled.account_zone, now);
-        let hypotheses = Hypotheses::compile(definitions(), &inputs, offset, now.secs());
-        let elsewhere = self.owned_elsewhere(&numbered)?;
-        let mut judge = hypotheses.judge();
-        let lists = super::segments::Lists::of_ids(&self.mirror, hypotheses.lists(), now)?;
-        let mut causes = BTreeMap::new();
-        let mut cases: BTreeMap<Slot, Vec<(usize, bool)>> = BTreeMap::new();
-        for (number, dispute) in disputes.iter().enumerate() {
-            for (slot, member) in &dispute.cases {
-                cases.entry(*slot).or_default().push((number, *member));
-            }
-        }
-        for (slot, of_slot) in cases {
-            let asked = probed.get(&slot);
-            let events = numbered.remove(&slot).unwrap_or_default();
-            let took_over = elsewhere.contains(&slot);
-            let both = self.both(slot, asked, events, took_over, &lists, hypotheses.lists())?;
-            for (segment, member) in of_slot {
-                let counting = is_counting(&disputes[segment].segment, now);
-                let case = both.case(segment, member, counting, asked.is_some());
-                causes.insert((segment, slot), judge.cause(&case));
-            }
-        }
-        self.mend(probed)?;
-        Ok(causes)
-    }
-
-    /// Reads disagreeing profiles anew, as far as the budget goes; `None` for one that is gone. What
-    /// needs no look at the data to be explained is left out.
-    async fn probe(
-        &self,
-        disputes: &[Dispute<'_>],
-        mentions: &Mentions,
-        now: Moment,
-        options: &Options,
-    ) -> Result<BTreeMap<Slot, Option<Fresh>>, PassError> {
-        let mut wanted = BTreeSet::new();
-        let mut lists = BTreeSet::new();
-        for dispute in disputes
-            .iter()
-            .filter(|dispute| !is_counting(&dispute.segment, now))
-        {
-            wanted.extend(dispute.cases.keys().copied());
-            lists.extend(
-                dispute
-                    .entry
-                    .definition
-                    .lists()
-                    .into_iter()
-                    .map(str::to_owned),
-            );
-        }
-        let mut ids = BTreeMap::new();
-        for slot in wanted
-            .into_iter()
-            .take(self.config.policy.parity.probes as usize)
-        {
-            if let Some(id) = self.mirror.profile_id(slot)? {
-                ids.insert(slot, id);
-            }
-        }
-        let asked: Vec<ProfileId> = ids.values().cloned().collect();
-        let mut found = self.pull(options).fresh(&asked, &lists, mentions).await?;
-        Ok(ids
-            .into_iter()
-            .map(|(slot, id)| (slot, found.remove(&id)))
-            .collect())
-    }
-
-    /// Whose fresh events are another profile's in the mirror: one sweep over all timelines, only when
-    /// some event is missing.
-    fn owned_elsewhere(
-        &self,
-        fresh: &BTreeMap<Slot, Vec<Event>>,
-    ) -> Result<HashSet<Slot>, MirrorError> {
-        let mut missing: HashMap<(i64, u16, u32), Slot> = HashMap::new();
-        for (slot, events) in fresh {
-            let known = self.mirror.timeline(*slot)?;
-            let known: HashSet<_> = known.events.iter().map(key).collect();
-            let new = events.iter().map(key).filter(|key| !known.contains(key));
-            missing.extend(new.map(|key| (key, *slot)));
-        }
-        let mut elsewhere = HashSet::new();
-        if missing.is_empty() {
-            return Ok(elsewhere);
-        }
-        let mut subjects = self.mirror.subjects(Slot(0), self.mirror.slots()?);
-        while let Some(subject) = subjects.advance()? {
-            let owners = subject
-                .events
-                .iter()
-                .filter_map(|event| missing.get(&key(event)));
-            elsewhere.extend(owners.filter(|owner| **owner != subject.slot));
-        }
-        Ok(elsewhere)
-    }
-
-    fn both(
-        &self,
-        slot: Slot,
-        asked: Option<&Option<Fresh>>,
-        events: Vec<Event>,
-        took_over: bool,
-        lists: &super::segments::Lists,
-        ids: &[String],
-    ) -> Result<Both, MirrorError> {
-        let profile = match self.mirror.record(slot)? {
-            Some(Record::Profile(profile)) => Some(profile),
-            _ => None,
-        };
-        let mut mirrored = Vec::new();
-        lists.of(slot, &mut mirrored);
-        let fresh = asked.and_then(Option::as_ref).map(|fresh| {
-            let on = ids
-                .iter()
-                .zip(&mirrored)
-                .map(|(id, known)| match fresh.lists.get(id) {
-                    Some(joined) => OnList::Since(*joined),
-                    // Nobody without an address can be asked about.
-                    None if fresh.profile.email.is_none() => *known,
-                    None => OnList::No,
-                });
-            (fresh.profile.clone(), events, on.collect())
-        });
-        Ok(Both {
-            profile,
-            events: self.mirror.timeline(slot)?.events,
-            lists: mirrored,
-            fresh,
-            gone: asked.is_some_and(Option::is_none),
-            took_over,
-        })
-    }
-
-    /// What was read anew is better than what the mirror has.
-    fn mend(&self, probed: BTreeMap<Slot, Option<Fresh>>) -> Result<(), MirrorError> {
-        for fresh in probed.into_values().flatten() {
-            let mut page = self.mirror.page();
-            page.profile(fresh.profile)?;
-            let mut by_metric: BTreeMap<_, Vec<_>> = BTreeMap::new();
-            for (metric, event) in fresh.events {
-                by_metric.entry(metric).or_default().push(event);
-            }
-            for (metric, events) in by_metric {
-                page.events(&metric, events)?;
-            }
-            page.commit()?;
-        }
-        self.mirror.fold().map(drop)
-    }
-
     fn remember_comparisons(
         &self,
         disputes: &[Dispute<'_>],
@@ -438,9 +261,11 @@ impl Shop {
     ) -> Result<(), MirrorError> {
         for (number, dispute) in disputes.iter().enumerate() {
             let id = &dispute.segment.id;
-            let before = self.mirror.disagreements(id)?;
             let cases = dispute.cases.iter().map(|(slot, member)| {
-                let known = before.get(slot).filter(|known| known.member == *member);
+                let known = dispute
+                    .before
+                    .get(slot)
+                    .filter(|known| known.member == *member);
                 let disagreement = Disagreement {
                     member: *member,
                     since: known.map_or(now, |known| known.since),
@@ -537,51 +362,9 @@ impl Parity {
     }
 }
 
-impl Both {
-    fn case(&self, segment: usize, member: bool, counting: bool, asked: bool) -> Case<'_> {
-        let mirrored = self.profile.as_ref().map(|profile| Shown {
-            profile,
-            events: &self.events,
-            lists: &self.lists,
-        });
-        let upstream = match &self.fresh {
-            _ if !asked => Upstream::NotAsked,
-            None if self.gone => Upstream::Gone,
-            None => Upstream::NotAsked,
-            Some((profile, events, lists)) => Upstream::Shown {
-                now: Shown {
-                    profile,
-                    events,
-                    lists,
-                },
-                took_over: self.took_over,
-            },
-        };
-        Case {
-            segment,
-            member,
-            counting,
-            mirrored,
-            upstream,
-        }
-    }
-}
-
-fn key(event: &Event) -> (i64, u16, u32) {
-    (event.at, event.metric.0, event.id)
-}
-
 fn is_counting(segment: &Segment, now: Moment) -> bool {
     let edited = segment
         .updated
         .is_some_and(|at| now.since(at) < RECOUNT && at <= now);
     segment.is_processing || edited
-}
-
-/// The account's own time zone at an instant, in minutes; zero for a name that nobody knows.
-fn utc_offset_minutes(zone: &str, now: Moment) -> i32 {
-    let zone = jiff::tz::TimeZone::get(zone).ok();
-    let at = jiff::Timestamp::from_millisecond(now.0).ok();
-    zone.zip(at)
-        .map_or(0, |(zone, at)| zone.to_offset(at).seconds() / 60)
 }
