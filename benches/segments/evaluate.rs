@@ -50,7 +50,7 @@ impl Membership {
 pub fn program(mirror: &Mirror) -> Result<(Vec<String>, Program), Box<dyn Error>> {
     let (names, definitions): (Vec<_>, Vec<_>) = crate::definitions()?.into_iter().unzip();
     let inputs = Inputs {
-        vocabulary: mirror.vocabulary()?,
+        vocabulary: mirror.vocabulary()?.into(),
         ..Inputs::default()
     };
     let program = Program::compile(&definitions, &inputs);

@@ -111,7 +111,7 @@ impl Page<'_> {
         self.forget_history(&GroupId::Segment(id.clone()))
     }
 
-    fn forget_history(&mut self, id: &GroupId) -> Result<(), MirrorError> {
+    pub(super) fn forget_history(&mut self, id: &GroupId) -> Result<(), MirrorError> {
         self.remove(under(Shelf::Histories, id));
         self.remove_under(&under(Shelf::Looks, id))
     }

@@ -2,6 +2,7 @@
 
 use super::shelf::Shelf;
 use super::{Mirror, MirrorError, Page};
+use crate::model::GroupId;
 use roaring::RoaringBitmap;
 
 /// The outcome of one definition for everybody.
@@ -43,9 +44,10 @@ impl Page<'_> {
         self.replace_bitmap(&side(key, UNKNOWN), &membership.unknown)
     }
 
-    /// Forgets the membership under a key.
+    /// Forgets the membership under a key, and how its size moved.
     pub fn forget_membership(&mut self, key: &str) -> Result<(), MirrorError> {
         self.remove(name_key(key));
+        self.forget_history(&GroupId::Evaluated(key.into()))?;
         self.remove_under(&Shelf::Memberships.under(key))
     }
 }

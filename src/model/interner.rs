@@ -28,6 +28,11 @@ impl Interner {
         &self.vocabulary
     }
 
+    /// All names, once no more come.
+    pub fn into_vocabulary(self) -> Vocabulary {
+        self.vocabulary
+    }
+
     /// An event in numbers. `id` is what tells it from others of its kind and second.
     pub fn event(&mut self, metric: &MetricId, id: u32, event: &IncomingEvent) -> Event {
         let mut properties: Vec<(PropertyNo, Atom)> = Vec::with_capacity(event.properties.len());

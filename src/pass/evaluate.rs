@@ -103,7 +103,7 @@ impl Shop {
         Ok(evaluation)
     }
 
-    fn check_stop(stop: &Stop) -> Result<(), PassError> {
+    pub(super) fn check_stop(stop: &Stop) -> Result<(), PassError> {
         if stop.is_set() {
             return Err(PullError::Stopped.into());
         }

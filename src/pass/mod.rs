@@ -22,7 +22,7 @@ use crate::clock::Stop;
 use crate::model::Moment;
 use crate::plan::guard;
 use crate::policy::{Allowances, Guard};
-use crate::pull::{Pull, PullError, Pulled};
+use crate::pull::{Fresh, Pull, PullError, Pulled};
 use crate::push::{Push, PushError, Pushed};
 use crate::telemetry::Progress;
 
@@ -97,7 +97,7 @@ impl Shop {
         let now = options.as_of.unwrap_or_else(|| self.clock.now());
         let recovered = self.push(options).recover()?;
 
-        let (evaluation, parity) = self.understand(&pulled, now, options).await?;
+        let (evaluation, parity, fresh) = self.understand(&pulled, now, options).await?;
         let Evaluation {
             draft,
             findings,
@@ -121,6 +121,7 @@ impl Shop {
             trips.extend(pushed.canary.take());
             self.remember_managed_lists()?;
         }
+        self.mend(fresh)?;
         if !dry_run && !options.stop.is_set() {
             self.remember_end(began)?;
         }
@@ -157,21 +158,21 @@ impl Shop {
         pulled: &Pulled,
         now: Moment,
         options: &Options,
-    ) -> Result<(Evaluation<'_>, Vec<Parity>), PassError> {
+    ) -> Result<(Evaluation<'_>, Vec<Parity>, Vec<Fresh>), PassError> {
         let people = unblocked(|| self.unify())?;
         let book = self.book()?;
         let evaluated = unblocked(|| self.evaluate_segments(&book, &people, now, options))?;
-        let parity = match options.as_of {
+        let (parity, fresh) = match options.as_of {
             None => {
                 self.compare(&book, &evaluated, pulled, now, options)
                     .await?
             }
-            Some(_) => Vec::new(),
+            Some(_) => Default::default(),
         };
         let named = self.named_memberships(&book, &evaluated);
         let mut evaluation = unblocked(|| self.evaluate(&people, named, now, &options.stop))?;
         evaluation.findings.extend(self.drifting(now)?);
-        Ok((evaluation, parity))
+        Ok((evaluation, parity, fresh))
     }
 
     fn pull<'a>(&'a self, options: &'a Options) -> Pull<'a> {

@@ -21,9 +21,43 @@ pub struct Fresh {
     pub lists: BTreeMap<String, Option<Moment>>,
 }
 
+/// What upstream shows of a profile.
+#[derive(Debug)]
+pub enum Seen {
+    /// There is no such profile.
+    Gone,
+    /// It cannot be told within reason: the record did not decode, or there are too many events.
+    NotRead,
+    /// This.
+    Shown(Box<Fresh>),
+}
+
+/// Members of a segment, as far as they were read.
+#[derive(Debug)]
+pub struct Members {
+    /// Who.
+    pub members: Vec<Member>,
+    /// Why reading ended.
+    pub end: ReadEnd,
+}
+
+/// Why reading ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadEnd {
+    /// These are all.
+    Whole,
+    /// There are more than was allowed.
+    TooMany,
+    /// There is no such segment.
+    Gone,
+}
+
+/// Pages of events of one profile that are read; a thousand events each.
+const MOST_PAGES: usize = 10;
+
 impl Pull<'_> {
-    /// All members of a segment; `None` when it is gone.
-    pub async fn segment_members(&self, id: &SegmentId) -> Result<Option<Vec<Member>>, PullError> {
+    /// All members of a segment, up to so many.
+    pub async fn segment_members(&self, id: &SegmentId, most: u64) -> Result<Members, PullError> {
         let mut members = Vec::new();
         let mut cursor = None;
         loop {
@@ -31,14 +65,20 @@ impl Pull<'_> {
             let klaviyo = &self.vendors.klaviyo;
             let page = klaviyo.segment_members(id, None, cursor.as_ref()).await;
             let page = match page {
-                Err(error) if error.fault == Fault::NotFound => return Ok(None),
+                Err(error) if error.fault == Fault::NotFound => {
+                    let end = ReadEnd::Gone;
+                    return Ok(Members { members, end });
+                }
                 page => page?,
             };
             members.extend(page.items);
             cursor = page.next;
-            if cursor.is_none() {
-                return Ok(Some(members));
-            }
+            let end = match cursor {
+                None => ReadEnd::Whole,
+                Some(_) if members.len() as u64 > most => ReadEnd::TooMany,
+                Some(_) => continue,
+            };
+            return Ok(Members { members, end });
         }
     }
 
@@ -59,39 +99,48 @@ impl Pull<'_> {
         Ok(Some(members))
     }
 
-    /// Profiles as upstream shows them now; who is missing from the answer is gone.
+    /// Profiles as upstream shows them now.
     pub async fn fresh(
         &self,
         ids: &[ProfileId],
         lists: &BTreeSet<String>,
         mentions: &Mentions,
-    ) -> Result<BTreeMap<ProfileId, Fresh>, PullError> {
+    ) -> Result<BTreeMap<ProfileId, Seen>, PullError> {
         let mut found = BTreeMap::new();
         for some in ids.chunks(BATCH) {
             self.check_stop()?;
             let page = self.vendors.klaviyo.profiles_by_id(some, mentions).await?;
+            let absent = || match page.quarantined {
+                0 => Seen::Gone,
+                _ => Seen::NotRead,
+            };
+            found.extend(some.iter().map(|id| (id.clone(), absent())));
             let on = self.on_lists(&page, lists).await?;
             for profile in page.items {
                 let id = profile.id.clone();
-                let fresh = Fresh {
-                    events: self.events_of(&id, mentions).await?,
-                    lists: on.get(&id).cloned().unwrap_or_default(),
-                    profile,
+                let seen = match self.events_of(&id, mentions).await? {
+                    None => Seen::NotRead,
+                    Some(events) => Seen::Shown(Box::new(Fresh {
+                        events,
+                        lists: on.get(&id).cloned().unwrap_or_default(),
+                        profile,
+                    })),
                 };
-                found.insert(id, fresh);
+                found.insert(id, seen);
             }
         }
         Ok(found)
     }
 
+    /// `None` when there are too many.
     async fn events_of(
         &self,
         profile: &ProfileId,
         mentions: &Mentions,
-    ) -> Result<Vec<(MetricId, IncomingEvent)>, PullError> {
+    ) -> Result<Option<Vec<(MetricId, IncomingEvent)>>, PullError> {
         let mut events = Vec::new();
         let mut cursor = None;
-        loop {
+        for _ in 0..MOST_PAGES {
             self.check_stop()?;
             let klaviyo = &self.vendors.klaviyo;
             let page = klaviyo.events_of(profile, None, Moment(0), cursor.as_ref(), mentions);
@@ -103,9 +152,10 @@ impl Pull<'_> {
             events.extend(of_metric.filter(|(metric, _)| mentions.events.contains_key(metric)));
             cursor = page.next;
             if cursor.is_none() {
-                return Ok(events);
+                return Ok(Some(events));
             }
         }
+        Ok(None)
     }
 
     /// Lists can be asked only by address; who has none stays off.
@@ -120,6 +170,9 @@ impl Pull<'_> {
             .filter_map(|profile| profile.email.as_deref());
         let emails: Vec<&str> = emails.collect();
         let mut on: BTreeMap<ProfileId, BTreeMap<String, Option<Moment>>> = BTreeMap::new();
+        if emails.is_empty() {
+            return Ok(on);
+        }
         for list in lists {
             let id = ListId::from(list.as_str());
             let members = self

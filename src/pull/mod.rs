@@ -14,7 +14,7 @@ mod profiles;
 mod shopify;
 mod walk;
 
-pub use fresh::Fresh;
+pub use fresh::{Fresh, Members, ReadEnd, Seen};
 pub use identity::{ALL_ORDERS, required_scopes};
 pub use members::is_out_of_reach;
 

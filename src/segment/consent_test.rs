@@ -140,7 +140,11 @@ impl<'a> Status<'a> {
 impl StatusTest {
     fn compile(filter: &ConsentFilter, assumptions: &Assumptions) -> Self {
         let date = |filter: &Filter| DateTest::compile(filter, assumptions);
-        let suppressed = |reason, filter| Self::Suppressed(reason, date(filter));
+        // An unknown filter is unknown for those without a suppression, too (A31).
+        let suppressed = |reason, filter| match date(filter) {
+            DateTest::Unknown => Self::Unknown,
+            test => Self::Suppressed(reason, test),
+        };
         let test = |filter: &Filter| Test::compile(filter, assumptions).ok();
         match filter {
             ConsentFilter::StatusDate { filter } => Self::Status(date(filter)),

@@ -338,7 +338,8 @@ mod tests {
             vocabulary: Vocabulary {
                 metrics: vec![metric],
                 ..Vocabulary::default()
-            },
+            }
+            .into(),
             ..Inputs::default()
         };
         let program = Program::compile([&definition], &inputs);

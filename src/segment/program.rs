@@ -19,12 +19,13 @@ use super::value::{Test, not_a_date, number};
 use super::window::Window;
 use crate::model::{MetricId, Vocabulary};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// What a program is compiled with, beside the definitions.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs<'a> {
     /// The names behind the numbers in timelines.
-    pub vocabulary: Vocabulary,
+    pub vocabulary: Arc<Vocabulary>,
     /// Metrics whose events are not all here: conditions on them are unknown.
     pub incomplete_metrics: BTreeSet<&'a MetricId>,
     /// What Klaviyo does not document.
@@ -37,7 +38,7 @@ pub struct Program {
     pub(super) segments: Vec<Compiled>,
     pub(super) leaves: Vec<Leaf>,
     pub(super) selections: Selections,
-    pub(super) vocabulary: Vocabulary,
+    pub(super) vocabulary: Arc<Vocabulary>,
     lists: Vec<String>,
 }
 
@@ -82,7 +83,7 @@ impl Program {
             segments,
             leaves: compiler.leaves,
             selections: compiler.selections,
-            vocabulary: inputs.vocabulary.clone(),
+            vocabulary: Arc::clone(&inputs.vocabulary),
             lists: compiler.lists,
         }
     }

@@ -21,6 +21,9 @@ pub(super) enum Recurring {
     NextSeconds(i64),
 }
 
+/// A window of nine years holds an anniversary of any day: between two leap years lie eight at most.
+const ALWAYS_DAYS: i64 = 9 * 366;
+
 /// From a day of the year to another, both included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Season {
@@ -39,6 +42,9 @@ impl Recurring {
     ) {
         let day = day_of(instant, offset);
         let Some(date) = civil(day) else { return };
+        if self.days() >= ALWAYS_DAYS {
+            return tell(i64::MIN, i64::MAX);
+        }
         // In microseconds; an instant between two seconds is past only at the second one.
         let into_day = instant + offset * SECOND - day * DAY_SECS * SECOND;
         let year_of = |second: i64| {
@@ -66,12 +72,16 @@ impl Recurring {
 
     /// How many years away an anniversary may still count.
     fn years(self) -> i64 {
-        let days = match self {
+        self.days() / 365 + 1
+    }
+
+    /// The length of the window.
+    fn days(self) -> i64 {
+        match self {
             Self::Day | Self::Month => 0,
             Self::LastDays(days) | Self::NextDays(days) => days,
             Self::LastSeconds(secs) | Self::NextSeconds(secs) => secs / DAY_SECS,
-        };
-        (days / 365).min(10_000) + 1
+        }
     }
 
     /// The span of `now` in which the anniversary of one year counts.

@@ -96,9 +96,13 @@ fn properties(name: &str, vocabulary: &Vocabulary) -> Vec<PropertyNo> {
     names.filter_map(|name| vocabulary.property(name)).collect()
 }
 
-/// For interned texts, whether a filter holds; texts are asked about again and again.
+/// For interned texts, whether a filter holds; they are asked about again and again. A text and a list
+/// may share a number: the list is interned as its JSON.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TextAnswers(Vec<Option<bool>>);
+pub(super) struct TextAnswers {
+    texts: Vec<Option<bool>>,
+    lists: Vec<Option<bool>>,
+}
 
 impl EventFilter {
     fn holds(&self, event: &Event, vocabulary: &Vocabulary, answers: &mut TextAnswers) -> bool {
@@ -112,12 +116,14 @@ impl EventFilter {
             None => self.test.holds(None),
             Some(atom @ (Atom::Text(no) | Atom::List(no))) => {
                 let index = no.0 as usize;
-                if answers.0.len() <= index {
-                    answers
-                        .0
-                        .resize(vocabulary.texts.len().max(index + 1), None);
+                let answers = match atom {
+                    Atom::List(_) => &mut answers.lists,
+                    _ => &mut answers.texts,
+                };
+                if answers.len() <= index {
+                    answers.resize(vocabulary.texts.len().max(index + 1), None);
                 }
-                *answers.0[index].get_or_insert_with(|| {
+                *answers[index].get_or_insert_with(|| {
                     let value = value_of(atom, vocabulary);
                     self.test.holds(kept_in_event(value.as_ref()))
                 })

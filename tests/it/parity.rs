@@ -3,6 +3,7 @@
 use crate::house::{Edit, House, crowd, hours, morning};
 use driftless::model::{Cause, Code, ProfileId, SegmentId};
 use driftless::pass::Summary;
+use driftless::sandbox::faults::FaultKind;
 use driftless::sandbox::{self, Speed, plant};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -82,6 +83,34 @@ async fn segments_that_nobody_edits_are_not_touched_unless_the_config_says_so() 
     house.edit(&[("parity", "read", "\"all\"")]);
     let summary = house.pass().await;
     assert!(summary.parity.iter().any(|row| row.compared.is_some()));
+}
+
+#[tokio::test]
+async fn a_comparison_that_klaviyo_refuses_holds_nothing_else_up() {
+    let none = [("parity", "read", "\"none\"")];
+    let mut house = House::of(300, &none).await;
+    let (before, _) = house.requests();
+    house.pass().await;
+    let filling = u32::try_from(house.requests().0 - before).unwrap();
+    house.edit(&ALL);
+    house.move_to("compared");
+    // The last request of the fill has been answered; this one asks for members.
+    house
+        .world
+        .state()
+        .faults
+        .plan_after(filling + 2, FaultKind::Status(400));
+    let summary = house.pass().await;
+    let compared = |row: &driftless::pass::Parity| row.compared.is_some();
+    let active = summary.parity.len();
+    let reached = summary.parity.iter().filter(|row| compared(row)).count();
+    assert!(
+        reached > active / 2 && reached < active,
+        "{reached} of {active}"
+    );
+    // The one that was refused is due at once.
+    let summary = house.pass().await;
+    assert!(summary.parity.iter().filter(|row| compared(row)).count() > reached);
 }
 
 #[tokio::test]

@@ -12,12 +12,15 @@ use std::collections::BTreeMap;
 /// Refused for good by either vendor, whatever was asked.
 const FATAL: FaultKind = FaultKind::Status(401);
 
+/// Without comparing segments, which may break without breaking the pass.
+const FILL_ONLY: [Edit<'static>; 1] = [("parity", "read", "\"none\"")];
+
 /// Every kind of write that Klaviyo takes.
 const PUSHED: [Edit<'static>; 3] = [ROOMY[0], ROOMY[1], ("rules.bounce", "act", "true")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_fill_that_breaks_at_any_request_ends_in_the_same_mirror() {
-    let mut house = House::of(250, &[]).await;
+    let mut house = House::of(250, &FILL_ONLY).await;
     let (before, _) = house.requests();
     house.pass().await;
     let undisturbed = house.mirror();
@@ -45,7 +48,7 @@ async fn a_first_fill_that_breaks_at_any_request_ends_in_the_same_mirror() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fill_that_breaks_again_and_again_still_ends() {
-    let mut house = House::of(250, &[]).await;
+    let mut house = House::of(250, &FILL_ONLY).await;
     house.pass().await;
     let undisturbed = house.mirror();
     house.move_to("stuttering");

@@ -23,30 +23,39 @@ pub(super) fn list(args: &List) -> Exit {
     })
 }
 
-/// Prints why somebody is in a segment, or not.
+/// Prints why somebody is in a segment, or not. Of several shops one that knows both is enough.
 pub(super) fn why(args: &Why) -> Exit {
-    each_shop(&args.shops.config, |config| {
+    let mut answered = false;
+    let mut strangers = Vec::new();
+    let exit = each_shop(&args.shops.config, |config| {
         let mirror = open(config)?;
         let desk = Desk::open(&mirror, &config.policy, args.at, Clock::System.now());
         let desk = desk.map_err(of_mirror)?;
-        let entry = desk
-            .book()
-            .find(&args.segment)
-            .map_err(|text| (Exit::Usage, text))?;
+        let entry = match desk.book().find(&args.segment) {
+            Ok(entry) => entry,
+            Err(text) => {
+                strangers.push(format!("{}: {text}", config.name));
+                return Ok(());
+            }
+        };
         let slots = desk.find_person(&args.person).map_err(of_mirror)?;
         let answers = desk.why(entry, &slots).map_err(of_mirror)?;
         if answers.is_empty() {
-            let text = format!(
-                "nobody here is `{}`; give a profile id, an e-mail address, a phone number, an \
+            strangers.push(format!(
+                "{}: nobody here is `{}`; give a profile id, an e-mail address, a phone number, an \
                  external id or a Shopify customer id",
-                args.person
-            );
-            return Err((Exit::Usage, text));
+                config.name, args.person
+            ));
         }
+        answered |= !answers.is_empty();
         let told: Vec<String> = answers.iter().map(report::segments::why).collect();
         output::say(&told.join("\n"));
         Ok(())
-    })
+    });
+    match answered || strangers.is_empty() {
+        true => exit,
+        false => exit.max(output::fault(Exit::Usage, &strangers.join("\n"))),
+    }
 }
 
 /// How an answer failed.

@@ -80,7 +80,7 @@ pub(super) fn evaluate(
             return Err(Stopped::Fault(faults.join("\n")));
         }
         let inputs = Inputs {
-            vocabulary: reader.vocabulary().clone(),
+            vocabulary: reader.vocabulary().clone().into(),
             ..Inputs::default()
         };
         let program = Program::compile(definitions.iter().map(|(_, known)| known), &inputs);

@@ -6,10 +6,14 @@ use crate::detect::parity::{Case, Hypotheses, Shown, Upstream};
 use crate::mirror::{MirrorError, event_id};
 use crate::model::{Cause, Event, Interner, Mentions, Moment, Profile, ProfileId, Record, Slot};
 use crate::pass::segments::Lists;
-use crate::pass::{Options, PassError, Shop};
-use crate::pull::{Fresh, Pulled};
+use crate::pass::{Options, PassError, Shop, unblocked};
+use crate::pull::{Fresh, Pulled, Seen};
 use crate::segment::{Inputs, OnList};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// The watchdog hears of a sweep this often.
+const PROFILES_TO_A_BEAT: u32 = 16_384;
 
 /// A disagreeing profile in numbers: as the mirror has it, and as upstream shows it.
 struct Both {
@@ -29,7 +33,7 @@ impl Shop {
         pulled: &Pulled,
         now: Moment,
         options: &Options,
-    ) -> Result<BTreeMap<(usize, Slot), Cause>, PassError> {
+    ) -> Result<(BTreeMap<(usize, Slot), Cause>, Vec<Fresh>), PassError> {
         let definitions = || disputes.iter().map(|dispute| &dispute.entry.definition);
         let probed = self.probe(disputes, &pulled.mentions, now, options).await?;
         let mut interner = Interner::new(self.mirror.vocabulary()?);
@@ -41,13 +45,13 @@ impl Shop {
         });
         let mut numbered: BTreeMap<Slot, Vec<Event>> = numbered.collect();
         let inputs = Inputs {
-            vocabulary: interner.vocabulary().clone(),
+            vocabulary: Arc::new(interner.into_vocabulary()),
             assumptions: self.config.policy.assumptions.clone(),
             ..Inputs::default()
         };
         let offset = utc_offset_minutes(&pulled.account_zone, now);
         let hypotheses = Hypotheses::compile(definitions(), &inputs, offset, now.secs());
-        let elsewhere = self.owned_elsewhere(&numbered)?;
+        let elsewhere = unblocked(|| self.owned_elsewhere(&numbered, options))?;
         let mut judge = hypotheses.judge();
         let lists = Lists::of_ids(&self.mirror, hypotheses.lists(), now)?;
         let mut causes = BTreeMap::new();
@@ -67,16 +71,16 @@ impl Shop {
                 let counting = is_counting(&dispute.segment, now);
                 let case = both.case(segment, member, counting, asked.is_some());
                 // Who was gone when somebody asked is so still.
-                let known = dispute.before.get(&slot).map(|known| known.cause);
-                let cause = match (asked, known) {
+                let known = dispute.before.get(&slot);
+                let known = known.filter(|known| known.member == member);
+                let cause = match (asked, known.map(|known| known.cause)) {
                     (None, Some(Cause::IdentityMerge)) => Cause::IdentityMerge,
                     _ => judge.cause(&case),
                 };
                 causes.insert((segment, slot), cause);
             }
         }
-        self.mend(probed)?;
-        Ok(causes)
+        Ok((causes, probed.into_values().flatten().collect()))
     }
 
     /// Reads disagreeing profiles anew, as far as the budget goes; `None` for one that is gone. What
@@ -118,10 +122,14 @@ impl Shop {
         }
         let asked: Vec<ProfileId> = ids.values().cloned().collect();
         let mut found = self.pull(options).fresh(&asked, &lists, mentions).await?;
-        Ok(ids
+        let seen = ids
             .into_iter()
-            .map(|(slot, id)| (slot, found.remove(&id)))
-            .collect())
+            .filter_map(|(slot, id)| match found.remove(&id)? {
+                Seen::Gone => Some((slot, None)),
+                Seen::NotRead => None,
+                Seen::Shown(fresh) => Some((slot, Some(*fresh))),
+            });
+        Ok(seen.collect())
     }
 
     /// Whose fresh events are another profile's in the mirror: one sweep over all timelines, only when
@@ -129,7 +137,8 @@ impl Shop {
     fn owned_elsewhere(
         &self,
         fresh: &BTreeMap<Slot, Vec<Event>>,
-    ) -> Result<HashSet<Slot>, MirrorError> {
+        options: &Options,
+    ) -> Result<HashSet<Slot>, PassError> {
         let mut missing: HashMap<(i64, u16, u32), Slot> = HashMap::new();
         for (slot, events) in fresh {
             let known = self.mirror.timeline(*slot)?;
@@ -142,7 +151,13 @@ impl Shop {
             return Ok(elsewhere);
         }
         let mut subjects = self.mirror.subjects(Slot(0), self.mirror.slots()?);
+        let mut count = 0_u32;
         while let Some(subject) = subjects.advance()? {
+            count = count.wrapping_add(1);
+            if count.is_multiple_of(PROFILES_TO_A_BEAT) {
+                self.meter.beat();
+                Self::check_stop(&options.stop)?;
+            }
             let owners = subject
                 .events
                 .iter()
@@ -189,9 +204,10 @@ impl Shop {
         })
     }
 
-    /// What was read anew is better than what the mirror has.
-    fn mend(&self, probed: BTreeMap<Slot, Option<Fresh>>) -> Result<(), MirrorError> {
-        for fresh in probed.into_values().flatten() {
+    /// What was read anew is better than what the mirror has. Not before the end of a pass: everything
+    /// in it rests on one state of the mirror.
+    pub(in crate::pass) fn mend(&self, fresh: Vec<Fresh>) -> Result<(), MirrorError> {
+        for fresh in fresh {
             let mut page = self.mirror.page();
             page.profile(fresh.profile)?;
             let mut by_metric: BTreeMap<_, Vec<_>> = BTreeMap::new();

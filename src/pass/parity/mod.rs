@@ -7,11 +7,11 @@ use super::{Options, PassError, Shop};
 use crate::detect::parity::REFRESH_SECS;
 use crate::mirror::{Mirror, MirrorError};
 use crate::model::{
-    Cause, Code, Compared, Disagreement, Evidence, Finding, GroupId, Moment, ProfileId, Segment,
-    SegmentId, Slot, Subject,
+    Cause, Code, Compared, Disagreement, Evidence, Finding, GroupId, Member, Moment, ProfileId,
+    Segment, SegmentId, Slot, Subject,
 };
 use crate::policy::ParityScope;
-use crate::pull::{PullError, Pulled, is_out_of_reach};
+use crate::pull::{self, Fresh, PullError, Pulled, ReadEnd};
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,15 +40,6 @@ pub struct Parity {
     pub causes: BTreeMap<Cause, u64>,
 }
 
-/// How much of a segment is read.
-#[derive(Clone, Copy, Debug)]
-enum Scope {
-    /// All members.
-    Whole,
-    /// A sample of profiles.
-    Sample,
-}
-
 /// A comparison under way.
 struct Dispute<'b> {
     entry: &'b Entry,
@@ -63,7 +54,9 @@ struct Dispute<'b> {
 }
 
 impl Shop {
-    /// Compares the segments that are due, explains every difference, and tells how all stand.
+    /// Compares the segments that are due, explains every difference, and tells how all stand, with
+    /// what was read anew on the way. Only findings rest on it: what Klaviyo refuses holds nothing else
+    /// up.
     pub(super) async fn compare(
         &self,
         book: &Book,
@@ -71,35 +64,34 @@ impl Shop {
         pulled: &Pulled,
         now: Moment,
         options: &Options,
-    ) -> Result<Vec<Parity>, PassError> {
-        match self
-            .compare_those_due(book, evaluated, pulled, now, options)
-            .await
-        {
-            // Only findings rest on a comparison: what another hour may bring holds nothing else up.
-            Err(PassError::Pull(PullError::Api(error))) if is_out_of_reach(&error) => {
-                tracing::warn!(%error, "segments are not compared");
+    ) -> Result<(Vec<Parity>, Vec<Fresh>), PassError> {
+        let disputes = self.disputes(book, evaluated, now, options).await?;
+        let mut fresh = Vec::new();
+        if !disputes.is_empty() {
+            match self.explain(&disputes, pulled, now, options).await {
+                Ok((causes, read)) => {
+                    self.remember_comparisons(&disputes, &causes, now)?;
+                    fresh = read;
+                }
+                Err(error) => vendor_only(error)?,
             }
-            result => result?,
         }
-        self.standings(book, evaluated)
+        Ok((self.standings(book, evaluated, now)?, fresh))
     }
 
-    async fn compare_those_due(
+    /// Reads the members of the segments that are due. One that cannot be read keeps no other back.
+    async fn disputes<'b>(
         &self,
-        book: &Book,
+        book: &'b Book,
         evaluated: &Evaluated,
-        pulled: &Pulled,
         now: Moment,
         options: &Options,
-    ) -> Result<(), PassError> {
+    ) -> Result<Vec<Dispute<'b>>, PassError> {
         let mut due = Vec::new();
         for segment in self.mirror.segments()? {
             if self.may_read(&segment, now)? {
-                due.push((
-                    self.mirror.compared(&segment.id)?.map(|last| last.at),
-                    segment,
-                ));
+                let last = self.mirror.compared(&segment.id)?.map(|last| last.at);
+                due.push((last, segment));
             }
         }
         // Who waited longest comes first: what the budget does not reach waits for the next pass.
@@ -109,27 +101,21 @@ impl Shop {
         for (_, segment) in due {
             let entry = book.entries.get(&SegmentKey::Klaviyo(segment.id.clone()));
             let Some(entry) = entry else { continue };
-            let inside = evaluated
-                .memberships
-                .get(&entry.key)
-                .map(|known| known.inside.len());
-            let size = self.size_of(&segment)?.max(inside.unwrap_or_default());
-            let whole = size <= u64::from(self.config.policy.parity.members_per_pass);
-            if whole && size > budget {
-                continue;
+            match self
+                .dispute(entry, segment, evaluated, &mut budget, now, options)
+                .await
+            {
+                Ok(dispute) => disputes.extend(dispute),
+                Err(error) => {
+                    let goes_on = !is_out_of_reach(&error);
+                    vendor_only(error)?;
+                    if !goes_on {
+                        break;
+                    }
+                }
             }
-            budget -= if whole { size } else { 0 };
-            let scope = if whole { Scope::Whole } else { Scope::Sample };
-            disputes.extend(
-                self.dispute(entry, segment, evaluated, scope, now, options)
-                    .await?,
-            );
         }
-        if disputes.is_empty() {
-            return Ok(());
-        }
-        let causes = self.explain(&disputes, pulled, now, options).await?;
-        Ok(self.remember_comparisons(&disputes, &causes, now)?)
+        Ok(disputes)
     }
 
     /// Klaviyo's own last known size.
@@ -152,13 +138,14 @@ impl Shop {
         Ok(allowed && due && segment.is_active)
     }
 
-    /// Reads Klaviyo's members, or a sample; `None` when the segment is gone.
+    /// Reads Klaviyo's members, or a sample, and notes who differs; `None` when the segment is gone, or
+    /// the budget of this pass is spent.
     async fn dispute<'b>(
         &self,
         entry: &'b Entry,
         segment: Segment,
         evaluated: &Evaluated,
-        scope: Scope,
+        budget: &mut u64,
         now: Moment,
         options: &Options,
     ) -> Result<Option<Dispute<'b>>, PassError> {
@@ -167,28 +154,30 @@ impl Shop {
             .get(&entry.key)
             .cloned()
             .unwrap_or_default();
-        let (theirs, looked_at) = match scope {
-            Scope::Whole => {
-                let Some(members) = self.pull(options).segment_members(&segment.id).await? else {
-                    return Ok(None);
-                };
-                let mut page = self.mirror.page();
-                let slots = members
-                    .iter()
-                    .map(|member| page.slot_of_profile(&member.profile));
-                let slots: Vec<Slot> = slots.collect::<Result<_, _>>()?;
-                page.commit()?;
-                (
-                    slots
-                        .into_iter()
-                        .map(|slot| slot.0)
-                        .collect::<RoaringBitmap>(),
-                    None,
-                )
+        let before = self.mirror.disagreements(&segment.id)?;
+        let most = u64::from(self.config.policy.parity.members_per_pass);
+        let size = self.size_of(&segment)?.max(membership.inside.len());
+        let mut theirs = None;
+        if size <= most {
+            if size > *budget {
+                return Ok(None);
             }
-            Scope::Sample => {
-                let count = self.config.policy.parity.sample;
-                let sample = self.sample(&membership.inside, count, now)?;
+            let read = self
+                .pull(options)
+                .segment_members(&segment.id, *budget)
+                .await?;
+            *budget = budget.saturating_sub(read.members.len() as u64);
+            match read.end {
+                ReadEnd::Gone => return Ok(None),
+                // The size that was known was too small.
+                ReadEnd::TooMany => {}
+                ReadEnd::Whole => theirs = Some((self.slots_of(&read.members)?, None)),
+            }
+        }
+        let (theirs, looked_at) = match theirs {
+            Some(whole) => whole,
+            None => {
+                let sample = self.sample(&membership.inside, &before, now)?;
                 let ids: Vec<ProfileId> = sample.values().cloned().collect();
                 let found = self
                     .pull(options)
@@ -198,7 +187,7 @@ impl Shop {
                     return Ok(None);
                 };
                 let slots = sample.iter().filter(|(_, id)| found.contains(id));
-                let theirs = slots.map(|(slot, _)| slot.0).collect();
+                let theirs: RoaringBitmap = slots.map(|(slot, _)| slot.0).collect();
                 (
                     theirs,
                     Some(sample.keys().map(|slot| slot.0).collect::<RoaringBitmap>()),
@@ -215,7 +204,7 @@ impl Shop {
         differing &= &compared;
         Ok(Some(Dispute {
             entry,
-            before: self.mirror.disagreements(&segment.id)?,
+            before,
             unknown: membership.unknown,
             segment,
             compared: Compared {
@@ -231,16 +220,34 @@ impl Shop {
         }))
     }
 
-    /// Profiles for a spot check: half of them members here, half not, others every day.
+    fn slots_of(&self, members: &[Member]) -> Result<RoaringBitmap, MirrorError> {
+        let mut page = self.mirror.page();
+        let slots = members
+            .iter()
+            .map(|member| page.slot_of_profile(&member.profile));
+        let slots = slots.map(|slot| slot.map(|slot| slot.0));
+        let slots = slots.collect::<Result<_, _>>()?;
+        page.commit()?;
+        Ok(slots)
+    }
+
+    /// Profiles for a spot check: those that differed before, and of chance half of them members here
+    /// and half not, others every day.
     fn sample(
         &self,
         inside: &RoaringBitmap,
-        count: u32,
+        before: &BTreeMap<Slot, Disagreement>,
         now: Moment,
     ) -> Result<BTreeMap<Slot, ProfileId>, MirrorError> {
+        let count = self.config.policy.parity.sample;
         let outside = self.mirror.known_profiles()? - inside;
         let mut rng = fastrand::Rng::with_seed(now.day().unsigned_abs());
         let mut sample = BTreeMap::new();
+        for slot in before.keys().take(count as usize) {
+            if let Some(id) = self.mirror.profile_id(*slot)? {
+                sample.insert(*slot, id);
+            }
+        }
         for (slots, count) in [(inside, count / 2), (&outside, count - count / 2)] {
             let all = u32::try_from(slots.len()).unwrap_or(u32::MAX);
             let picks = (0..count.min(all)).map(|_| rng.u32(..all));
@@ -283,13 +290,18 @@ impl Shop {
         Ok(())
     }
 
-    fn standings(&self, book: &Book, evaluated: &Evaluated) -> Result<Vec<Parity>, PassError> {
+    fn standings(
+        &self,
+        book: &Book,
+        evaluated: &Evaluated,
+        now: Moment,
+    ) -> Result<Vec<Parity>, PassError> {
         let mut standings = Vec::new();
         for entry in book.entries.values() {
             if let SegmentKey::Klaviyo(id) = &entry.key {
                 let membership = evaluated.memberships.get(&entry.key);
                 let local = membership.map_or(0, |membership| membership.inside.len());
-                standings.push(Parity::of(&self.mirror, id, &entry.name, local)?);
+                standings.push(Parity::of(&self.mirror, id, &entry.name, local, now)?);
             }
         }
         Ok(standings)
@@ -299,6 +311,10 @@ impl Shop {
     pub(super) fn drifting(&self, now: Moment) -> Result<Vec<Finding>, MirrorError> {
         let mut findings = Vec::new();
         for segment in self.mirror.segments()? {
+            let last = self.mirror.compared(&segment.id)?;
+            if !last.is_some_and(|last| is_current(&last, now)) {
+                continue;
+            }
             let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
             for known in self.mirror.disagreements(&segment.id)?.into_values() {
                 let lasting = now.secs() - known.since.secs() > REFRESH_SECS;
@@ -332,16 +348,20 @@ impl Parity {
         id: &SegmentId,
         name: &str,
         local: u64,
+        now: Moment,
     ) -> Result<Self, MirrorError> {
+        let compared = mirror.compared(id)?.filter(|last| is_current(last, now));
         let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
-        for disagreement in mirror.disagreements(id)?.values() {
-            *causes.entry(disagreement.cause).or_default() += 1;
+        if compared.is_some() {
+            for disagreement in mirror.disagreements(id)?.values() {
+                *causes.entry(disagreement.cause).or_default() += 1;
+            }
         }
         Ok(Self {
             id: id.clone(),
             segment: name.to_owned(),
             local,
-            compared: mirror.compared(id)?,
+            compared,
             causes,
         })
     }
@@ -367,4 +387,28 @@ fn is_counting(segment: &Segment, now: Moment) -> bool {
         .updated
         .is_some_and(|at| now.since(at) < RECOUNT && at <= now);
     segment.is_processing || edited
+}
+
+/// Whether a comparison still says something: a segment that is no longer compared drifts no more.
+fn is_current(last: &Compared, now: Moment) -> bool {
+    now.since(last.at) < 8 * EVERY
+}
+
+/// Lets pass, with a warning, what Klaviyo refused or could not answer.
+fn vendor_only(error: PassError) -> Result<(), PassError> {
+    match error {
+        PassError::Pull(PullError::Api(error)) => {
+            tracing::warn!(%error, "a segment is not compared");
+            Ok(())
+        }
+        error => Err(error),
+    }
+}
+
+/// Whether the next segment would meet the same.
+fn is_out_of_reach(error: &PassError) -> bool {
+    match error {
+        PassError::Pull(PullError::Api(error)) => pull::is_out_of_reach(error),
+        _ => true,
+    }
 }

@@ -1,12 +1,13 @@
 //! Which segments there are, compiled from what the mirror knows.
 
 use crate::mirror::{Mirror, MirrorError, Stream};
-use crate::model::{Metric, MetricId, SegmentId};
+use crate::model::{ListId, Metric, MetricId, SegmentId};
 use crate::policy::Policy;
 use crate::segment::{Definition, Inputs, Names, Program, names};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// Another number has everything evaluated anew: raise it when an evaluation changes its meaning.
 const EVALUATION: u32 = 1;
@@ -101,7 +102,7 @@ impl Book {
         }
         let incomplete = incomplete(mirror, entries.values())?;
         let inputs = Inputs {
-            vocabulary: mirror.vocabulary()?,
+            vocabulary: Arc::new(mirror.vocabulary()?),
             incomplete_metrics: incomplete.iter().collect(),
             assumptions: policy.assumptions.clone(),
         };
@@ -109,8 +110,8 @@ impl Book {
             .values()
             .partition(|entry| entry.definition.reads_facts());
         Ok(Self {
-            lasting: Shelf::compile(&lasting, &inputs),
-            factual: Shelf::compile(&factual, &inputs),
+            lasting: Shelf::compile(&lasting, &inputs, mirror)?,
+            factual: Shelf::compile(&factual, &inputs, mirror)?,
             metrics,
             lists: lists
                 .into_iter()
@@ -189,7 +190,12 @@ impl Names for Book {
 }
 
 impl Shelf {
-    fn compile(entries: &[&Entry], inputs: &Inputs<'_>) -> Self {
+    fn compile(
+        entries: &[&Entry],
+        inputs: &Inputs<'_>,
+        mirror: &Mirror,
+    ) -> Result<Self, MirrorError> {
+        let program = Program::compile(entries.iter().map(|entry| &entry.definition), inputs);
         let mut hash = Sha256::new();
         hash.update(EVALUATION.to_be_bytes());
         hash.update(format!("{:?}", inputs.assumptions));
@@ -203,11 +209,17 @@ impl Shelf {
             hash.update([0]);
             hash.update(entry.definition.as_str());
         }
-        Self {
-            keys: entries.iter().map(|entry| entry.key.clone()).collect(),
-            program: Program::compile(entries.iter().map(|entry| &entry.definition), inputs),
-            hash: hash.finalize().into(),
+        // A list whose members become known, or are forgotten, changes the answer for everybody.
+        for list in program.lists() {
+            let known = mirror.listed_at(&ListId::from(list.as_str()))?.is_some();
+            hash.update([2, u8::from(known)]);
+            hash.update(list);
         }
+        Ok(Self {
+            keys: entries.iter().map(|entry| entry.key.clone()).collect(),
+            program,
+            hash: hash.finalize().into(),
+        })
     }
 }
 

@@ -151,7 +151,7 @@ impl<'a> Desk<'a> {
         local: u64,
     ) -> Result<Option<Parity>, MirrorError> {
         match key {
-            SegmentKey::Klaviyo(id) => Parity::of(self.mirror, id, name, local).map(Some),
+            SegmentKey::Klaviyo(id) => Parity::of(self.mirror, id, name, local, self.now).map(Some),
             SegmentKey::Local(_) => Ok(None),
         }
     }

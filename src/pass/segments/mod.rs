@@ -30,6 +30,9 @@ const HORIZON: Duration = Duration::from_secs(400 * 86_400);
 /// A full evaluation at least this often: well within the horizon.
 const FULL_EVERY: Duration = Duration::from_secs(300 * 86_400);
 
+/// The hash of no program.
+const UNDER_WAY: [u8; 32] = [0; 32];
+
 /// Timers to a page.
 const TIMERS_TO_A_PAGE: usize = 20_000;
 
@@ -126,7 +129,9 @@ impl Shop {
         let before = self.mirror.evaluated()?.filter(|known| {
             known.program == shelf.hash && known.at <= now && now.since(known.at) < FULL_EVERY
         });
-        let Some(before) = before else {
+        let keys = self.mirror.membership_keys()?;
+        let all_stored = shelf.keys.iter().all(|key| keys.contains(&key.to_string()));
+        let Some(before) = before.filter(|_| all_stored) else {
             let sweep = sweeper.everybody(|| Sweep::of(&shelf.program))?;
             let evaluated = Evaluated::of(shelf, sweep, None);
             let everybody = self.mirror.due(Moment(i64::MAX))?;
@@ -187,16 +192,24 @@ impl Shop {
         changed: &RoaringBitmap,
         whole_at: Moment,
     ) -> Result<(), MirrorError> {
-        let mut page = self.mirror.page();
+        if evaluated.whole {
+            // Until the end of this, what is stored is of two programs.
+            let mut page = self.mirror.page();
+            page.evaluated(UNDER_WAY, whole_at);
+            page.commit()?;
+        }
         for known in self.mirror.membership_keys()? {
             if !shelf.keys.iter().any(|key| key.to_string() == known) {
+                let mut page = self.mirror.page();
                 page.forget_membership(&known)?;
+                page.commit()?;
             }
         }
         for (key, membership) in &evaluated.memberships {
+            let mut page = self.mirror.page();
             page.membership(&key.to_string(), membership)?;
+            page.commit()?;
         }
-        page.commit()?;
         let timers: BTreeMap<u32, Moment> = evaluated.timers.iter().copied().collect();
         let who: RoaringBitmap = who | timers.keys().copied().collect::<RoaringBitmap>();
         let who: Vec<u32> = who.iter().collect();
@@ -215,12 +228,13 @@ impl Shop {
 
     /// Today's members of each segment, so that joins and leaves can be told tomorrow.
     fn remember_sizes(&self, evaluated: &Evaluated, now: Moment) -> Result<(), MirrorError> {
-        let mut page = self.mirror.page();
         for (key, membership) in &evaluated.memberships {
+            let mut page = self.mirror.page();
             let group = GroupId::Evaluated(key.to_string().into());
             page.snapshot(&group, now.day(), Look::Members(&membership.inside))?;
+            page.commit()?;
         }
-        page.commit()
+        Ok(())
     }
 }
 

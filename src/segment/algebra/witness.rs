@@ -112,7 +112,7 @@ impl Witness {
             .filter_map(|(deed, id)| deed.event(id, &mut vocabulary))
             .collect();
         let inputs = Inputs {
-            vocabulary,
+            vocabulary: vocabulary.into(),
             ..Inputs::default()
         };
         let program = Program::compile(definitions.iter().copied(), &inputs);
