@@ -46,6 +46,7 @@ impl Profile {
             .map(|known| json!({ "reason": known.reason, "timestamp": instant(known.at) }))
             .collect();
         let mut email = consent(self.consent, self.consent_at, &self.source);
+        email["custom_method_detail"] = json!(self.source.custom_detail);
         email["can_receive_email_marketing"] = json!(self.can_receive());
         email["double_optin"] = json!(self.double_opt_in);
         email["suppression"] = json!(suppressions);
@@ -57,7 +58,7 @@ impl Profile {
                 "marketing": channel(&self.sms, "can_receive_sms_marketing"),
                 "transactional": channel(&nothing, "can_receive_sms_transactional"),
             },
-            "mobile_push": { "marketing": channel(&self.push, "can_receive_push_marketing") },
+            "mobile_push": { "marketing": push(&self.push) },
             "whatsapp": { "marketing": whatsapp(&self.whatsapp), "transactional": whatsapp(&nothing) },
         })
     }
@@ -71,7 +72,6 @@ fn consent(consent: &str, at: Option<Moment>, source: &ConsentSource) -> Json {
         "last_updated": at,
         "method": source.method,
         "method_detail": source.detail,
-        "custom_method_detail": source.custom_detail,
     })
 }
 
@@ -80,6 +80,14 @@ fn channel(channel: &Channel, flag: &str) -> Json {
     let mut shown = consent(channel.consent, channel.at, &channel.source);
     shown[flag] = json!(channel.consent == "SUBSCRIBED");
     shown
+}
+
+/// The vendor tells neither how nor where a push token was given.
+fn push(known: &Channel) -> Json {
+    let shown = channel(known, "can_receive_push_marketing");
+    let told = ["consent", "consent_timestamp", "can_receive_push_marketing"];
+    let told = told.map(|name| (name.to_owned(), shown[name].clone()));
+    Json::Object(told.into_iter().collect())
 }
 
 fn whatsapp(known: &Channel) -> Json {
