@@ -166,7 +166,7 @@ pub struct Why {
 #[derive(Clone, Debug, Args)]
 pub struct Relations {
     /// Definitions from a file, by name or as the API lists segments, instead of a shop's.
-    #[arg(long, value_name = "FILE.json", conflicts_with = "config")]
+    #[arg(long, value_name = "FILE.json")]
     pub definitions: Option<PathBuf>,
     /// Where the shops are described.
     #[command(flatten)]

@@ -295,8 +295,12 @@ impl<'p> Draft<'p> {
         let join = &wanted - &seen_list.members;
         let leave = &seen_list.members - &wanted;
         let doubtful = &(&leave - &seen.known) - &seen.absent_twice;
-        if !seen_list.exists {
-            self.wish(Effect::ListExists { list });
+        let undecided = join.is_empty() && !may_join.is_empty();
+        match seen_list.exists {
+            true => {}
+            // A list for a segment that is nobody's, or cannot be judged yet, would only stand empty.
+            false if undecided => self.hold(EffectKind::ListCreate, unknown, 1),
+            false => self.wish(Effect::ListExists { list }),
         }
         for who in &join {
             self.wish(Effect::OnList {

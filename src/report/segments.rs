@@ -9,8 +9,8 @@ use std::fmt::Write;
 /// Days ahead that a table shows of a run-off.
 const SHOWN_DAYS: [i64; 4] = [1, 7, 30, RUN_OFF_DAYS];
 
-/// A table of all segments.
-pub fn list(rows: &[Row], now: Moment) -> String {
+/// A table of all segments. What Klaviyo has is known only for the present.
+pub fn list(rows: &[Row], now: Moment, present: bool) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -20,8 +20,10 @@ pub fn list(rows: &[Row], now: Moment) -> String {
     for row in rows {
         let klaviyo = row
             .klaviyo
+            .filter(|_| present)
             .map_or_else(|| "-".to_owned(), |day| day.size.to_string());
-        let agreement = row.parity.as_ref().and_then(Parity::agreement);
+        let parity = row.parity.as_ref().filter(|_| present);
+        let agreement = parity.and_then(Parity::agreement);
         let agreement =
             agreement.map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", 100.0 * share));
         let moved = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |n| n.to_string());
@@ -35,7 +37,7 @@ pub fn list(rows: &[Row], now: Moment) -> String {
             next_flip(row),
             sizes(row, now)
         );
-        let causes = row.parity.iter().flat_map(|parity| &parity.causes);
+        let causes = parity.iter().flat_map(|parity| &parity.causes);
         for (cause, count) in causes {
             let _ = writeln!(out, "    Klaviyo differs on {count}: {cause}");
         }
@@ -95,6 +97,7 @@ pub fn why(answer: &Answer) -> String {
                 spelled(at)
             );
         }
+        None if explanation.verdict == Verdict::Unknown => {}
         None => {
             let _ = writeln!(
                 out,
@@ -153,10 +156,7 @@ fn way_out(out: &mut String, answer: &Answer) {
     };
     match steps.as_slice() {
         [] if explanation.verdict == Verdict::Unknown => {}
-        [] => drop(writeln!(
-            out,
-            "\nNothing that can still happen leads {way}."
-        )),
+        [] => drop(writeln!(out, "\nNo single step leads {way}.")),
         steps => drop(writeln!(
             out,
             "\nNearest way {way}: {}.",

@@ -95,17 +95,14 @@ fn findings(out: &mut String, summary: &Summary) -> fmt::Result {
 
 /// Klaviyo's segments beside our evaluation: one line for all that agree, one for each other.
 fn parity(out: &mut String, summary: &Summary) -> fmt::Result {
-    let compared = summary
-        .parity
-        .iter()
-        .filter_map(|row| Some((row, row.agreement()?)));
-    let (agreeing, apart): (Vec<_>, Vec<_>) = compared.partition(|(row, _)| row.causes.is_empty());
+    let compared = summary.parity.iter().filter(|row| row.compared.is_some());
+    let (agreeing, apart): (Vec<_>, Vec<_>) = compared.partition(|row| row.causes.is_empty());
     if agreeing.is_empty() && apart.is_empty() {
         return Ok(());
     }
     writeln!(out, "  segments beside Klaviyo")?;
     row(out, "agree in every profile", agreeing.len() as u64, "")?;
-    for (segment, _) in apart {
+    for segment in apart {
         let causes = segment.causes.iter();
         let causes: Vec<String> = causes
             .map(|(cause, count)| format!("{count} {cause}"))

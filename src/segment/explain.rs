@@ -132,10 +132,32 @@ fn way_out(verdict: Verdict, groups: &[Reasons]) -> Vec<(usize, usize)> {
         Verdict::Unknown => None,
     };
     let way = way.unwrap_or_default();
-    match way.iter().any(|step| *turn(step) == Turn::Never) {
+    let is_blocked = way.iter().any(|step| *turn(step) == Turn::Never);
+    match is_blocked || (verdict == Verdict::Out && undoes_itself(&way, groups)) {
         true => Vec::new(),
         false => way,
     }
+}
+
+/// Whether events that a way asks for would also turn a condition that another group rests on.
+fn undoes_itself(way: &[(usize, usize)], groups: &[Reasons]) -> bool {
+    let reasons = way
+        .iter()
+        .map(|(group, place)| &groups[*group].conditions[*place].turn);
+    let asked = reasons.filter_map(|turn| match turn {
+        Turn::Events(_, kind) => Some(kind),
+        _ => None,
+    });
+    let asked: Vec<&String> = asked.collect();
+    let breaks = |reason: &Reason| match &reason.turn {
+        Turn::Events(_, kind) => asked.contains(&kind),
+        _ => false,
+    };
+    let holding = groups.iter().filter(|group| group.verdict == Verdict::In);
+    holding.into_iter().any(|group| {
+        let holds = |reason: &&Reason| reason.verdict == Verdict::In;
+        group.conditions.iter().filter(holds).all(breaks)
+    })
 }
 
 /// No more events than this are told as a way.
@@ -397,18 +419,21 @@ mod tests {
     }
 
     #[test]
-    fn a_one_time_buyer_needs_an_order_and_then_time() {
-        let why = churn_risk(&[10]);
+    fn an_order_that_would_end_the_quiet_is_no_way_in() {
+        // The last of two orders is too long ago, and a new one would not be quiet.
+        let why = churn_risk(&[500, 400]);
         assert_eq!(why.verdict, Verdict::Out);
+        assert_eq!(turns(&why), []);
+        assert_eq!(why.flip, None);
+        // Whoever ordered just now waits.
         let quiet = Moment::parse("1998-05-06").unwrap();
-        let order = Turn::Events(1, "Placed Order".to_owned());
-        assert_eq!(turns(&why), [order, Turn::Wait(quiet)]);
-        assert_eq!(why.flip, None, "time alone does not make a second order");
+        let why = churn_risk(&[500, 10]);
+        assert_eq!(turns(&why), [Turn::Wait(quiet)]);
+        assert_eq!(why.flip, Some((quiet, Verdict::In)));
     }
 
     #[test]
     fn what_nothing_can_turn_is_no_way() {
-        assert_eq!(turns(&churn_risk(&[])).len(), 2);
         let never = Reasons {
             verdict: Verdict::Out,
             conditions: vec![Reason {

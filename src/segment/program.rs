@@ -231,7 +231,7 @@ impl Compiler<'_> {
                 let kind = json.get("type").and_then(serde_json::Value::as_str);
                 let kind = kind.unwrap_or("without a type");
                 return Err(format!(
-                    "the condition `{kind}`, or its shape, is not known"
+                    "the condition `{kind}` is not known, or names or holds something that is not"
                 ));
             }
             Condition::ProfilePostalCodeDistance(_) | Condition::ProfileHasCustomObject(_) => {

@@ -18,7 +18,10 @@ pub(super) struct Named(pub(super) Vec<(String, Definition)>);
 pub(super) fn read(path: &Path) -> Result<Named, String> {
     let at = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{at}: {error}"))?;
-    parse(&text).map_err(|error| {
+    let stem = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    parse(&text, stem.unwrap_or_default()).map_err(|error| {
         format!(
             "{at}:{}:{}: not definitions by name, nor segments as the API gives them\n  \
              remedy: give {{\"NAME\": {{\"condition_groups\": …}}}}, or what GET /api/segments answers",
@@ -28,8 +31,12 @@ pub(super) fn read(path: &Path) -> Result<Named, String> {
     })
 }
 
-fn parse(text: &str) -> Result<Named, serde_json::Error> {
+/// A file with one definition alone goes by the file's name.
+fn parse(text: &str, stem: String) -> Result<Named, serde_json::Error> {
     let named: Named = serde_json::from_str(text)?;
+    if named.0.iter().any(|(name, _)| name == "condition_groups") {
+        return Ok(Named(vec![(stem, serde_json::from_str(text)?)]));
+    }
     let Some((_, data)) = named.0.iter().find(|(name, _)| name == "data") else {
         return Ok(named);
     };

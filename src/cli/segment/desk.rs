@@ -18,7 +18,7 @@ pub(super) fn list(args: &List) -> Exit {
         let desk = Desk::open(&mirror, &config.policy, args.at, present).map_err(of_mirror)?;
         let now = args.at.unwrap_or(present);
         let rows = desk.list().map_err(of_pass)?;
-        output::say(&report::segments::list(&rows, now));
+        output::say(&report::segments::list(&rows, now, args.at.is_none()));
         Ok(())
     })
 }

@@ -4,7 +4,7 @@ use super::definitions::{self, Named};
 use super::people::{Person, Reader};
 use crate::cli::Exit;
 use crate::cli::args::Eval;
-use crate::cli::output::fault;
+use crate::cli::output::{fault, note};
 use crate::model::{Mentions, Moment};
 use crate::segment::{Inputs, Program, Span, Subject, Verdict};
 use serde::Serialize;
@@ -22,6 +22,14 @@ pub(super) fn run(args: &Eval) -> Exit {
         Ok(definitions) => definitions,
         Err(error) => return fault(Exit::Usage, &error),
     };
+    // What cannot be evaluated is an answer, but seldom what was meant.
+    let all = definitions.0.iter().map(|(_, known)| known);
+    let program = Program::compile(all, &Inputs::default());
+    for (number, (name, _)) in definitions.0.iter().enumerate() {
+        for why in program.unknowns(number) {
+            note(&format!("note: {name}: {why}"));
+        }
+    }
     let file = match File::open(&args.people) {
         Ok(file) => BufReader::new(file),
         Err(error) => return fault(Exit::Usage, &format!("{}: {error}", args.people.display())),

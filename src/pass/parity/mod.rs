@@ -369,16 +369,17 @@ impl Parity {
     /// The share of the compared profiles on which both sides agree; `None` before a comparison. Whom
     /// only Klaviyo can judge is no disagreement.
     pub fn agreement(&self) -> Option<f64> {
-        let compared = self.compared?;
-        let apart = self
-            .causes
-            .iter()
-            .filter(|(cause, _)| **cause != Cause::NotEvaluable);
-        let apart: u64 = apart.map(|(_, count)| count).sum();
-        Some(match compared.profiles {
-            0 => 1.0,
-            profiles => 1.0 - apart as f64 / profiles as f64,
-        })
+        let count = |is_it: fn(Cause) -> bool| {
+            let those = self.causes.iter().filter(|(cause, _)| is_it(**cause));
+            those.map(|(_, count)| count).sum::<u64>()
+        };
+        let apart = count(|cause| cause != Cause::NotEvaluable);
+        let unjudged = count(|cause| cause == Cause::NotEvaluable);
+        match self.compared?.profiles.saturating_sub(unjudged) {
+            0 if unjudged > 0 => None,
+            0 => Some(1.0),
+            judged => Some(1.0 - apart as f64 / judged as f64),
+        }
     }
 }
 

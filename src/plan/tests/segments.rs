@@ -1,7 +1,7 @@
 //! Lists and rules that name segments: what is unknown is never acted on.
 
 use super::*;
-use crate::model::{Code, Evidence, Finding, Subject};
+use crate::model::{Code, Evidence, Finding, HeldBack, Subject};
 
 fn members(inside: &[u32], unknown: &[u32]) -> SegmentMembers {
     SegmentMembers {
@@ -68,6 +68,30 @@ fn held(plan: &Plan) -> (u64, u64) {
         held.map(|held| held.count).sum()
     };
     (of(EffectKind::ListAdd), of(EffectKind::ListRemove))
+}
+
+#[test]
+fn no_list_is_created_for_a_segment_that_nobody_knows() {
+    let rule = policy(Where {
+        segment: Some(names(&["Nope"])),
+        ..Where::default()
+    });
+    let mut draft = Draft::new(&rule, memberships(&[]), NOW);
+    let dossier = person(vec![profile(1, "1@x.org")], Vec::new());
+    draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
+    let plan = draft.finish(&Seen {
+        lists: vec![SeenList::default()],
+        ..seen(&[])
+    });
+    assert_eq!(plan.effects, []);
+    let create = |held: &&HeldBack| held.kind == EffectKind::ListCreate;
+    let reasons: Vec<HoldReason> = plan
+        .held_back
+        .iter()
+        .filter(create)
+        .map(|held| held.reason)
+        .collect();
+    assert_eq!(reasons, [HoldReason::SegmentUnknown]);
 }
 
 #[test]
