@@ -4,10 +4,10 @@ use super::summary::People as Numbers;
 use super::{PassError, Shop};
 use crate::clock::Stop;
 use crate::detect::{self, IncidentLog, Incidents};
-use crate::mirror::MirrorError;
+use crate::mirror::{Mirror, MirrorError};
 use crate::model::{Dossier, Finding, GroupId, Moment};
 use crate::plan::{Draft, Memberships};
-use crate::policy::Policy;
+use crate::policy::{IdentityRule, Policy};
 use crate::pull::PullError;
 use crate::score::{self, Roles};
 use crate::unify::{self, People};
@@ -54,22 +54,21 @@ impl<'p> Evaluation<'p> {
     }
 }
 
-impl Shop {
-    /// Who is who, among all records.
-    pub(super) fn unify(&self) -> Result<People, PassError> {
-        let rule = &self.config.policy.identity;
-        let mut failed: Option<MirrorError> = None;
-        let keys = self.mirror.records().map_while(|record| match record {
-            Ok((slot, record)) => Some(unify::keys(slot, &record, rule)),
-            Err(error) => {
-                failed = Some(error);
-                None
-            }
-        });
-        let people = People::unite(keys);
-        failed.map_or(Ok(people), |error| Err(error.into()))
-    }
+/// Who is who, among all records.
+pub(super) fn unify(mirror: &Mirror, rule: &IdentityRule) -> Result<People, MirrorError> {
+    let mut failed: Option<MirrorError> = None;
+    let keys = mirror.records().map_while(|record| match record {
+        Ok((slot, record)) => Some(unify::keys(slot, &record, rule)),
+        Err(error) => {
+            failed = Some(error);
+            None
+        }
+    });
+    let people = People::unite(keys);
+    failed.map_or(Ok(people), Err)
+}
 
+impl Shop {
     /// Facts, verdicts and wishes of every person, and the findings about groups.
     pub(super) fn evaluate(
         &self,

@@ -159,7 +159,7 @@ impl Shop {
         now: Moment,
         options: &Options,
     ) -> Result<(Evaluation<'_>, Vec<Parity>, Vec<Fresh>), PassError> {
-        let people = unblocked(|| self.unify())?;
+        let people = unblocked(|| evaluate::unify(&self.mirror, &self.config.policy.identity))?;
         let book = self.book()?;
         let evaluated = unblocked(|| self.evaluate_segments(&book, &people, now, options))?;
         let (parity, fresh) = match options.as_of {

@@ -366,8 +366,8 @@ impl Parity {
         })
     }
 
-    /// The share of the compared profiles on which both sides agree; `None` before a comparison. Whom
-    /// only Klaviyo can judge is no disagreement.
+    /// The share of the compared profiles on which both sides agree, leaving out whom only Klaviyo can
+    /// judge; `None` when that leaves nobody, and before a comparison.
     pub fn agreement(&self) -> Option<f64> {
         let count = |is_it: fn(Cause) -> bool| {
             let those = self.causes.iter().filter(|(cause, _)| is_it(**cause));

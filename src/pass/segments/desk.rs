@@ -7,12 +7,13 @@ use super::sweep::{Gather, Lists, Sweep, Sweeper, happened};
 use crate::clock::Stop;
 use crate::mirror::{EventBuffer, Mirror, MirrorError};
 use crate::model::{CustomerId, Dossier, GroupDay, Moment, ProfileId, Record, Slot};
+use crate::pass::evaluate::unify;
 use crate::pass::{Parity, PassError};
 use crate::policy::Policy;
 use crate::score::{self, Roles};
 use crate::segment::{Explanation, Facts, Span, Subject};
 use crate::telemetry::Meter;
-use crate::unify::{self, People};
+use crate::unify::People;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -196,14 +197,7 @@ impl<'a> Desk<'a> {
     }
 
     fn people(&self) -> Result<People, MirrorError> {
-        let records: Vec<_> = self
-            .mirror
-            .records()
-            .map(|record| {
-                record.map(|(slot, record)| unify::keys(slot, &record, &self.policy.identity))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(People::unite(records))
+        unify(self.mirror, &self.policy.identity)
     }
 
     /// Why somebody is in a segment, or not: one answer for each of the profiles that are meant.

@@ -41,8 +41,6 @@ const TIMERS_TO_A_PAGE: usize = 20_000;
 pub struct Evaluated {
     /// By segment.
     pub memberships: BTreeMap<SegmentKey, Membership>,
-    /// Profiles that were looked at.
-    pub looked_at: u64,
     /// Whether that was everybody.
     pub whole: bool,
     /// The next flip of those who were looked at and have one.
@@ -256,7 +254,6 @@ impl Evaluated {
         Self {
             memberships: shelf.keys.iter().cloned().zip(memberships).collect(),
             timers: sweep.timers,
-            looked_at: sweep.looked_at,
             whole,
         }
     }

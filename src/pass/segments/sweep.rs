@@ -207,8 +207,6 @@ pub struct Sweep {
     pub memberships: Vec<Membership>,
     /// The next flip of those who have one, ascending by slot.
     pub timers: Vec<(u32, Moment)>,
-    /// How many profiles that were.
-    pub looked_at: u64,
 }
 
 impl Sweep {
@@ -223,7 +221,6 @@ impl Sweep {
 
 impl Gather for Sweep {
     fn note(&mut self, slot: Slot, courses: &[Course]) {
-        self.looked_at += 1;
         for (membership, course) in self.memberships.iter_mut().zip(courses) {
             match course.initial {
                 Verdict::In => drop(membership.inside.insert(slot.0)),
@@ -243,6 +240,5 @@ impl Gather for Sweep {
             known.unknown |= new.unknown;
         }
         self.timers.extend(later.timers);
-        self.looked_at += later.looked_at;
     }
 }
