@@ -5,6 +5,7 @@
 //! between costs only time.
 
 use super::bytes::Reader;
+use super::pack::{PIECE_BYTES, Piece};
 use super::shelf::Shelf;
 use super::slots::Identity;
 use super::staging::read_staged;
@@ -228,7 +229,52 @@ impl Page<'_> {
         let Some(first) = new.first() else {
             return Ok(0);
         };
-        let chunks = self.chunks_from(slot, first.at)?;
+        let added = match self.piece(Shelf::Timelines, slot)? {
+            Some(Piece::Elsewhere) => self.merge_chunks(slot, first.at, new)?,
+            None => self.merge_short(slot, &[], new)?,
+            Some(Piece::Here(stored)) => self.merge_short(slot, &stored, new)?,
+        };
+        self.tally.events += added;
+        Ok(added)
+    }
+
+    /// Merges into a timeline that lies in its pack, as long as it fits there.
+    fn merge_short(
+        &mut self,
+        slot: Slot,
+        stored: &[u8],
+        new: &[Raw<'_>],
+    ) -> Result<u64, MirrorError> {
+        let shelf = Shelf::Timelines;
+        if let Some(body) = timeline::append(stored, new)
+            && body.len() <= PIECE_BYTES
+        {
+            self.mark_changed(slot);
+            self.put_piece(shelf, slot, Piece::Here(&body[1..]))?;
+            return Ok(new.len() as u64);
+        }
+        let old = match stored {
+            [] => Vec::new(),
+            stored => timeline::read_chunk(stored).ok_or_else(|| codec::bad(&[shelf as u8]))?,
+        };
+        let merged = timeline::merge(&old, new);
+        if merged == old {
+            return Ok(0);
+        }
+        self.mark_changed(slot);
+        let body = timeline::write_chunk(&merged);
+        if body.len() <= PIECE_BYTES {
+            self.put_piece(shelf, slot, Piece::Here(&body[1..]))?;
+        } else {
+            self.put_piece(shelf, slot, Piece::Elsewhere)?;
+            self.put_chunks(slot, &timeline::chunk_key(slot, i64::MIN), &merged);
+        }
+        Ok((merged.len() - old.len()) as u64)
+    }
+
+    /// Merges into a timeline that lies in chunks of its own.
+    fn merge_chunks(&mut self, slot: Slot, from: i64, new: &[Raw<'_>]) -> Result<u64, MirrorError> {
+        let chunks = self.chunks_from(slot, from)?;
         let mut added = 0;
         let mut rest = new;
         for (index, (key, payload)) in chunks.iter().enumerate() {
@@ -245,19 +291,16 @@ impl Page<'_> {
                 added += self.merge_chunk(slot, key, payload, mine)?;
             }
         }
-        self.tally.events += added;
         Ok(added)
     }
 
-    /// The chunk in which `at` lies and all later ones; an empty first chunk if there is none.
+    /// The chunk in which `at` lies and all later ones.
     fn chunks_from(&self, slot: Slot, at: i64) -> Result<Vec<Chunk>, MirrorError> {
         let store = &self.mirror.store;
         let lowest = timeline::chunk_key(slot, i64::MIN);
         let highest = timeline::chunk_key(slot, i64::MAX);
         let found = store.last_between(&lowest, &timeline::chunk_key(slot, at))?;
-        let Some((key, payload)) = found else {
-            return Ok(vec![(lowest, Vec::new())]);
-        };
+        let (key, payload) = found.ok_or_else(|| codec::bad(&lowest))?;
         let mut chunks = vec![(key.to_vec(), payload.to_vec())];
         for pair in store.between(&key, &highest).skip(1) {
             let (key, payload) = pair?;
@@ -280,10 +323,7 @@ impl Page<'_> {
             self.put_body(key.to_vec(), body);
             return Ok(new.len() as u64);
         }
-        let old = match payload {
-            [] => Vec::new(),
-            stored => timeline::read_chunk(stored).ok_or_else(|| codec::bad(key))?,
-        };
+        let old = timeline::read_chunk(payload).ok_or_else(|| codec::bad(key))?;
         let merged = timeline::merge(&old, new);
         if merged != old {
             self.mark_changed(slot);

@@ -23,6 +23,7 @@ mod memberships;
 mod names;
 mod notes;
 mod orders;
+mod pack;
 mod page;
 mod receipts;
 mod records;

@@ -85,14 +85,12 @@ impl Page<'_> {
         slot: Slot,
         change: impl FnOnce(&mut Profile),
     ) -> Result<(), MirrorError> {
-        let key = Shelf::Profiles.slot(slot);
         let what = "profile";
-        let stored = self.read(&key)?;
+        let stored = self.read_packed(Shelf::Profiles, slot)?;
         let mut profile = stored.ok_or(MirrorError::NoRecord { slot, what })?;
         change(&mut profile);
         self.mark_changed(slot);
-        self.put(key, &profile);
-        Ok(())
+        self.put_packed(Shelf::Profiles, slot, &profile)
     }
 
     fn change_customer(
@@ -100,13 +98,11 @@ impl Page<'_> {
         slot: Slot,
         change: impl FnOnce(&mut Customer),
     ) -> Result<(), MirrorError> {
-        let key = Shelf::Customers.slot(slot);
         let what = "customer";
-        let stored = self.read(&key)?;
+        let stored = self.read_packed(Shelf::Customers, slot)?;
         let mut customer = stored.ok_or(MirrorError::NoRecord { slot, what })?;
         change(&mut customer);
-        self.put(key, &customer);
-        Ok(())
+        self.put_packed(Shelf::Customers, slot, &customer)
     }
 }
 

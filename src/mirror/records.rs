@@ -1,22 +1,23 @@
 //! Profiles, customers and guests.
 
+use super::pack::EVERYBODY;
 use super::shelf::{Shelf, tail_u32};
 use super::slots::Identity;
-use super::store::Pair;
 use super::{Mirror, MirrorError, Page, codec};
 use crate::model::{Customer, Dossier, Person, Profile, Record, Slot};
 use roaring::RoaringBitmap;
+use serde::de::DeserializeOwned;
 use std::iter::Peekable;
 
 impl Mirror {
     /// A profile that has arrived.
     pub fn profile(&self, slot: Slot) -> Result<Option<Profile>, MirrorError> {
-        self.store.read(&Shelf::Profiles.slot(slot))
+        self.packed(Shelf::Profiles, slot)
     }
 
     /// A customer that has arrived.
     pub fn customer(&self, slot: Slot) -> Result<Option<Customer>, MirrorError> {
-        self.store.read(&Shelf::Customers.slot(slot))
+        self.packed(Shelf::Customers, slot)
     }
 
     /// One record; `None` for a slot never given, and for the one that owns ownerless orders.
@@ -38,9 +39,8 @@ impl Mirror {
     /// The slots of all profiles that have arrived.
     pub fn known_profiles(&self) -> Result<RoaringBitmap, MirrorError> {
         let mut known = RoaringBitmap::new();
-        for key in self.store.keys(&Shelf::Profiles.key(&[])) {
-            let key = key?;
-            known.insert(tail_u32(&key).ok_or_else(|| codec::bad(&key))?);
+        for piece in self.pieces(Shelf::Profiles, EVERYBODY) {
+            known.insert(piece?.0.0);
         }
         Ok(known)
     }
@@ -48,18 +48,14 @@ impl Mirror {
     /// All records, ascending by slot. The slot that owns ownerless orders is left out: it stands
     /// for no human. Pages committed meanwhile may or may not show.
     pub fn records(&self) -> impl Iterator<Item = Result<(Slot, Record), MirrorError>> + '_ {
-        let shelves = [
-            Shelf::Profiles,
-            Shelf::Customers,
-            Shelf::Guests,
-            Shelf::Unseen,
+        let mut heads = [
+            self.packed_records(Shelf::Profiles, Record::Profile)
+                .peekable(),
+            self.packed_records(Shelf::Customers, Record::Customer)
+                .peekable(),
+            self.guests().peekable(),
+            self.unseen_records().peekable(),
         ];
-        let mut heads = shelves.map(|shelf| {
-            let entries = self.store.scan(&shelf.key(&[]));
-            let decoded = entries.map(move |pair| decode(shelf, pair?));
-            let records = decoded.filter_map(Result::transpose);
-            records.peekable()
-        });
         let mut failed = false;
         std::iter::from_fn(move || {
             if failed {
@@ -69,6 +65,37 @@ impl Mirror {
             failed = next.is_err();
             Some(next)
         })
+    }
+
+    fn packed_records<T: DeserializeOwned>(
+        &self,
+        shelf: Shelf,
+        record: impl Fn(T) -> Record + 'static,
+    ) -> Entries {
+        let pieces = self.pieces(shelf, EVERYBODY);
+        Box::new(pieces.map(move |piece| {
+            let (slot, payload) = piece?;
+            let decoded = codec::decode(&[shelf as u8], &payload)?;
+            Ok((slot, record(decoded)))
+        }))
+    }
+
+    fn guests(&self) -> Entries {
+        let guests = self.store.scan(&Shelf::Guests.key(&[])).map(|pair| {
+            let (key, payload) = pair?;
+            let email: String = codec::decode(&key, &payload)?;
+            Ok((slot_at_end(&key)?, email))
+        });
+        let is_somebody = |guest: &Result<(Slot, String), _>| {
+            !guest.as_ref().is_ok_and(|guest| guest.1.is_empty())
+        };
+        let guests = guests.filter(is_somebody);
+        Box::new(guests.map(|guest| guest.map(|(slot, email)| (slot, Record::Guest(email)))))
+    }
+
+    fn unseen_records(&self) -> Entries {
+        let keys = self.store.keys(&Shelf::Unseen.key(&[]));
+        Box::new(keys.map(|key| Ok((slot_at_end(&key?)?, Record::Unseen))))
     }
 
     /// Everything about one person: records, events in time order, orders by date of sale.
@@ -112,22 +139,10 @@ impl Mirror {
 }
 
 type Entry = Result<(Slot, Record), MirrorError>;
+type Entries = Box<dyn Iterator<Item = Entry>>;
 
-fn decode(shelf: Shelf, (key, payload): Pair) -> Result<Option<(Slot, Record)>, MirrorError> {
-    let slot = Slot(tail_u32(&key).ok_or_else(|| codec::bad(&key))?);
-    let record = match shelf {
-        Shelf::Profiles => Record::Profile(codec::decode(&key, &payload)?),
-        Shelf::Customers => Record::Customer(codec::decode(&key, &payload)?),
-        Shelf::Guests => {
-            let email: String = codec::decode(&key, &payload)?;
-            if email.is_empty() {
-                return Ok(None);
-            }
-            Record::Guest(email)
-        }
-        _ => Record::Unseen,
-    };
-    Ok(Some((slot, record)))
+fn slot_at_end(key: &[u8]) -> Result<Slot, MirrorError> {
+    tail_u32(key).map(Slot).ok_or_else(|| codec::bad(key))
 }
 
 /// The entry with the lowest slot; an error before everything else.
@@ -144,18 +159,17 @@ impl Page<'_> {
     /// Stores a profile unless a newer one is there; equally old replaces. Its slot.
     pub fn profile(&mut self, profile: Profile) -> Result<Slot, MirrorError> {
         let slot = self.slot_for(Identity::Profile(profile.id.clone()))?;
-        let key = Shelf::Profiles.slot(slot);
-        match self.read::<Profile>(&key)? {
+        match self.read_packed::<Profile>(Shelf::Profiles, slot)? {
             Some(stored) if stored.updated > profile.updated || stored == profile => {}
             Some(_) => {
                 self.mark_changed(slot);
-                self.put(key, &profile);
+                self.put_packed(Shelf::Profiles, slot, &profile)?;
             }
             None => {
                 self.tally.profiles += 1;
                 self.arrived(slot);
                 self.mark_changed(slot);
-                self.put(key, &profile);
+                self.put_packed(Shelf::Profiles, slot, &profile)?;
             }
         }
         Ok(slot)
@@ -164,14 +178,13 @@ impl Page<'_> {
     /// Stores a customer unless a newer one is there; equally old replaces. Its slot.
     pub fn customer(&mut self, customer: Customer) -> Result<Slot, MirrorError> {
         let slot = self.slot_for(Identity::Customer(customer.id))?;
-        let key = Shelf::Customers.slot(slot);
-        match self.read::<Customer>(&key)? {
+        match self.read_packed::<Customer>(Shelf::Customers, slot)? {
             Some(stored) if stored.updated > customer.updated || stored == customer => {}
-            Some(_) => self.put(key, &customer),
+            Some(_) => self.put_packed(Shelf::Customers, slot, &customer)?,
             None => {
                 self.tally.customers += 1;
                 self.arrived(slot);
-                self.put(key, &customer);
+                self.put_packed(Shelf::Customers, slot, &customer)?;
             }
         }
         Ok(slot)

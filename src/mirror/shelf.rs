@@ -39,15 +39,15 @@ shelves! {
     Ids = 16, "ids";
     /// Slot -> identity of a record that was named but has not arrived.
     Unseen = 17, "unseen";
-    /// Slot -> profile.
+    /// Slots, packed -> profiles.
     Profiles = 18, "profiles";
-    /// Slot -> customer.
+    /// Slots, packed -> customers.
     Customers = 19, "customers";
     /// Slot -> e-mail address of a guest buyer.
     Guests = 20, "guests";
     /// Slot -> since when a list member is known to be missing.
     Absences = 21, "absences";
-    /// Slot, first instant of the chunk -> events.
+    /// Slots, packed -> events; of a long timeline slot, first instant of the chunk -> events.
     Timelines = 32, "timelines";
     /// Slot, first order id of the chunk -> orders.
     Orders = 33, "orders";

@@ -107,11 +107,11 @@ impl Mirror {
         shelf: Shelf,
         slot: Slot,
     ) -> Result<Option<T>, MirrorError> {
-        let key = shelf.slot(slot);
-        let Some(payload) = self.store.get(&key)? else {
+        let Some(payload) = self.packed_payload(shelf, slot)? else {
             return Ok(None);
         };
-        let (id, _) = postcard::take_from_bytes(&payload).map_err(|_| codec::bad(&key))?;
+        let id = postcard::take_from_bytes(&payload);
+        let (id, _) = id.map_err(|_| codec::bad(&[shelf as u8]))?;
         Ok(Some(id))
     }
 }

@@ -5,7 +5,7 @@ use super::{MirrorError, lock::Lock};
 use crate::model::Moment;
 use serde::de::DeserializeOwned;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,18 @@ pub(super) struct Payload {
     sealed: sled::IVec,
     start: usize,
     end: usize,
+}
+
+impl Payload {
+    /// A part of it; the bytes stay where they are.
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
+        debug_assert!(range.end <= self.len());
+        Self {
+            sealed: self.sealed.clone(),
+            start: self.start + range.start,
+            end: self.start + range.end,
+        }
+    }
 }
 
 impl Deref for Payload {

@@ -1,15 +1,12 @@
 //! Everybody with a record and their events, in one sweep over each shelf: what a full evaluation
 //! reads.
 
+use super::pack::{Piece, Pieces};
 use super::shelf::Shelf;
-use super::store::Pair;
 use super::timeline::{chunk_key, read_events};
 use super::{Mirror, MirrorError, codec};
 use crate::model::{Event, Profile, Slot};
-use std::cmp::Ordering;
 use std::iter::Peekable;
-
-type Pairs = Box<dyn Iterator<Item = Result<Pair, MirrorError>> + Send>;
 
 /// Room for the events of one person, used again for the next.
 #[derive(Debug, Default)]
@@ -42,8 +39,8 @@ impl EventBuffer {
         &mut self.room[self.used - 1]
     }
 
-    fn read(&mut self, (key, payload): &Pair) -> Result<(), MirrorError> {
-        read_events(payload, self).ok_or_else(|| codec::bad(key))
+    fn read(&mut self, chunk: &[u8]) -> Result<(), MirrorError> {
+        read_events(chunk, self).ok_or_else(|| codec::bad(&[Shelf::Timelines as u8]))
     }
 }
 
@@ -60,52 +57,38 @@ pub struct Subject<'a> {
 
 /// A sweep over profiles that have arrived, ascending by slot.
 pub struct Subjects {
-    profiles: Pairs,
-    timelines: Peekable<Pairs>,
+    profiles: Pieces,
+    timelines: Peekable<Pieces>,
     buffer: EventBuffer,
 }
 
 impl Subjects {
     /// The next one; `None` at the end. Pages committed meanwhile may or may not show.
     pub fn advance(&mut self) -> Result<Option<Subject<'_>>, MirrorError> {
-        let Some(pair) = self.profiles.next() else {
+        let Some(piece) = self.profiles.next() else {
             return Ok(None);
         };
-        let (key, payload) = pair?;
-        let slot = slot_in(&key)?;
-        self.buffer.clear();
-        while let Some(chunk) = self.next_chunk_until(slot)? {
-            self.buffer.read(&chunk)?;
-        }
+        let (slot, payload) = piece?;
+        self.read_events(slot)?;
         Ok(Some(Subject {
             slot,
-            profile: codec::decode(&key, &payload)?,
+            profile: codec::decode(&[Shelf::Profiles as u8], &payload)?,
             events: self.buffer.events(),
         }))
     }
 
-    /// The next chunk of a slot's timeline; those of earlier slots have no record and are skipped.
-    fn next_chunk_until(&mut self, slot: Slot) -> Result<Option<Pair>, MirrorError> {
-        loop {
-            let owner = match self.timelines.peek() {
-                Some(Ok((key, _))) => slot_in(key)?,
-                Some(Err(_)) => slot,
-                None => return Ok(None),
-            };
-            match owner.cmp(&slot) {
-                Ordering::Greater => return Ok(None),
-                Ordering::Equal => return self.timelines.next().transpose(),
-                Ordering::Less => drop(self.timelines.next()),
+    /// Reads a slot's timeline; those of earlier slots have no record and are skipped.
+    fn read_events(&mut self, slot: Slot) -> Result<(), MirrorError> {
+        self.buffer.clear();
+        let not_later = |piece: &Result<(Slot, _), _>| !matches!(piece, Ok((at, _)) if *at > slot);
+        while let Some(piece) = self.timelines.next_if(not_later) {
+            let (at, chunk) = piece?;
+            if at == slot {
+                self.buffer.read(&chunk)?;
             }
         }
+        Ok(())
     }
-}
-
-/// The slot behind the shelf's byte.
-fn slot_in(key: &[u8]) -> Result<Slot, MirrorError> {
-    let bytes = key.get(1..).and_then(|rest| rest.first_chunk());
-    let bytes = bytes.ok_or_else(|| codec::bad(key))?;
-    Ok(Slot(u32::from_be_bytes(*bytes)))
 }
 
 impl Mirror {
@@ -118,30 +101,25 @@ impl Mirror {
     /// Profiles that have arrived, with their folded events, from a slot to another, which is
     /// excluded. Several threads may sweep over ranges of their own.
     pub fn subjects(&self, from: Slot, to: Slot) -> Subjects {
-        let Some(last) = to.0.checked_sub(1).map(Slot).filter(|last| *last >= from) else {
-            return Subjects::over(Box::new(std::iter::empty()), Box::new(std::iter::empty()));
-        };
-        let store = &self.store;
-        let profiles = store.between(&Shelf::Profiles.slot(from), &Shelf::Profiles.slot(last));
-        let timelines = store.between(&chunk_key(from, i64::MIN), &chunk_key(last, i64::MAX));
-        Subjects::over(Box::new(profiles), Box::new(timelines))
+        Subjects {
+            profiles: self.pieces(Shelf::Profiles, from..to),
+            timelines: self.pieces(Shelf::Timelines, from..to).peekable(),
+            buffer: EventBuffer::default(),
+        }
     }
 
     /// Reads one profile's events, without repeats and in time order, into a buffer. Staged events
     /// show after [`Mirror::fold`].
     pub fn timeline_into(&self, slot: Slot, buffer: &mut EventBuffer) -> Result<(), MirrorError> {
         buffer.clear();
-        let mut chunks = self.store.scan(&Shelf::Timelines.slot(slot));
-        chunks.try_for_each(|chunk| buffer.read(&chunk?))
-    }
-}
-
-impl Subjects {
-    fn over(profiles: Pairs, timelines: Pairs) -> Self {
-        Self {
-            profiles,
-            timelines: timelines.peekable(),
-            buffer: EventBuffer::default(),
+        match self.piece(Shelf::Timelines, slot)? {
+            None => Ok(()),
+            Some(Piece::Here(chunk)) => buffer.read(&chunk),
+            Some(Piece::Elsewhere) => {
+                let (first, last) = (chunk_key(slot, i64::MIN), chunk_key(slot, i64::MAX));
+                let mut chunks = self.store.between(&first, &last);
+                chunks.try_for_each(|chunk| buffer.read(&chunk?.1))
+            }
         }
     }
 }

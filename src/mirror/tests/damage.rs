@@ -70,8 +70,8 @@ fn a_value_of_a_newer_version_is_refused() {
         refused,
         MirrorError::Newer {
             shelf: "profiles",
-            found: 3,
-            known: 2
+            found: 4,
+            known: 3
         }
     ));
 }

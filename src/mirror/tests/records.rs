@@ -370,3 +370,44 @@ fn notes_between_passes_are_kept() {
         BTreeMap::from([("VIP".to_owned(), bound)])
     );
 }
+
+#[test]
+fn a_record_that_outgrows_its_pack_and_shrinks_again_leaves_its_neighbours_alone() {
+    let dir = dir();
+    let mirror = open(&dir);
+    let slots: Vec<Slot> = {
+        let mut page = mirror.page();
+        let ids = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"];
+        let slots = ids.map(|id| page.profile(profile(id, 1)).unwrap());
+        page.commit().unwrap();
+        slots.to_vec()
+    };
+    let keys = || mirror.store.keys(&Shelf::Profiles.key(&[])).count();
+    let packs = keys();
+    let mut expected: Vec<Profile> = slots
+        .iter()
+        .map(|slot| mirror.profile(*slot).unwrap().unwrap())
+        .collect();
+    for (updated, length) in [(2, 3_000), (3, 10), (4, 5_000), (5, 0)] {
+        let mut page = mirror.page();
+        for changed in [1, 2, 9] {
+            let mut longer = profile(expected[changed].id.as_str(), updated);
+            let text = Value::Text("x".repeat(length));
+            longer.properties.insert("note".to_owned(), text);
+            page.profile(longer.clone()).unwrap();
+            expected[changed] = longer;
+        }
+        page.commit().unwrap();
+        assert_eq!(keys(), packs + if length > 1_000 { 3 } else { 0 });
+        for (slot, expected) in slots.iter().zip(&expected) {
+            assert_eq!(mirror.profile(*slot).unwrap().as_ref(), Some(expected));
+            assert_eq!(
+                mirror.profile_id(*slot).unwrap().as_ref(),
+                Some(&expected.id)
+            );
+        }
+        let swept = mirror.records().map(|record| record.unwrap().1);
+        let wanted = expected.iter().cloned().map(Record::Profile);
+        assert!(swept.eq(wanted), "after {length} bytes");
+    }
+}

@@ -1,0 +1,356 @@
+//! Neighbouring slots share a value: sled's memory, disk and time go by the number of its keys, not
+//! by their bytes (store.md).
+//!
+//! A pack lies under its first slot. It begins with a varint for each slot: 0 for nothing, 1 for a
+//! piece that lies elsewhere, else the piece's length + 2; then come the pieces. One that is too long
+//! lies behind the pack, under keys that begin with its slot and go on.
+
+use super::bytes::{Reader, put_varint};
+use super::codec::{self, VERSION};
+use super::shelf::Shelf;
+use super::store::{Pair, Payload};
+use super::{Mirror, MirrorError, Page};
+use crate::model::Slot;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::iter::Peekable;
+use std::ops::Range;
+
+const SLOTS: usize = 8;
+
+/// sled keeps sixteen values to a page, and puts a page of more than 128 KiB into a file of its own
+/// (store.md): a pack stays below 8 KiB.
+pub(super) const PIECE_BYTES: usize = 900;
+
+/// Every slot that is ever given.
+pub(super) const EVERYBODY: Range<Slot> = Slot(0)..Slot(u32::MAX);
+
+/// What a pack has for a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece<P> {
+    Here(P),
+    /// Under keys that begin with the slot.
+    Elsewhere,
+}
+
+impl<P> Piece<P> {
+    fn map<Q>(self, change: impl FnOnce(P) -> Q) -> Piece<Q> {
+        match self {
+            Self::Here(piece) => Piece::Here(change(piece)),
+            Self::Elsewhere => Piece::Elsewhere,
+        }
+    }
+}
+
+/// Where in a pack the pieces of its slots lie.
+type Places = [Option<Piece<Range<usize>>>; SLOTS];
+
+fn first_slot(slot: Slot) -> Slot {
+    Slot(slot.0 - slot.0 % SLOTS as u32)
+}
+
+fn pack_key(shelf: Shelf, slot: Slot) -> Vec<u8> {
+    shelf.slot(first_slot(slot))
+}
+
+fn place_of(slot: Slot) -> usize {
+    slot.0 as usize % SLOTS
+}
+
+/// The key of a record that lies elsewhere.
+fn own_key(shelf: Shelf, slot: Slot) -> Vec<u8> {
+    shelf.key(&[&slot.0.to_be_bytes(), &[0]])
+}
+
+/// The slot behind the shelf's byte, and whether it is all that follows: the key of a pack.
+fn slot_in(key: &[u8]) -> Result<(Slot, bool), MirrorError> {
+    let slot = key.get(1..).and_then(|rest| rest.split_first_chunk());
+    let (slot, rest) = slot.ok_or_else(|| codec::bad(key))?;
+    Ok((Slot(u32::from_be_bytes(*slot)), rest.is_empty()))
+}
+
+fn places(payload: &[u8]) -> Option<Places> {
+    let mut reader = Reader::new(payload);
+    let mut words = [0; SLOTS];
+    for word in &mut words {
+        *word = reader.varint()?;
+    }
+    let mut from = payload.len() - reader.rest().len();
+    let mut places = Places::default();
+    for (place, word) in places.iter_mut().zip(words) {
+        *place = match word {
+            0 => None,
+            1 => Some(Piece::Elsewhere),
+            word => {
+                let length = usize::try_from(word - 2).ok()?;
+                let to = from.checked_add(length)?;
+                Some(Piece::Here(std::mem::replace(&mut from, to)..to))
+            }
+        };
+    }
+    (from == payload.len()).then_some(places)
+}
+
+/// A pack as a value's body, version byte first.
+fn write(pieces: &[Option<Piece<&[u8]>>; SLOTS]) -> Vec<u8> {
+    let mut body = vec![VERSION];
+    for piece in pieces {
+        put_varint(
+            &mut body,
+            match piece {
+                None => 0,
+                Some(Piece::Elsewhere) => 1,
+                Some(Piece::Here(bytes)) => bytes.len() as u64 + 2,
+            },
+        );
+    }
+    for piece in pieces {
+        if let Some(Piece::Here(bytes)) = piece {
+            body.extend_from_slice(bytes);
+        }
+    }
+    body
+}
+
+impl Mirror {
+    /// What there is for a slot.
+    pub(super) fn piece(
+        &self,
+        shelf: Shelf,
+        slot: Slot,
+    ) -> Result<Option<Piece<Payload>>, MirrorError> {
+        let key = pack_key(shelf, slot);
+        let Some(pack) = self.store.get(&key)? else {
+            return Ok(None);
+        };
+        let mut places = places(&pack).ok_or_else(|| codec::bad(&key))?;
+        let place = places[place_of(slot)].take();
+        Ok(place.map(|piece| piece.map(|range| pack.part(range))))
+    }
+
+    /// The bytes of a record.
+    pub(super) fn packed_payload(
+        &self,
+        shelf: Shelf,
+        slot: Slot,
+    ) -> Result<Option<Payload>, MirrorError> {
+        match self.piece(shelf, slot)? {
+            None => Ok(None),
+            Some(Piece::Here(payload)) => Ok(Some(payload)),
+            Some(Piece::Elsewhere) => self.store.get(&own_key(shelf, slot)),
+        }
+    }
+
+    /// A record.
+    pub(super) fn packed<T: DeserializeOwned>(
+        &self,
+        shelf: Shelf,
+        slot: Slot,
+    ) -> Result<Option<T>, MirrorError> {
+        let payload = self.packed_payload(shelf, slot)?;
+        let decode = |payload: Payload| codec::decode(&[shelf as u8], &payload);
+        payload.map(decode).transpose()
+    }
+
+    /// Everything from a slot to another, which is excluded, ascending. What lies elsewhere under
+    /// several keys comes in several parts.
+    pub(super) fn pieces(&self, shelf: Shelf, range: Range<Slot>) -> Pieces {
+        let last = Slot(range.end.0.saturating_sub(1));
+        let end = shelf.key(&[&last.0.to_be_bytes(), &[u8::MAX; 9]]);
+        let entries = self.store.between(&pack_key(shelf, range.start), &end);
+        let entries: Pairs = match range.is_empty() {
+            true => Box::new(std::iter::empty()),
+            false => Box::new(entries),
+        };
+        Pieces {
+            entries: entries.peekable(),
+            range,
+            pack: Default::default(),
+            elsewhere: None,
+        }
+    }
+}
+
+type Pairs = Box<dyn Iterator<Item = Result<Pair, MirrorError>> + Send>;
+
+/// What a pack has, slot by slot.
+type Opened = std::array::IntoIter<Option<(Slot, Piece<Payload>)>, SLOTS>;
+
+/// The iterator of [`Mirror::pieces`].
+pub(super) struct Pieces {
+    entries: Peekable<Pairs>,
+    range: Range<Slot>,
+    /// What is left of the pack that was read last.
+    pack: Opened,
+    /// The slot whose pieces behind the pack are being told.
+    elsewhere: Option<Slot>,
+}
+
+impl Pieces {
+    fn open(&mut self, (key, payload): &Pair) -> Result<(), MirrorError> {
+        let (first, is_pack) = slot_in(key)?;
+        if !is_pack {
+            // Belongs to a slot before the range, or to no slot any more.
+            return Ok(());
+        }
+        let mut places = places(payload).ok_or_else(|| codec::bad(key))?;
+        let mut pack: [_; SLOTS] = Default::default();
+        for (place, opened) in pack.iter_mut().enumerate() {
+            let slot = Slot(first.0 + place as u32);
+            if !self.range.contains(&slot) {
+                continue;
+            }
+            let piece = places[place].take();
+            *opened = piece.map(|piece| (slot, piece.map(|range| payload.part(range))));
+        }
+        self.pack = pack.into_iter();
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<Option<(Slot, Payload)>, MirrorError> {
+        loop {
+            if let Some(slot) = self.elsewhere {
+                let belongs = |(key, _): &Pair| slot_in(key).is_ok_and(|at| at == (slot, false));
+                match self
+                    .entries
+                    .next_if(|entry| entry.as_ref().is_ok_and(belongs))
+                {
+                    Some(part) => return Ok(Some((slot, part?.1))),
+                    None => self.elsewhere = None,
+                }
+            }
+            match self.pack.next() {
+                Some(None) => {}
+                Some(Some((slot, Piece::Here(payload)))) => return Ok(Some((slot, payload))),
+                Some(Some((slot, Piece::Elsewhere))) => self.elsewhere = Some(slot),
+                None => match self.entries.next() {
+                    Some(entry) => self.open(&entry?)?,
+                    None => return Ok(None),
+                },
+            }
+        }
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Result<(Slot, Payload), MirrorError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}
+
+impl Page<'_> {
+    /// What there will be for a slot after this page.
+    pub(super) fn piece(
+        &self,
+        shelf: Shelf,
+        slot: Slot,
+    ) -> Result<Option<Piece<Vec<u8>>>, MirrorError> {
+        let key = pack_key(shelf, slot);
+        let Some(pack) = self.read_payload(&key)? else {
+            return Ok(None);
+        };
+        let mut places = places(&pack).ok_or_else(|| codec::bad(&key))?;
+        let place = places[place_of(slot)].take();
+        Ok(place.map(|piece| piece.map(|range| pack[range].to_vec())))
+    }
+
+    /// Puts a piece into its pack. What lies elsewhere is the caller's.
+    pub(super) fn put_piece(
+        &mut self,
+        shelf: Shelf,
+        slot: Slot,
+        piece: Piece<&[u8]>,
+    ) -> Result<(), MirrorError> {
+        let key = pack_key(shelf, slot);
+        let pack = self.read_payload(&key)?;
+        let places = match &pack {
+            None => Places::default(),
+            Some(pack) => places(pack).ok_or_else(|| codec::bad(&key))?,
+        };
+        let pack = pack.unwrap_or_default();
+        let mut pieces = places.map(|place| place.map(|piece| piece.map(|range| &pack[range])));
+        pieces[place_of(slot)] = Some(piece);
+        self.put_body(key, write(&pieces));
+        Ok(())
+    }
+
+    /// A record as it will be after this page.
+    pub(super) fn read_packed<T: DeserializeOwned>(
+        &self,
+        shelf: Shelf,
+        slot: Slot,
+    ) -> Result<Option<T>, MirrorError> {
+        match self.piece(shelf, slot)? {
+            None => Ok(None),
+            Some(Piece::Here(payload)) => codec::decode(&[shelf as u8], &payload).map(Some),
+            Some(Piece::Elsewhere) => self.read(&own_key(shelf, slot)),
+        }
+    }
+
+    /// Stores a record.
+    pub(super) fn put_packed<T: Serialize>(
+        &mut self,
+        shelf: Shelf,
+        slot: Slot,
+        record: &T,
+    ) -> Result<(), MirrorError> {
+        let body = codec::encode(record);
+        let payload = &body[1..];
+        if payload.len() > PIECE_BYTES {
+            self.put_piece(shelf, slot, Piece::Elsewhere)?;
+            self.put_body(own_key(shelf, slot), body);
+            return Ok(());
+        }
+        if self.piece(shelf, slot)? == Some(Piece::Elsewhere) {
+            self.remove(own_key(shelf, slot));
+        }
+        self.put_piece(shelf, slot, Piece::Here(payload))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_piece() -> impl Strategy<Value = Option<Piece<Vec<u8>>>> {
+        prop_oneof![
+            Just(None),
+            Just(Some(Piece::Elsewhere)),
+            proptest::collection::vec(any::<u8>(), 0..300)
+                .prop_map(|bytes| Some(Piece::Here(bytes))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_comes_back(pieces in proptest::array::uniform8(any_piece())) {
+            let borrowed = pieces.each_ref().map(|piece| {
+                piece.as_ref().map(|piece| match piece {
+                    Piece::Here(bytes) => Piece::Here(bytes.as_slice()),
+                    Piece::Elsewhere => Piece::Elsewhere,
+                })
+            });
+            let body = write(&borrowed);
+            let payload = &body[1..];
+            let found = places(payload).unwrap().map(|place| {
+                place.map(|piece| piece.map(|range| payload[range].to_vec()))
+            });
+            prop_assert_eq!(found, pieces);
+            prop_assert!(places(&payload[..payload.len() - 1]).is_none());
+        }
+
+        #[test]
+        fn foreign_bytes_never_panic(bytes: Vec<u8>) {
+            if let Some(places) = places(&bytes) {
+                for place in places.into_iter().flatten() {
+                    if let Piece::Here(range) = place {
+                        prop_assert!(bytes.get(range).is_some());
+                    }
+                }
+            }
+        }
+    }
+}
