@@ -4,7 +4,7 @@
 //! wrong key is noticed too.
 
 use super::{MirrorError, shelf::Shelf};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// The one format this version reads and writes: postcard does not say what it holds, so that every
 /// change of a record's shape is a new one.
@@ -53,7 +53,11 @@ pub(super) fn body_payload<'a>(key: &[u8], body: &'a [u8]) -> Result<&'a [u8], M
     }
 }
 
-pub(super) fn decode<T: DeserializeOwned>(key: &[u8], payload: &[u8]) -> Result<T, MirrorError> {
+/// Texts may be borrowed from the payload.
+pub(super) fn decode<'p, T: Deserialize<'p>>(
+    key: &[u8],
+    payload: &'p [u8],
+) -> Result<T, MirrorError> {
     postcard::from_bytes(payload).map_err(|_| bad(key))
 }
 

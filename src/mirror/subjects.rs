@@ -3,6 +3,7 @@
 
 use super::pack::{Piece, Pieces};
 use super::shelf::Shelf;
+use super::store::Payload;
 use super::timeline::{chunk_key, read_events};
 use super::{Mirror, MirrorError, codec};
 use crate::model::{Event, Profile, Slot};
@@ -50,7 +51,7 @@ pub struct Subject<'a> {
     /// Its number.
     pub slot: Slot,
     /// The record.
-    pub profile: Profile,
+    pub profile: Profile<&'a str>,
     /// Ascending by (`at`, `metric`, `id`), without repeats.
     pub events: &'a [Event],
 }
@@ -59,6 +60,7 @@ pub struct Subject<'a> {
 pub struct Subjects {
     profiles: Pieces,
     timelines: Peekable<Pieces>,
+    profile: Option<Payload>,
     buffer: EventBuffer,
 }
 
@@ -70,9 +72,10 @@ impl Subjects {
         };
         let (slot, payload) = piece?;
         self.read_events(slot)?;
+        let payload = self.profile.insert(payload);
         Ok(Some(Subject {
             slot,
-            profile: codec::decode(&[Shelf::Profiles as u8], &payload)?,
+            profile: codec::decode(&[Shelf::Profiles as u8], payload)?,
             events: self.buffer.events(),
         }))
     }
@@ -104,6 +107,7 @@ impl Mirror {
         Subjects {
             profiles: self.pieces(Shelf::Profiles, from..to),
             timelines: self.pieces(Shelf::Timelines, from..to).peekable(),
+            profile: None,
             buffer: EventBuffer::default(),
         }
     }

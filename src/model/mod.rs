@@ -34,4 +34,4 @@ pub use parity::{Cause, Compared, Disagreement};
 pub use person::{Dossier, Person, Record};
 pub use profile::{Channel, ChannelState, Consent, EmailMarketing, Profile};
 pub use profile::{Suppression, SuppressionReason};
-pub use value::Value;
+pub use value::{Text, Value};

@@ -1,12 +1,19 @@
 //! Values of profile properties, as both the API and our own rules speak them.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::fmt;
+
+/// A text that is kept, or borrowed from where it is kept.
+pub trait Text: Borrow<str> + Ord + Clone {}
+
+impl Text for String {}
+impl Text for &str {}
 
 /// A profile property's value. Unlike JSON it has a stable binary form; objects, which no rule can
 /// read, are kept as their JSON text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Value {
+pub enum Value<T = String> {
     /// `true` or `false`.
     Bool(bool),
     /// A whole number that fits 64 bits.
@@ -14,11 +21,11 @@ pub enum Value {
     /// Any other number.
     Float(f64),
     /// Text, dates included.
-    Text(String),
+    Text(T),
     /// A flat or nested array.
-    List(Vec<Value>),
+    List(Vec<Value<T>>),
     /// An object, as canonical JSON text.
-    Object(String),
+    Object(T),
     /// An explicit `null`: an element of a list, or a value that definitions tell from none.
     Null,
 }

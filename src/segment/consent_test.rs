@@ -12,7 +12,7 @@ use super::value::Test;
 use super::verdict::{Course, Span, Verdict};
 use super::window::Window;
 use crate::model::{
-    Channel, ChannelState, EmailMarketing, Moment, Profile, SuppressionReason, Value,
+    Channel, ChannelState, EmailMarketing, Moment, Profile, SuppressionReason, Text, Value,
 };
 
 /// `profile-marketing-consent`, compiled. All of it must hold.
@@ -54,14 +54,13 @@ pub(super) struct PermissionTest {
 }
 
 /// What the channels have in common, borrowed.
-#[derive(Default)]
-struct Status<'a> {
+struct Status<'a, T> {
     can_receive: bool,
     consent: &'a str,
     consent_at: Option<Moment>,
-    method: Option<&'a String>,
-    method_detail: Option<&'a String>,
-    email: Option<&'a EmailMarketing>,
+    method: Option<&'a str>,
+    method_detail: Option<&'a str>,
+    email: Option<&'a EmailMarketing<T>>,
 }
 
 impl ConsentTest {
@@ -78,7 +77,7 @@ impl ConsentTest {
         }
     }
 
-    pub(super) fn course(&self, profile: &Profile, span: Span) -> Course {
+    pub(super) fn course<T: Text>(&self, profile: &Profile<T>, span: Span) -> Course {
         let Some(status) = self.status(profile) else {
             return Course::constant(Verdict::Unknown);
         };
@@ -98,43 +97,56 @@ impl ConsentTest {
     }
 
     /// `None` when subscriptions were not fetched (A23).
-    fn status<'a>(&self, profile: &'a Profile) -> Option<Status<'a>> {
+    fn status<'a, T: Text>(&self, profile: &'a Profile<T>) -> Option<Status<'a, T>> {
         let channels = profile.channels.as_ref();
         let state =
-            |channel: Channel| Some(channels?.get(&channel).map(Status::of).unwrap_or_default());
+            |channel: Channel| Some(channels?.get(&channel).map_or(Status::NONE, Status::of));
         match self.channel {
             ConsentChannel::Sms => state(Channel::Sms),
             ConsentChannel::Push => state(Channel::Push),
             ConsentChannel::Email => match &profile.email_marketing {
                 Some(email) => Some(Status::of_email(email)),
-                None => channels.map(|_| Status::default()),
+                None => channels.map(|_| Status::NONE),
             },
         }
     }
 }
 
-impl<'a> Status<'a> {
-    fn of(state: &'a ChannelState) -> Self {
+impl<'a, T: Text> Status<'a, T> {
+    const NONE: Self = Self {
+        can_receive: false,
+        consent: "",
+        consent_at: None,
+        method: None,
+        method_detail: None,
+        email: None,
+    };
+
+    fn of(state: &'a ChannelState<T>) -> Self {
         Self {
             can_receive: state.can_receive == Some(true),
-            consent: state.consent.as_deref().unwrap_or_default(),
+            consent: text(&state.consent).unwrap_or_default(),
             consent_at: state.consent_at,
-            method: state.method.as_ref(),
-            method_detail: state.method_detail.as_ref(),
+            method: text(&state.method),
+            method_detail: text(&state.method_detail),
             email: None,
         }
     }
 
-    fn of_email(email: &'a EmailMarketing) -> Self {
+    fn of_email(email: &'a EmailMarketing<T>) -> Self {
         Self {
             can_receive: email.can_receive == Some(true),
             consent: email.consent.as_str(),
             consent_at: email.consent_at,
-            method: email.method.as_ref(),
-            method_detail: email.method_detail.as_ref(),
+            method: text(&email.method),
+            method_detail: text(&email.method_detail),
             email: Some(email),
         }
     }
+}
+
+fn text<T: Text>(text: &Option<T>) -> Option<&str> {
+    text.as_ref().map(|text| text.borrow())
 }
 
 impl StatusTest {
@@ -173,8 +185,9 @@ impl StatusTest {
         }
     }
 
-    fn course(&self, status: &Status<'_>, span: Span) -> Course {
-        let text = |text: Option<&String>| text.cloned().map(Value::Text);
+    fn course<T: Text>(&self, status: &Status<'_, T>, span: Span) -> Course {
+        let on =
+            |test: &Test, text: Option<&str>| test.course(text.map(Value::Text).as_ref(), span);
         match self {
             Self::Status(test) => test.course(status.consent_at, span),
             Self::Suppressed(reason, test) => {
@@ -193,18 +206,16 @@ impl StatusTest {
                 let value = status.email.and_then(|email| email.double_optin.as_ref());
                 test.course(value, span)
             }
-            Self::CustomSource(test) => {
-                let source = status.email.and_then(|email| email.custom_source.as_ref());
-                test.course(text(source).as_ref(), span)
-            }
+            Self::CustomSource(test) => on(
+                test,
+                status.email.and_then(|email| text(&email.custom_source)),
+            ),
             Self::Method(method, detail) => {
                 let is_it = status
                     .method
                     .is_some_and(|known| known.to_lowercase() == *method);
                 let is_it = Course::constant(Verdict::of(is_it));
-                let detail = detail.iter();
-                let detail =
-                    detail.map(|test| test.course(text(status.method_detail).as_ref(), span));
+                let detail = detail.iter().map(|test| on(test, status.method_detail));
                 Course::all(std::iter::once(is_it).chain(detail))
             }
             Self::Unknown => Course::constant(Verdict::Unknown),
@@ -257,17 +268,14 @@ impl PermissionTest {
         test
     }
 
-    pub(super) fn course(&self, profile: &Profile, span: Span) -> Course {
+    pub(super) fn course<T: Text>(&self, profile: &Profile<T>, span: Span) -> Course {
         let Some(channels) = &profile.channels else {
             return Course::constant(Verdict::Unknown);
         };
         let none = ChannelState::default();
         let state = channels.get(&self.channel).unwrap_or(&none);
         // A consent that somebody gave or withdrew is explicit, any other implicit (A27).
-        let explicit = matches!(
-            state.consent.as_deref(),
-            Some("SUBSCRIBED" | "UNSUBSCRIBED")
-        );
+        let explicit = matches!(text(&state.consent), Some("SUBSCRIBED" | "UNSUBSCRIBED"));
         let reachable = state.can_receive == Some(true);
         let holds = match self.status {
             Reachable::ExplicitlyReachable => explicit && reachable,

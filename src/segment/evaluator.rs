@@ -8,7 +8,7 @@ use super::selection::TextAnswers;
 use super::subject::Subject;
 use super::verdict::{Course, Span, Verdict};
 use super::window::SECOND;
-use crate::model::{Event, Money};
+use crate::model::{Event, Money, Text};
 
 /// Evaluates subjects, one after the other. Not shared between threads; make one for each.
 #[derive(Debug)]
@@ -70,7 +70,11 @@ fn ceiling(instant: i64) -> i64 {
 
 impl Evaluator<'_> {
     /// The verdict of every segment at the beginning of the span.
-    pub fn verdicts(&mut self, subject: &Subject<'_>, mut tell: impl FnMut(usize, Verdict)) {
+    pub fn verdicts<T: Text>(
+        &mut self,
+        subject: &Subject<'_, T>,
+        mut tell: impl FnMut(usize, Verdict),
+    ) {
         self.walk(subject.events);
         self.verdicts.fill(None);
         let program = self.program;
@@ -80,14 +84,14 @@ impl Evaluator<'_> {
     }
 
     /// The course of every segment over the span.
-    pub fn courses(&mut self, subject: &Subject<'_>) -> Vec<Course> {
+    pub fn courses<T: Text>(&mut self, subject: &Subject<'_, T>) -> Vec<Course> {
         let leaves = self.leaves(subject);
         let segments = self.program.segments.iter();
         segments.map(|segment| course(segment, &leaves)).collect()
     }
 
     /// The course of every leaf over the span.
-    pub(super) fn leaves(&mut self, subject: &Subject<'_>) -> Vec<Course> {
+    pub(super) fn leaves<T: Text>(&mut self, subject: &Subject<'_, T>) -> Vec<Course> {
         self.walk(subject.events);
         let leaves = self.program.leaves.iter();
         leaves.map(|leaf| self.leaf(leaf, subject)).collect()
@@ -117,7 +121,7 @@ impl Evaluator<'_> {
         (tally.count > 0).then_some(tally.last)
     }
 
-    fn verdict(&mut self, segment: &Compiled, subject: &Subject<'_>) -> Verdict {
+    fn verdict<T: Text>(&mut self, segment: &Compiled, subject: &Subject<'_, T>) -> Verdict {
         let mut all = Verdict::In;
         for group in &segment.groups {
             let mut any = Verdict::Out;
@@ -141,7 +145,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn leaf_verdict(&mut self, leaf: usize, subject: &Subject<'_>) -> Verdict {
+    fn leaf_verdict<T: Text>(&mut self, leaf: usize, subject: &Subject<'_, T>) -> Verdict {
         if let Some(known) = self.verdicts[leaf] {
             return known;
         }
@@ -157,7 +161,7 @@ impl Evaluator<'_> {
         verdict
     }
 
-    fn leaf(&self, leaf: &Leaf, subject: &Subject<'_>) -> Course {
+    fn leaf<T: Text>(&self, leaf: &Leaf, subject: &Subject<'_, T>) -> Course {
         match leaf {
             Leaf::Metric {
                 counter,

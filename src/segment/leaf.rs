@@ -6,11 +6,11 @@ use super::extension::FactName;
 use super::funnel::Funnel;
 use super::number::{Num, NumberTest};
 use super::sample::Buckets;
-use super::subject::{OnList, Subject, attribute};
+use super::subject::{Attribute, OnList, Subject};
 use super::value::{Test, instant, segmentable};
 use super::verdict::{Course, Span, Verdict};
 use super::window::Window;
-use crate::model::{Moment, Profile, Value};
+use crate::model::{Moment, Profile, Text, Value};
 
 /// One condition, compiled. Equal conditions of all definitions share one leaf.
 #[derive(Clone, Debug)]
@@ -73,41 +73,39 @@ impl Place {
     /// The value there, if it is segmentable.
     pub(super) fn value(&self, profile: &Profile) -> Option<Value> {
         match self {
-            Self::Attribute(path) => segmentable(attribute(profile, path).as_ref()).cloned(),
+            Self::Attribute(path) => {
+                let value = Attribute::of(profile, path).map(|found| found.value());
+                segmentable(value.as_ref()).cloned()
+            }
             Self::Custom(name) => segmentable(profile.properties.get(name)).cloned(),
         }
     }
 
     /// The verdict of a test on what is there, borrowed where it lies; dates that the record keeps as
     /// instants are not written out and read again.
-    fn course(&self, test: &Test, profile: &Profile, span: Span) -> Course {
+    fn course<T: Text>(&self, test: &Test, profile: &Profile<T>, span: Span) -> Course {
         let path = match self {
             Self::Custom(name) => {
-                return test.course(segmentable(profile.properties.get(name)), span);
+                let value = profile.properties.get(name.as_str());
+                return test.course(segmentable(value), span);
             }
             Self::Attribute(path) => path,
         };
-        let kept = profile.attributes.get(path);
-        match (kept, date(profile, path), test) {
-            (Some(value), _, _) => test.course(segmentable(Some(value)), span),
-            (None, Some(at), Test::Date(window)) => window.course(micros_of(at), span),
-            (None, _, _) => test.course(self.value(profile).as_ref(), span),
+        match (Attribute::of(profile, path), test) {
+            (None, test) => test.course::<T>(None, span),
+            (Some(Attribute::Sent(value)), test) => test.course(segmentable(Some(value)), span),
+            (Some(Attribute::Text(text)), test) => test.course(Some(&Value::Text(text)), span),
+            (Some(Attribute::Date(at)), Test::Date(window)) => window.course(micros_of(at), span),
+            (Some(Attribute::Date(at)), test) => {
+                test.course(Some(&Value::Text(at.to_string())), span)
+            }
         }
-    }
-}
-
-/// An attribute that the record keeps as an instant.
-fn date(profile: &Profile, path: &str) -> Option<Moment> {
-    match path {
-        "created" => profile.created,
-        "updated" => profile.updated,
-        _ => None,
     }
 }
 
 impl Test {
     /// The verdict on a value.
-    pub(super) fn course(&self, value: Option<&Value>, span: Span) -> Course {
+    pub(super) fn course<T: Text>(&self, value: Option<&Value<T>>, span: Span) -> Course {
         match self {
             Self::Static(test) => Course::constant(Verdict::of(test.holds(value))),
             Self::Date(window) => match instant(value) {
@@ -120,7 +118,7 @@ impl Test {
 
 impl Leaf {
     /// The verdict, for every kind of condition that does not walk the timeline.
-    pub(super) fn course(&self, subject: &Subject<'_>, span: Span) -> Course {
+    pub(super) fn course<T: Text>(&self, subject: &Subject<'_, T>, span: Span) -> Course {
         let constant = |holds: bool| Course::constant(Verdict::of(holds));
         let profile = subject.profile;
         match self {
@@ -137,7 +135,10 @@ impl Leaf {
                 inside,
                 without_country,
             } => {
-                let country = profile.country.as_deref().map(str::trim);
+                let country = profile
+                    .country
+                    .as_ref()
+                    .map(|country| country.borrow().trim());
                 let known = country.filter(|country| !country.is_empty());
                 constant(known.map_or(*without_country, |country| name.holds(country) == *inside))
             }
@@ -150,9 +151,9 @@ impl Leaf {
             },
             Self::Affinity { channel, place } => match &profile.predictions {
                 None => Course::constant(Verdict::Unknown),
-                Some(all) => {
-                    constant(ranked(all.get("ranked_channel_affinity"), *place) == Some(channel))
-                }
+                Some(all) => constant(
+                    ranked(all.get("ranked_channel_affinity"), *place) == Some(channel.as_str()),
+                ),
             },
             Self::Fact { name, test } => match subject.facts.and_then(|facts| facts.0.get(name)) {
                 None => Course::constant(Verdict::Unknown),
@@ -178,8 +179,8 @@ impl Leaf {
     }
 }
 
-fn on_lists(
-    subject: &Subject<'_>,
+fn on_lists<T>(
+    subject: &Subject<'_, T>,
     lists: &[usize],
     member: bool,
     joined: Option<&Window>,
@@ -201,23 +202,23 @@ pub(super) const fn micros_of(at: Moment) -> i64 {
     at.0.saturating_mul(1000)
 }
 
-fn ranked(ranking: Option<&Value>, place: i64) -> Option<&String> {
+fn ranked<T: Text>(ranking: Option<&Value<T>>, place: i64) -> Option<&str> {
     let Some(Value::List(channels)) = ranking else {
         return None;
     };
     match channels.get(usize::try_from(place.checked_sub(1)?).ok()?)? {
-        Value::Text(channel) => Some(channel),
+        Value::Text(channel) => Some(channel.borrow()),
         _ => None,
     }
 }
 
 /// Degrees north and east; both vendors' numbers and texts are read.
-pub(super) fn coordinates(profile: &Profile) -> Option<(f64, f64)> {
+pub(super) fn coordinates<T: Text>(profile: &Profile<T>) -> Option<(f64, f64)> {
     let degrees = |key: &str, most: f64| {
-        let degrees = match attribute(profile, key)? {
-            Value::Int(int) => int as f64,
-            Value::Float(float) => float,
-            Value::Text(text) => text.trim().parse().ok()?,
+        let degrees = match profile.attributes.get(key)? {
+            Value::Int(int) => *int as f64,
+            Value::Float(float) => *float,
+            Value::Text(text) => text.borrow().trim().parse().ok()?,
             _ => return None,
         };
         (degrees.abs() <= most).then_some(degrees)

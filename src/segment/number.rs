@@ -20,7 +20,7 @@ impl Num {
     }
 
     /// Of a property; `None` when it is no number.
-    pub(super) fn of_value(value: &Value) -> Option<Self> {
+    pub(super) fn of_value<T>(value: &Value<T>) -> Option<Self> {
         match value {
             Value::Int(int) => Some(Self::Int(*int)),
             Value::Float(float) => Some(Self::Float(*float)),

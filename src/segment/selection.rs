@@ -113,7 +113,7 @@ impl EventFilter {
         };
         let values = self.properties.iter().filter_map(|no| event.property(*no));
         match values.into_iter().find(is_kept) {
-            None => self.test.holds(None),
+            None => self.test.holds::<String>(None),
             Some(atom @ (Atom::Text(no) | Atom::List(no))) => {
                 let index = no.0 as usize;
                 let answers = match atom {

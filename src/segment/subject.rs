@@ -1,14 +1,14 @@
 //! Who is evaluated: everything a definition may read, borrowed.
 
 use super::extension::FactName;
-use crate::model::{Event, Moment, Profile, Value};
+use crate::model::{Event, Moment, Profile, Text, Value};
 use std::collections::BTreeMap;
 
 /// One profile with what belongs to it.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct Subject<'a, T = String> {
     /// The profile.
-    pub profile: &'a Profile,
+    pub profile: &'a Profile<T>,
     /// Its events, in any order; metrics, properties and texts by the vocabulary that the program was
     /// compiled with.
     pub events: &'a [Event],
@@ -46,20 +46,40 @@ impl Facts {
     }
 }
 
-/// The value of a built-in attribute, by its path. What a field carries faithfully is not kept twice.
-pub(super) fn attribute(profile: &Profile, path: &str) -> Option<Value> {
-    if let Some(value) = profile.attributes.get(path) {
-        return Some(value.clone());
+/// A built-in attribute, by its path: as it was sent, or a field of the record. What a field carries
+/// faithfully is not kept twice.
+pub(super) enum Attribute<'a, T> {
+    /// As it was sent.
+    Sent(&'a Value<T>),
+    Text(&'a str),
+    Date(Moment),
+}
+
+impl<'a, T: Text> Attribute<'a, T> {
+    pub(super) fn of(profile: &'a Profile<T>, path: &str) -> Option<Self> {
+        if let Some(value) = profile.attributes.get(path) {
+            return Some(Self::Sent(value));
+        }
+        let text = |text: &'a Option<T>| text.as_ref().map(|text| Self::Text(text.borrow()));
+        match path {
+            "email" => text(&profile.email),
+            "phone_number" => text(&profile.phone),
+            "external_id" => text(&profile.external_id),
+            "location['country']" => text(&profile.country),
+            "created" => profile.created.map(Self::Date),
+            "updated" => profile.updated.map(Self::Date),
+            _ => None,
+        }
     }
-    let text = |text: &Option<String>| text.clone().map(Value::Text);
-    let date = |at: Option<Moment>| at.map(|at| Value::Text(at.to_string()));
-    match path {
-        "email" => text(&profile.email),
-        "phone_number" => text(&profile.phone),
-        "external_id" => text(&profile.external_id),
-        "location['country']" => text(&profile.country),
-        "created" => date(profile.created),
-        "updated" => date(profile.updated),
-        _ => None,
+}
+
+impl Attribute<'_, String> {
+    /// As Klaviyo would send it.
+    pub(super) fn value(&self) -> Value {
+        match self {
+            Self::Sent(value) => (*value).clone(),
+            Self::Text(text) => Value::Text((*text).to_owned()),
+            Self::Date(at) => Value::Text(at.to_string()),
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::filter::{BooleanFilter, ExistenceFilter, Filter, ListFilter, Scalar, 
 use super::number::{Num, NumberTest};
 use super::phone::CallingCodes;
 use super::window::Window;
-use crate::model::{Value, micros};
+use crate::model::{Text, Value, micros};
 use regex::Regex;
 
 /// A filter, compiled for values.
@@ -186,11 +186,11 @@ fn length(filter: &ListFilter) -> super::filter::NumericFilter {
 }
 
 /// Objects, and lists that hold an object or a list, are not segmentable (A11).
-pub(super) fn segmentable(value: Option<&Value>) -> Option<&Value> {
+pub(super) fn segmentable<T>(value: Option<&Value<T>>) -> Option<&Value<T>> {
     value.filter(|value| match value {
         Value::Object(_) => false,
         Value::List(items) => {
-            let nested = |item: &Value| matches!(item, Value::Object(_) | Value::List(_));
+            let nested = |item: &Value<T>| matches!(item, Value::Object(_) | Value::List(_));
             !items.iter().any(nested)
         }
         _ => true,
@@ -199,27 +199,27 @@ pub(super) fn segmentable(value: Option<&Value>) -> Option<&Value> {
 
 /// What is segmentable of an event's property: zero, `null` and empty text are dropped when events
 /// are taken in (A12).
-pub(super) fn kept_in_event(value: Option<&Value>) -> Option<&Value> {
+pub(super) fn kept_in_event<T: Text>(value: Option<&Value<T>>) -> Option<&Value<T>> {
     segmentable(value).filter(|value| match value {
         Value::Null => false,
         Value::Int(int) => *int != 0,
         Value::Float(float) => *float != 0.0,
-        Value::Text(text) => !text.is_empty(),
+        Value::Text(text) => !text.borrow().is_empty(),
         _ => true,
     })
 }
 
 /// The instant a value names; `None` when it names none.
-pub(super) fn instant(value: Option<&Value>) -> Option<i64> {
+pub(super) fn instant<T: Text>(value: Option<&Value<T>>) -> Option<i64> {
     match value {
-        Some(Value::Text(text)) => micros(text),
+        Some(Value::Text(text)) => micros(text.borrow()),
         _ => None,
     }
 }
 
 impl StaticTest {
     /// Whether a segmentable value passes; `None` is no value.
-    pub(super) fn holds(&self, value: Option<&Value>) -> bool {
+    pub(super) fn holds<T: Text>(&self, value: Option<&Value<T>>) -> bool {
         if let Positive::IsSet = self.positive {
             return value.is_some_and(|value| self.is_set(value)) != self.negated;
         }
@@ -235,10 +235,10 @@ impl StaticTest {
         }
     }
 
-    fn is_set(&self, value: &Value) -> bool {
+    fn is_set<T: Text>(&self, value: &Value<T>) -> bool {
         match value {
             Value::Null => false,
-            Value::Text(text) => self.empty_text_is_set || !text.is_empty(),
+            Value::Text(text) => self.empty_text_is_set || !text.borrow().is_empty(),
             _ => true,
         }
     }
@@ -246,47 +246,54 @@ impl StaticTest {
 
 impl Positive {
     /// `None` for a value of the wrong type.
-    fn holds(&self, value: &Value) -> Option<bool> {
+    fn holds<T: Text>(&self, value: &Value<T>) -> Option<bool> {
         Some(match (self, value) {
             (Self::Contains(operand), Value::List(items)) => operand.as_ref().is_some_and(|text| {
-                let is_it = |item: &Value| matches!(item, Value::Text(known) if known == text);
+                let is_it =
+                    |item: &Value<T>| matches!(item, Value::Text(known) if known.borrow() == text);
                 items.iter().any(is_it)
             }),
-            (Self::Equals(operand), Value::Text(text)) => operand.as_ref() == Some(text),
-            (Self::Contains(operand), Value::Text(text)) => {
-                operand.as_ref().is_some_and(|part| text.contains(part))
-            }
-            (Self::StartsWith(operand), Value::Text(text)) => {
-                operand.as_ref().is_some_and(|part| text.starts_with(part))
-            }
-            (Self::EndsWith(operand), Value::Text(text)) => {
-                operand.as_ref().is_some_and(|part| text.ends_with(part))
-            }
-            (Self::Matches(pattern), Value::Text(text)) => pattern.is_match(text),
-            (Self::OneOf(texts), Value::Text(text)) => texts.contains(text),
-            (Self::CallingCode(codes), Value::Text(text)) => return codes.hold(text),
             (Self::Number(test), value) => test.holds(Num::of_value(value)?),
+            (Self::Truth(wanted), value) => truth(value)? == *wanted,
+            (test, Value::Text(text)) => return test.holds_text(text.borrow()),
             (Self::HasElement(wanted), Value::List(items)) => has(items, wanted),
             (Self::HasAny(wanted), Value::List(items)) => wanted.iter().any(|one| has(items, one)),
             (Self::HasAll(wanted), Value::List(items)) => wanted.iter().all(|one| has(items, one)),
             (Self::HasText(part), Value::List(items)) => part.as_ref().is_some_and(|part| {
-                let has_it =
-                    |item: &Value| matches!(item, Value::Text(text) if text.contains(part));
-                items.iter().any(has_it)
+                items.iter().any(|item| match item {
+                    Value::Text(text) => text.borrow().contains(part),
+                    _ => false,
+                })
             }),
             (Self::Length(test), Value::List(items)) => {
                 test.holds(Num::Int(i64::try_from(items.len()).unwrap_or(i64::MAX)))
             }
-            (Self::Truth(wanted), value) => truth(value)? == *wanted,
+            _ => return None,
+        })
+    }
+
+    /// `None` when it is no test of texts.
+    fn holds_text(&self, text: &str) -> Option<bool> {
+        let some = |operand: &Option<String>, test: fn(&str, &str) -> bool| {
+            operand.as_ref().is_some_and(|operand| test(text, operand))
+        };
+        Some(match self {
+            Self::Equals(operand) => some(operand, |text, other| text == other),
+            Self::Contains(operand) => some(operand, |text, part| text.contains(part)),
+            Self::StartsWith(operand) => some(operand, |text, part| text.starts_with(part)),
+            Self::EndsWith(operand) => some(operand, |text, part| text.ends_with(part)),
+            Self::Matches(pattern) => pattern.is_match(text),
+            Self::OneOf(texts) => texts.iter().any(|one| one == text),
+            Self::CallingCode(codes) => return codes.hold(text),
             _ => return None,
         })
     }
 }
 
 /// `null` equals nothing, and `true` is not 1.
-fn has(items: &[Value], wanted: &Scalar) -> bool {
+fn has<T: Text>(items: &[Value<T>], wanted: &Scalar) -> bool {
     items.iter().any(|item| match (item, wanted) {
-        (Value::Text(text), Scalar::Text(wanted)) => text == wanted,
+        (Value::Text(text), Scalar::Text(wanted)) => text.borrow() == wanted,
         (Value::Bool(flag), Scalar::Bool(wanted)) => flag == wanted,
         (item, Scalar::Number(wanted)) => {
             let numbers = Num::of_value(item).zip(Num::of(wanted));
@@ -297,7 +304,7 @@ fn has(items: &[Value], wanted: &Scalar) -> bool {
 }
 
 /// Klaviyo's tables of yes and no (klaviyo.md, section 11.2); `None` for anything else.
-fn truth(value: &Value) -> Option<bool> {
+fn truth<T: Text>(value: &Value<T>) -> Option<bool> {
     match value {
         Value::Bool(flag) => Some(*flag),
         Value::Null => Some(false),
@@ -305,7 +312,7 @@ fn truth(value: &Value) -> Option<bool> {
         Value::Int(0) => Some(false),
         Value::Float(float) if *float == 1.0 => Some(true),
         Value::Float(float) if *float == 0.0 => Some(false),
-        Value::Text(text) => match text.to_lowercase().as_str() {
+        Value::Text(text) => match text.borrow().to_lowercase().as_str() {
             "1" | "true" | "t" | "yes" | "y" => Some(true),
             "0" | "false" | "f" | "no" | "n" => Some(false),
             _ => None,

@@ -103,13 +103,15 @@ fn the_marker_says_what_was_evaluated_and_when() {
     );
 }
 
-type Swept = Vec<(u32, Profile, Vec<Event>)>;
+/// Profiles as they are written, whether their texts are borrowed or not.
+type Swept = Vec<(u32, Vec<u8>, Vec<Event>)>;
 
 fn sweep(mirror: &Mirror, from: u32, to: u32) -> Result<Swept, MirrorError> {
     let mut subjects = mirror.subjects(Slot(from), Slot(to));
     let mut swept = Vec::new();
     while let Some(subject) = subjects.advance()? {
-        swept.push((subject.slot.0, subject.profile, subject.events.to_vec()));
+        let profile = codec::encode(&subject.profile);
+        swept.push((subject.slot.0, profile, subject.events.to_vec()));
     }
     Ok(swept)
 }
@@ -154,7 +156,7 @@ fn a_sweep_gives_every_profile_with_its_events_in_any_split() {
         let events = mirror.timeline(Slot(slot)).unwrap().events;
         mirror.timeline_into(Slot(slot), &mut buffer).unwrap();
         assert_eq!(buffer.events(), events, "slot {slot}");
-        expected.push((slot, profile, events));
+        expected.push((slot, codec::encode(&profile), events));
     }
     assert_eq!(expected.len(), 27);
     assert_eq!(expected[6].2.len(), 2_000);

@@ -2,7 +2,7 @@
 
 use crate::clock::Stop;
 use crate::mirror::{EventBuffer, Joins, Membership, Mirror, MirrorError};
-use crate::model::{Dossier, Event, ListId, Moment, Profile, Record, Slot};
+use crate::model::{Dossier, Event, ListId, Moment, Profile, Record, Slot, Text};
 use crate::pass::PassError;
 use crate::pull::PullError;
 use crate::segment::{Course, Evaluator, Facts, OnList, Program, Span, Subject, Verdict};
@@ -166,10 +166,10 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn courses(
+    fn courses<T: Text>(
         &mut self,
         slot: Slot,
-        profile: &Profile,
+        profile: &Profile<T>,
         events: &[Event],
         facts: Option<&Facts>,
     ) -> Result<Vec<Course>, PassError> {
