@@ -134,7 +134,7 @@ fn members(
     now: Moment,
 ) -> Result<Vec<RoaringBitmap>, MirrorError> {
     let mut evaluator = program.evaluator(Span::at(now.secs()));
-    let mut members = vec![RoaringBitmap::new(); program.len()];
+    let mut members = vec![Vec::new(); program.len()];
     let mut on = Vec::with_capacity(lists.len());
     while let Some(known) = subjects.advance()? {
         on.clear();
@@ -148,11 +148,15 @@ fn members(
         debug_assert_eq!(people::number(&known.profile.id), Some(known.slot.0));
         evaluator.verdicts(&subject, |segment, verdict| {
             if verdict == Verdict::In {
-                members[segment].insert(known.slot.0);
+                members[segment].push(known.slot.0);
             }
         });
     }
-    Ok(members)
+    let bitmap = |slots: Vec<u32>| RoaringBitmap::from_sorted_iter(slots);
+    let bitmaps = members.into_iter().map(bitmap);
+    Ok(bitmaps
+        .map(|bitmap| bitmap.expect("slots ascend"))
+        .collect())
 }
 
 /// Does a work for every share of the slots, each thread taking the next one when it has done one.

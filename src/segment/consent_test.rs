@@ -1,5 +1,6 @@
 //! Consent and permissions, evaluated (klaviyo.md, sections 10.3 and 10.4; assumptions A23 to A27).
 
+use super::answer::Answer;
 use super::assumption::Assumptions;
 use super::condition::Permissions;
 use super::consent::{
@@ -9,7 +10,7 @@ use super::filter::{ExistenceFilter, Filter};
 use super::leaf::micros_of;
 use super::presence::Nullable;
 use super::value::Test;
-use super::verdict::{Course, Span, Verdict};
+use super::verdict::{Span, Verdict};
 use super::window::Window;
 use crate::model::{
     Channel, ChannelState, EmailMarketing, Moment, Profile, SuppressionReason, Text, Value,
@@ -77,9 +78,9 @@ impl ConsentTest {
         }
     }
 
-    pub(super) fn course<T: Text>(&self, profile: &Profile<T>, span: Span) -> Course {
+    pub(super) fn answer<A: Answer, T: Text>(&self, profile: &Profile<T>, span: Span) -> A {
         let Some(status) = self.status(profile) else {
-            return Course::constant(Verdict::Unknown);
+            return A::constant(Verdict::Unknown);
         };
         let subscribed = match self.subscription {
             Subscription::Any => true,
@@ -88,12 +89,12 @@ impl ConsentTest {
             // No consent on record is one that was never given (A24).
             Subscription::NeverSubscribed => ["NEVER_SUBSCRIBED", ""].contains(&status.consent),
         };
-        let holds = Verdict::of(subscribed && status.can_receive == self.can_receive);
+        let holds = A::of(subscribed && status.can_receive == self.can_receive);
         let filters = self
             .filters
             .iter()
-            .map(|filter| filter.course(&status, span));
-        Course::all(std::iter::once(Course::constant(holds)).chain(filters))
+            .map(|filter| filter.answer(&status, span));
+        A::all(std::iter::once(holds).chain(filters))
     }
 
     /// `None` when subscriptions were not fetched (A23).
@@ -185,26 +186,22 @@ impl StatusTest {
         }
     }
 
-    fn course<T: Text>(&self, status: &Status<'_, T>, span: Span) -> Course {
+    fn answer<A: Answer, T: Text>(&self, status: &Status<'_, T>, span: Span) -> A {
         let on =
-            |test: &Test, text: Option<&str>| test.course(text.map(Value::Text).as_ref(), span);
+            |test: &Test, text: Option<&str>| test.answer(text.map(Value::Text).as_ref(), span);
         match self {
-            Self::Status(test) => test.course(status.consent_at, span),
+            Self::Status(test) => test.answer(status.consent_at, span),
             Self::Suppressed(reason, test) => {
                 let all = status.email.map(|email| email.suppressions.as_slice());
                 let those = all
                     .unwrap_or_default()
                     .iter()
                     .filter(|one| one.reason == *reason);
-                Course::any(
-                    those
-                        .map(|one| test.course(one.at, span))
-                        .collect::<Vec<_>>(),
-                )
+                A::any(those.map(|one| test.answer(one.at, span)))
             }
             Self::DoubleOptIn(test) => {
                 let value = status.email.and_then(|email| email.double_optin.as_ref());
-                test.course(value, span)
+                test.answer(value, span)
             }
             Self::CustomSource(test) => on(
                 test,
@@ -214,11 +211,11 @@ impl StatusTest {
                 let is_it = status
                     .method
                     .is_some_and(|known| known.to_lowercase() == *method);
-                let is_it = Course::constant(Verdict::of(is_it));
+                let is_it = A::of(is_it);
                 let detail = detail.iter().map(|test| on(test, status.method_detail));
-                Course::all(std::iter::once(is_it).chain(detail))
+                A::all(std::iter::once(is_it).chain(detail))
             }
-            Self::Unknown => Course::constant(Verdict::Unknown),
+            Self::Unknown => A::constant(Verdict::Unknown),
         }
     }
 }
@@ -235,12 +232,12 @@ impl DateTest {
         }
     }
 
-    fn course(&self, at: Option<Moment>, span: Span) -> Course {
+    fn answer<A: Answer>(&self, at: Option<Moment>, span: Span) -> A {
         match (self, at) {
-            (Self::Set(wanted), at) => Course::constant(Verdict::of(at.is_some() == *wanted)),
-            (Self::Within(window), Some(at)) => window.course(micros_of(at), span),
-            (Self::Within(_), None) => Course::constant(Verdict::Out),
-            (Self::Unknown, _) => Course::constant(Verdict::Unknown),
+            (Self::Set(wanted), at) => A::of(at.is_some() == *wanted),
+            (Self::Within(window), Some(at)) => A::within(window, micros_of(at), span),
+            (Self::Within(_), None) => A::constant(Verdict::Out),
+            (Self::Unknown, _) => A::constant(Verdict::Unknown),
         }
     }
 }
@@ -268,9 +265,9 @@ impl PermissionTest {
         test
     }
 
-    pub(super) fn course<T: Text>(&self, profile: &Profile<T>, span: Span) -> Course {
+    pub(super) fn answer<A: Answer, T: Text>(&self, profile: &Profile<T>, span: Span) -> A {
         let Some(channels) = &profile.channels else {
-            return Course::constant(Verdict::Unknown);
+            return A::constant(Verdict::Unknown);
         };
         let none = ChannelState::default();
         let state = channels.get(&self.channel).unwrap_or(&none);
@@ -285,19 +282,17 @@ impl PermissionTest {
             Reachable::ImplicitlyOrExplicitlyReachable => reachable,
             Reachable::ImplicitlyOrExplicitlyUnreachable => !reachable,
         };
-        let unknown = self
-            .has_unknown
-            .then_some(Course::constant(Verdict::Unknown));
+        let unknown = self.has_unknown.then_some(A::constant(Verdict::Unknown));
         let effective = self
             .effective
             .iter()
-            .map(|test| test.course(state.consent_at, span));
+            .map(|test| test.answer(state.consent_at, span));
         let recorded = self
             .recorded
             .iter()
-            .map(|test| test.course(state.created_at, span));
-        let holds = Course::constant(Verdict::of(holds));
-        Course::all(
+            .map(|test| test.answer(state.created_at, span));
+        let holds = A::of(holds);
+        A::all(
             std::iter::once(holds)
                 .chain(unknown)
                 .chain(effective)

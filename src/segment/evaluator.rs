@@ -2,7 +2,7 @@
 
 use super::condition::Measurement;
 use super::leaf::Leaf;
-use super::number::{Num, NumberTest};
+use super::number::NumberTest;
 use super::program::{Compiled, Program};
 use super::selection::TextAnswers;
 use super::subject::Subject;
@@ -18,6 +18,10 @@ pub struct Evaluator<'p> {
     /// By counter: the seconds that count at the beginning of the span, if they are one range.
     bounds: Vec<Option<(i64, i64)>>,
     texts: Vec<Vec<TextAnswers>>,
+    /// By metric: the places of its events in the timeline.
+    by_metric: Vec<Vec<usize>>,
+    /// Room for the events that a selection takes.
+    taken: Vec<Occurrence>,
     // What the walk over one timeline found:
     tallies: Vec<Tally>,
     changes: Vec<Change>,
@@ -33,6 +37,13 @@ struct Tally {
     sum: Money,
     /// The second of the last of them; says nothing once some were taken off.
     last: i64,
+}
+
+/// One event, as far as it is counted.
+#[derive(Clone, Copy, Debug)]
+struct Occurrence {
+    micros: i64,
+    tally: Tally,
 }
 
 /// From an instant on, a counter's tally is another one.
@@ -55,6 +66,8 @@ impl Program {
                 .map(|counter| counter.window.bounds(span.now).map(to_seconds))
                 .collect(),
             texts: self.selections.text_answers(),
+            by_metric: vec![Vec::new(); self.selections.metrics()],
+            taken: Vec::new(),
             tallies: vec![Tally::NONE; self.selections.counters.len()],
             changes: Vec::new(),
             instants: vec![Vec::new(); self.selections.len()],
@@ -155,7 +168,8 @@ impl Evaluator<'_> {
                 measurement,
                 test,
             } => self.tallies[*counter].verdict(*measurement, test),
-            leaf => self.leaf(leaf, subject).initial,
+            leaf @ Leaf::Funnel(_) => self.leaf(leaf, subject).initial,
+            leaf => leaf.answer(subject, self.span),
         };
         self.verdicts[leaf] = Some(verdict);
         verdict
@@ -190,7 +204,7 @@ impl Evaluator<'_> {
                     .collect();
                 funnel.course(&events, self.span)
             }
-            leaf => leaf.course(subject, self.span),
+            leaf => leaf.answer(subject, self.span),
         }
     }
 
@@ -199,22 +213,16 @@ impl Evaluator<'_> {
         self.tallies.fill(Tally::NONE);
         self.changes.clear();
         self.instants.iter_mut().for_each(Vec::clear);
-        let selections = &self.program.selections;
-        for event in events {
-            for &number in selections.of_metric(event.metric) {
-                let texts = &mut self.texts[number];
-                if !selections
-                    .get(number)
-                    .takes(event, &self.program.vocabulary, texts)
-                {
-                    continue;
-                }
-                if selections.keeps_instants(number) {
-                    self.instants[number].push(event.micros());
-                }
-                for &counter in selections.counters_of(number) {
-                    self.count(counter, event);
-                }
+        self.by_metric.iter_mut().for_each(Vec::clear);
+        for (place, event) in events.iter().enumerate() {
+            // A metric beyond is one that no definition asks about.
+            if let Some(places) = self.by_metric.get_mut(usize::from(event.metric.0)) {
+                places.push(place);
+            }
+        }
+        for metric in 0..self.by_metric.len() {
+            if !self.by_metric[metric].is_empty() {
+                self.count_metric(metric, events);
             }
         }
         self.changes
@@ -224,33 +232,80 @@ impl Evaluator<'_> {
             .for_each(|known| known.sort_unstable());
     }
 
-    fn count(&mut self, counter: usize, event: &Event) {
-        let window = &self.program.selections.counters[counter].window;
-        let counts = match self.bounds[counter] {
+    /// Counts the events of one metric, selection by selection and counter by counter: so the bounds
+    /// stay at hand while the events change.
+    fn count_metric(&mut self, metric: usize, events: &[Event]) {
+        let selections = &self.program.selections;
+        let vocabulary = &self.program.vocabulary;
+        let places = std::mem::take(&mut self.by_metric[metric]);
+        let mut taken = std::mem::take(&mut self.taken);
+        for &number in selections.of_metric(metric) {
+            let (selection, texts) = (selections.get(number), &mut self.texts[number]);
+            let those = places.iter().map(|place| &events[*place]);
+            let those = those.filter(|event| selection.takes(event, vocabulary, texts));
+            taken.clear();
+            taken.extend(those.map(Occurrence::of));
+            if selections.keeps_instants(number) {
+                self.instants[number].extend(taken.iter().map(|one| one.micros));
+            }
+            for &counter in selections.counters_of(number) {
+                self.count(counter, &taken);
+                if self.span.now != self.span.until {
+                    taken.iter().for_each(|one| self.note_changes(counter, one));
+                }
+            }
+        }
+        self.by_metric[metric] = places;
+        self.taken = taken;
+    }
+
+    fn count(&mut self, counter: usize, taken: &[Occurrence]) {
+        let tally = &mut self.tallies[counter];
+        // Nothing is added rather than skipped: whether an event counts is anybody's guess, the
+        // processor's too.
+        let mut add = |counts: bool, one: &Occurrence| {
+            tally.add(if counts { one.tally } else { Tally::NONE });
+        };
+        match self.bounds[counter] {
             // A bound is a whole second, so the event's own second decides.
-            Some((from, until)) => from <= event.at && event.at < until,
-            None => window.holds(event.micros(), self.span.now),
-        };
-        let one = Tally {
-            count: 1,
-            sum: event.value.unwrap_or_default(),
-            last: event.at,
-        };
-        if counts {
-            self.tallies[counter].add(one);
+            Some((from, until)) => taken.iter().for_each(|one| {
+                let at = one.tally.last;
+                add(from <= at && at < until, one);
+            }),
+            None => {
+                let window = &self.program.selections.counters[counter].window;
+                let now = self.span.now;
+                taken
+                    .iter()
+                    .for_each(|one| add(window.holds(one.micros, now), one));
+            }
         }
+    }
+
+    fn note_changes(&mut self, counter: usize, one: &Occurrence) {
+        let window = &self.program.selections.counters[counter].window;
         let Span { now, until } = self.span;
-        if now == until {
-            return;
-        }
         let changes = &mut self.changes;
-        window.spells(event.micros(), self.span, |from, end| {
-            for (at, by) in [(from, one), (end, one.negative())] {
+        window.spells(one.micros, self.span, |from, end| {
+            for (at, by) in [(from, one.tally), (end, one.tally.negative())] {
                 if now < at && at <= until {
                     changes.push(Change { counter, at, by });
                 }
             }
         });
+    }
+}
+
+impl Occurrence {
+    fn of(event: &Event) -> Self {
+        Self {
+            micros: event.micros(),
+            tally: Tally {
+                count: 1,
+                sum: event.value.unwrap_or_default(),
+                last: event.at,
+            },
+        }
     }
 }
 
@@ -269,7 +324,7 @@ impl Tally {
 
     fn verdict(&self, measurement: Measurement, test: &NumberTest) -> Verdict {
         Verdict::of(match measurement {
-            Measurement::Count => test.holds(Num::Int(self.count)),
+            Measurement::Count => test.holds_count(self.count),
             Measurement::Sum => test.holds_money(self.sum),
         })
     }

@@ -1,5 +1,6 @@
 //! Conditions, compiled: what each of them asks of a subject, now and in the time to come.
 
+use super::answer::Answer;
 use super::condition::{Condition, DistanceUnit, Measurement, RegionName};
 use super::consent_test::{ConsentTest, PermissionTest};
 use super::extension::FactName;
@@ -8,7 +9,7 @@ use super::number::{Num, NumberTest};
 use super::sample::Buckets;
 use super::subject::{Attribute, OnList, Subject};
 use super::value::{Test, instant, segmentable};
-use super::verdict::{Course, Span, Verdict};
+use super::verdict::{Span, Verdict};
 use super::window::Window;
 use crate::model::{Moment, Profile, Text, Value};
 
@@ -83,21 +84,23 @@ impl Place {
 
     /// The verdict of a test on what is there, borrowed where it lies; dates that the record keeps as
     /// instants are not written out and read again.
-    fn course<T: Text>(&self, test: &Test, profile: &Profile<T>, span: Span) -> Course {
+    fn answer<A: Answer, T: Text>(&self, test: &Test, profile: &Profile<T>, span: Span) -> A {
         let path = match self {
             Self::Custom(name) => {
                 let value = profile.properties.get(name.as_str());
-                return test.course(segmentable(value), span);
+                return test.answer(segmentable(value), span);
             }
             Self::Attribute(path) => path,
         };
         match (Attribute::of(profile, path), test) {
-            (None, test) => test.course::<T>(None, span),
-            (Some(Attribute::Sent(value)), test) => test.course(segmentable(Some(value)), span),
-            (Some(Attribute::Text(text)), test) => test.course(Some(&Value::Text(text)), span),
-            (Some(Attribute::Date(at)), Test::Date(window)) => window.course(micros_of(at), span),
+            (None, test) => test.answer::<A, T>(None, span),
+            (Some(Attribute::Sent(value)), test) => test.answer(segmentable(Some(value)), span),
+            (Some(Attribute::Text(text)), test) => test.answer(Some(&Value::Text(text)), span),
+            (Some(Attribute::Date(at)), Test::Date(window)) => {
+                A::within(window, micros_of(at), span)
+            }
             (Some(Attribute::Date(at)), test) => {
-                test.course(Some(&Value::Text(at.to_string())), span)
+                test.answer(Some(&Value::Text(at.to_string())), span)
             }
         }
     }
@@ -105,12 +108,12 @@ impl Place {
 
 impl Test {
     /// The verdict on a value.
-    pub(super) fn course<T: Text>(&self, value: Option<&Value<T>>, span: Span) -> Course {
+    pub(super) fn answer<A: Answer, T: Text>(&self, value: Option<&Value<T>>, span: Span) -> A {
         match self {
-            Self::Static(test) => Course::constant(Verdict::of(test.holds(value))),
+            Self::Static(test) => A::of(test.holds(value)),
             Self::Date(window) => match instant(value) {
-                Some(at) => window.course(at, span),
-                None => Course::constant(Verdict::Out),
+                Some(at) => A::within(window, at, span),
+                None => A::constant(Verdict::Out),
             },
         }
     }
@@ -118,18 +121,17 @@ impl Test {
 
 impl Leaf {
     /// The verdict, for every kind of condition that does not walk the timeline.
-    pub(super) fn course<T: Text>(&self, subject: &Subject<'_, T>, span: Span) -> Course {
-        let constant = |holds: bool| Course::constant(Verdict::of(holds));
+    pub(super) fn answer<A: Answer, T: Text>(&self, subject: &Subject<'_, T>, span: Span) -> A {
         let profile = subject.profile;
         match self {
-            Self::Property { place, test } => place.course(test, profile, span),
+            Self::Property { place, test } => place.answer(test, profile, span),
             Self::Lists {
                 lists,
                 member,
                 joined,
             } => on_lists(subject, lists, *member, joined.as_ref(), span),
-            Self::Consent(test) => test.course(profile, span),
-            Self::Permission(test) => test.course(profile, span),
+            Self::Consent(test) => test.answer(profile, span),
+            Self::Permission(test) => test.answer(profile, span),
             Self::Region {
                 name,
                 inside,
@@ -140,24 +142,24 @@ impl Leaf {
                     .as_ref()
                     .map(|country| country.borrow().trim());
                 let known = country.filter(|country| !country.is_empty());
-                constant(known.map_or(*without_country, |country| name.holds(country) == *inside))
+                A::of(known.map_or(*without_country, |country| name.holds(country) == *inside))
             }
             Self::Prediction { key, test } => match &profile.predictions {
-                None => Course::constant(Verdict::Unknown),
+                None => A::constant(Verdict::Unknown),
                 Some(all) => {
                     let value = all.get(*key).filter(|value| **value != Value::Null);
-                    test.course(value, span)
+                    test.answer(value, span)
                 }
             },
             Self::Affinity { channel, place } => match &profile.predictions {
-                None => Course::constant(Verdict::Unknown),
-                Some(all) => constant(
+                None => A::constant(Verdict::Unknown),
+                Some(all) => A::of(
                     ranked(all.get("ranked_channel_affinity"), *place) == Some(channel.as_str()),
                 ),
             },
             Self::Fact { name, test } => match subject.facts.and_then(|facts| facts.0.get(name)) {
-                None => Course::constant(Verdict::Unknown),
-                Some(value) => test.course(value.as_ref(), span),
+                None => A::constant(Verdict::Unknown),
+                Some(value) => test.answer(value.as_ref(), span),
             },
             Self::Radius {
                 latitude,
@@ -166,34 +168,34 @@ impl Leaf {
                 test,
             } => {
                 let Some((north, east)) = coordinates(profile) else {
-                    return Course::constant(Verdict::Unknown);
+                    return A::constant(Verdict::Unknown);
                 };
                 let metres = great_circle((*latitude, *longitude), (north, east));
-                constant(test.holds(Num::Float(metres / metres_to_a_unit)))
+                A::of(test.holds(Num::Float(metres / metres_to_a_unit)))
             }
-            Self::Sample(buckets) => constant(buckets.hold(profile.id.as_str())),
+            Self::Sample(buckets) => A::of(buckets.hold(profile.id.as_str())),
             Self::Unknown(_) | Self::Metric { .. } | Self::Funnel(_) => {
-                Course::constant(Verdict::Unknown)
+                A::constant(Verdict::Unknown)
             }
         }
     }
 }
 
-fn on_lists<T>(
+fn on_lists<A: Answer, T>(
     subject: &Subject<'_, T>,
     lists: &[usize],
     member: bool,
     joined: Option<&Window>,
     span: Span,
-) -> Course {
+) -> A {
     let one = |list: &usize| match (subject.lists.get(*list), joined) {
-        (Some(OnList::No), _) => Course::constant(Verdict::Out),
-        (Some(OnList::Since(_)), None) => Course::constant(Verdict::In),
-        (Some(OnList::Since(Some(at))), Some(window)) => window.course(micros_of(*at), span),
-        (Some(OnList::Since(None)), Some(_)) => Course::constant(Verdict::Out),
-        (Some(OnList::Unknown) | None, _) => Course::constant(Verdict::Unknown),
+        (Some(OnList::No), _) => A::constant(Verdict::Out),
+        (Some(OnList::Since(_)), None) => A::constant(Verdict::In),
+        (Some(OnList::Since(Some(at))), Some(window)) => A::within(window, micros_of(*at), span),
+        (Some(OnList::Since(None)), Some(_)) => A::constant(Verdict::Out),
+        (Some(OnList::Unknown) | None, _) => A::constant(Verdict::Unknown),
     };
-    let on_any = Course::any(lists.iter().map(one));
+    let on_any = A::any(lists.iter().map(one));
     if member { on_any } else { on_any.not() }
 }
 

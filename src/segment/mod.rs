@@ -5,6 +5,7 @@
 //! [`Verdict`] at an instant, or its [`Course`] over a span of time to come.
 
 pub mod algebra;
+mod answer;
 mod assumption;
 pub mod catalogue;
 mod condition;

@@ -110,6 +110,9 @@ pub(super) struct NumberTest {
     bound: (Num, Decimal),
     /// Only for `between`: the upper end.
     upper: Option<(Num, Decimal)>,
+    /// Which of the numbers below 64 pass, a bit each: most counts are so small, and are asked about
+    /// again and again.
+    small: u64,
 }
 
 impl NumberTest {
@@ -133,11 +136,24 @@ impl NumberTest {
             | NumericFilter::LessThanOrEqual(operand) => (bound(&operand.value)?, None),
             NumericFilter::Between { start, end } => (bound(start)?, Some(bound(end)?)),
         };
-        Some(Self {
+        let mut test = Self {
             accepts,
             bound,
             upper,
-        })
+            small: 0,
+        };
+        for number in 0..u64::BITS {
+            test.small |= u64::from(test.holds(Num::Int(number.into()))) << number;
+        }
+        Some(test)
+    }
+
+    /// Whether a count passes.
+    pub(super) fn holds_count(&self, count: i64) -> bool {
+        match u32::try_from(count) {
+            Ok(small) if small < u64::BITS => self.small >> small & 1 == 1,
+            _ => self.holds(Num::Int(count)),
+        }
     }
 
     /// Whether a number passes.

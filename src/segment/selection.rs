@@ -181,9 +181,13 @@ impl Selections {
     }
 
     /// The selections of a metric.
-    pub(super) fn of_metric(&self, MetricNo(metric): MetricNo) -> &[usize] {
-        let selections = self.by_metric.get(usize::from(metric));
-        selections.map_or(&[], Vec::as_slice)
+    pub(super) fn of_metric(&self, metric: usize) -> &[usize] {
+        &self.by_metric[metric]
+    }
+
+    /// The metrics that selections ask about are below.
+    pub(super) fn metrics(&self) -> usize {
+        self.by_metric.len()
     }
 
     /// One selection.

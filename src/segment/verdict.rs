@@ -85,20 +85,6 @@ impl Course {
         join(courses, Verdict::Out, Verdict::max)
     }
 
-    /// The contrary; what is unknown stays so.
-    pub(super) fn not(mut self) -> Self {
-        let contrary = |verdict: Verdict| match verdict {
-            Verdict::Out => Verdict::In,
-            Verdict::Unknown => Verdict::Unknown,
-            Verdict::In => Verdict::Out,
-        };
-        self.initial = contrary(self.initial);
-        for (_, verdict) in &mut self.flips {
-            *verdict = contrary(*verdict);
-        }
-        self
-    }
-
     /// Follows a measure: `verdict_of` its value at the beginning, and after each change.
     pub(super) fn follow<M>(
         mut measure: M,

@@ -127,7 +127,13 @@ impl Window {
     pub(super) fn holds(&self, instant: i64, now: i64) -> bool {
         match self.bounds(now) {
             Some((from, until)) => from <= instant && instant < until,
-            None => self.course(instant, Span::at(now)).initial == Verdict::In,
+            None => {
+                let mut holds = false;
+                self.spells(instant, Span::at(now), |from, until| {
+                    holds |= from <= now && now < until;
+                });
+                holds
+            }
         }
     }
 

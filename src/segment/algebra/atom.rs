@@ -115,7 +115,7 @@ impl Atom {
         };
         let leaf = program.leaves.first();
         leaf.map_or(Verdict::Unknown, |leaf| {
-            leaf.course(&subject, Span::at(now)).initial
+            leaf.answer(&subject, Span::at(now))
         })
     }
 }
