@@ -32,6 +32,7 @@ mod selection;
 mod subject;
 mod value;
 mod verdict;
+mod walk;
 mod window;
 mod words;
 

@@ -73,6 +73,11 @@ impl Selection {
         })
     }
 
+    /// Whether every event of the metric passes.
+    pub(super) fn takes_all(&self) -> bool {
+        self.filters.is_empty()
+    }
+
     /// Whether an event of the metric passes. `texts` remembers the answers for interned texts.
     pub(super) fn takes(
         &self,
