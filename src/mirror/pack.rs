@@ -165,7 +165,7 @@ impl Mirror {
         Pieces {
             entries: entries.peekable(),
             range,
-            pack: Default::default(),
+            pack: None,
             elsewhere: None,
         }
     }
@@ -173,40 +173,53 @@ impl Mirror {
 
 type Pairs = Box<dyn Iterator<Item = Result<Pair, MirrorError>> + Send>;
 
-/// What a pack has, slot by slot.
-type Opened = std::array::IntoIter<Option<(Slot, Piece<Payload>)>, SLOTS>;
+/// A pack, and what is left to tell of it.
+struct Opened {
+    first: Slot,
+    payload: Payload,
+    places: Places,
+    next: usize,
+}
 
 /// The iterator of [`Mirror::pieces`].
 pub(super) struct Pieces {
     entries: Peekable<Pairs>,
     range: Range<Slot>,
     /// What is left of the pack that was read last.
-    pack: Opened,
+    pack: Option<Opened>,
     /// The slot whose pieces behind the pack are being told.
     elsewhere: Option<Slot>,
 }
 
-impl Pieces {
-    fn open(&mut self, (key, payload): &Pair) -> Result<(), MirrorError> {
-        let (first, is_pack) = slot_in(key)?;
+impl Opened {
+    fn open((key, payload): Pair) -> Result<Option<Self>, MirrorError> {
+        let (first, is_pack) = slot_in(&key)?;
         if !is_pack {
-            // Belongs to a slot before the range, or to no slot any more.
-            return Ok(());
+            // Belongs to a slot before the range.
+            return Ok(None);
         }
-        let mut places = places(payload).ok_or_else(|| codec::bad(key))?;
-        let mut pack: [_; SLOTS] = Default::default();
-        for (place, opened) in pack.iter_mut().enumerate() {
-            let slot = Slot(first.0 + place as u32);
-            if !self.range.contains(&slot) {
-                continue;
-            }
-            let piece = places[place].take();
-            *opened = piece.map(|piece| (slot, piece.map(|range| payload.part(range))));
-        }
-        self.pack = pack.into_iter();
-        Ok(())
+        let places = places(&payload).ok_or_else(|| codec::bad(&key))?;
+        Ok(Some(Self {
+            first,
+            payload,
+            places,
+            next: 0,
+        }))
     }
 
+    fn next(&mut self) -> Option<(Slot, Piece<Payload>)> {
+        while let Some(place) = self.places.get_mut(self.next) {
+            let slot = Slot(self.first.0 + self.next as u32);
+            self.next += 1;
+            if let Some(piece) = place.take() {
+                return Some((slot, piece.map(|range| self.payload.part(range))));
+            }
+        }
+        None
+    }
+}
+
+impl Pieces {
     fn advance(&mut self) -> Result<Option<(Slot, Payload)>, MirrorError> {
         loop {
             if let Some(slot) = self.elsewhere {
@@ -219,12 +232,12 @@ impl Pieces {
                     None => self.elsewhere = None,
                 }
             }
-            match self.pack.next() {
-                Some(None) => {}
-                Some(Some((slot, Piece::Here(payload)))) => return Ok(Some((slot, payload))),
-                Some(Some((slot, Piece::Elsewhere))) => self.elsewhere = Some(slot),
+            match self.pack.as_mut().and_then(Opened::next) {
+                Some((slot, _)) if !self.range.contains(&slot) => {}
+                Some((slot, Piece::Here(payload))) => return Ok(Some((slot, payload))),
+                Some((slot, Piece::Elsewhere)) => self.elsewhere = Some(slot),
                 None => match self.entries.next() {
-                    Some(entry) => self.open(&entry?)?,
+                    Some(entry) => self.pack = Opened::open(entry?)?,
                     None => return Ok(None),
                 },
             }

@@ -2,7 +2,7 @@
 
 use super::condition::Measurement;
 use super::leaf::Leaf;
-use super::number::NumberTest;
+use super::number::{Num, NumberTest, Small};
 use super::program::{Compiled, Program};
 use super::subject::Subject;
 use super::verdict::{Course, Span, Verdict};
@@ -16,6 +16,8 @@ pub struct Evaluator<'p> {
     program: &'p Program,
     span: Span,
     walk: Walk<'p>,
+    /// By leaf: the counter that it tests and the small counts that pass.
+    counts: Vec<Option<(usize, Small)>>,
     /// By leaf: the verdict at the beginning of the span, once somebody asked.
     verdicts: Vec<Option<Verdict>>,
 }
@@ -27,6 +29,7 @@ impl Program {
             program: self,
             span,
             walk: Walk::new(self, span),
+            counts: self.leaves.iter().map(Leaf::count).collect(),
             verdicts: vec![None; self.leaves.len()],
         }
     }
@@ -65,6 +68,13 @@ impl Evaluator<'_> {
 
     /// The course of every segment over the span.
     pub fn courses<T: Text>(&mut self, subject: &Subject<'_, T>) -> Vec<Course> {
+        if self.span.now == self.span.until {
+            let mut courses = Vec::with_capacity(self.program.len());
+            self.verdicts(subject, |_, verdict| {
+                courses.push(Course::constant(verdict))
+            });
+            return courses;
+        }
         let leaves = self.leaves(subject);
         let segments = self.program.segments.iter();
         segments.map(|segment| course(segment, &leaves)).collect()
@@ -126,6 +136,11 @@ impl Evaluator<'_> {
     }
 
     fn leaf_verdict<T: Text>(&mut self, leaf: usize, subject: &Subject<'_, T>) -> Verdict {
+        if let Some((counter, small)) = self.counts[leaf]
+            && let Some(holds) = small.holds(self.walk.tally(counter).count)
+        {
+            return Verdict::of(holds);
+        }
         if let Some(known) = self.verdicts[leaf] {
             return known;
         }
@@ -171,10 +186,23 @@ impl Evaluator<'_> {
     }
 }
 
+impl Leaf {
+    fn count(&self) -> Option<(usize, Small)> {
+        match self {
+            Self::Metric {
+                counter,
+                measurement: Measurement::Count,
+                test,
+            } => Some((*counter, test.small())),
+            _ => None,
+        }
+    }
+}
+
 impl Tally {
     fn verdict(&self, measurement: Measurement, test: &NumberTest) -> Verdict {
         Verdict::of(match measurement {
-            Measurement::Count => test.holds_count(self.count),
+            Measurement::Count => test.holds(Num::Int(self.count)),
             Measurement::Sum => test.holds_money(self.sum),
         })
     }

@@ -103,6 +103,21 @@ impl Decimal {
     }
 }
 
+/// Which of the numbers below 64 pass a test, a bit each: most counts are so small, and are asked
+/// about again and again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Small(u64);
+
+impl Small {
+    /// Whether a number passes; `None` for one that is not so small.
+    pub(super) fn holds(self, number: i64) -> Option<bool> {
+        let small = u32::try_from(number)
+            .ok()
+            .filter(|small| *small < u64::BITS);
+        small.map(|small| self.0 >> small & 1 == 1)
+    }
+}
+
 /// A comparison with fixed bounds.
 #[derive(Clone, Debug)]
 pub(super) struct NumberTest {
@@ -110,9 +125,6 @@ pub(super) struct NumberTest {
     bound: (Num, Decimal),
     /// Only for `between`: the upper end.
     upper: Option<(Num, Decimal)>,
-    /// Which of the numbers below 64 pass, a bit each: most counts are so small, and are asked about
-    /// again and again.
-    small: u64,
 }
 
 impl NumberTest {
@@ -136,24 +148,17 @@ impl NumberTest {
             | NumericFilter::LessThanOrEqual(operand) => (bound(&operand.value)?, None),
             NumericFilter::Between { start, end } => (bound(start)?, Some(bound(end)?)),
         };
-        let mut test = Self {
+        Some(Self {
             accepts,
             bound,
             upper,
-            small: 0,
-        };
-        for number in 0..u64::BITS {
-            test.small |= u64::from(test.holds(Num::Int(number.into()))) << number;
-        }
-        Some(test)
+        })
     }
 
-    /// Whether a count passes.
-    pub(super) fn holds_count(&self, count: i64) -> bool {
-        match u32::try_from(count) {
-            Ok(small) if small < u64::BITS => self.small >> small & 1 == 1,
-            _ => self.holds(Num::Int(count)),
-        }
+    /// Which of the numbers below 64 pass.
+    pub(super) fn small(&self) -> Small {
+        let bit = |number: u32| u64::from(self.holds(Num::Int(number.into()))) << number;
+        Small((0..u64::BITS).map(bit).fold(0, |all, bit| all | bit))
     }
 
     /// Whether a number passes.
