@@ -25,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Validate configs; says every fault at once.
     Check(Check),
+    /// Read mirror and journal to their end and say what is damaged. The daemon must not run.
+    Verify(Verify),
     /// Evaluate segment definitions.
     #[command(subcommand)]
     Segment(Segment),
@@ -117,6 +119,14 @@ pub struct Check {
     /// Also prove keys, scopes and account identity at both vendors.
     #[arg(long)]
     pub online: bool,
+}
+
+/// Read mirror and journal to their end.
+#[derive(Clone, Debug, Args)]
+pub struct Verify {
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
 }
 
 /// What definitions say, about whom, and why.

@@ -13,6 +13,7 @@ mod reconcile;
 mod sandbox;
 mod segment;
 mod shops;
+mod verify;
 
 pub use args::{Cli, Command};
 pub use exit::Exit;
@@ -62,6 +63,7 @@ async fn command(cli: Cli) -> Exit {
     match cli.command {
         Some(Command::Check(check)) => check::run(&check).await,
         Some(Command::Segment(command)) => segment::run(&command),
+        Some(Command::Verify(verify)) => verify::run(&verify),
         #[cfg(feature = "sandbox")]
         Some(Command::Sandbox(sandbox)) => sandbox::run(&sandbox).await,
         #[cfg(feature = "sandbox")]

@@ -130,7 +130,8 @@ pub(super) fn exit_of_push(error: &PushError) -> Exit {
     }
 }
 
-fn exit_of_mirror(error: &MirrorError) -> Exit {
+/// The exit of a mirror that cannot be used.
+pub(super) fn exit_of_mirror(error: &MirrorError) -> Exit {
     match error {
         MirrorError::Locked { .. } => Exit::Locked,
         MirrorError::Damaged { .. }
@@ -144,9 +145,12 @@ fn exit_of_mirror(error: &MirrorError) -> Exit {
     }
 }
 
-fn exit_of_journal(error: &JournalError) -> Exit {
+/// The exit of a journal that cannot be used.
+pub(super) fn exit_of_journal(error: &JournalError) -> Exit {
     match error {
-        JournalError::Damaged { .. } => Exit::Damaged,
+        JournalError::Damaged { .. }
+        | JournalError::Missing { .. }
+        | JournalError::Newer { .. } => Exit::Damaged,
         _ => Exit::Disk,
     }
 }

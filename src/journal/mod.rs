@@ -7,6 +7,7 @@
 //! Records are acknowledged append by append: a commit line closes each, and counts only together
 //! with every line it closes. What stands behind the last whole append was never acknowledged.
 
+mod audit;
 mod entry;
 mod error;
 mod files;
@@ -16,6 +17,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, audit};
 pub use entry::{EffectId, Entry, Intent, Job, Outcome, Purpose, RunId};
 pub use error::JournalError;
 

@@ -117,6 +117,35 @@ fn records_that_contradict_each_other_are_damage_and_unknown_ones_are_newer() {
 }
 
 #[test]
+fn an_audit_counts_what_there_is_and_disturbs_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir);
+    let (mut journal, _) = open(&dir);
+    let expected = Audit {
+        files: 1,
+        runs: 1,
+        intents: 3,
+        ends: [(End::Confirmed, 1), (End::Refused, 1)].into(),
+        open: 1,
+        torn_bytes: 0,
+    };
+    assert_eq!(audit(dir.path()).unwrap(), expected);
+    // An append under way is not taken for damage, and stays.
+    let path = first_file(&dir);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&whole, b"half a li".as_slice()].concat()).unwrap();
+    assert_eq!(audit(dir.path()).unwrap().torn_bytes, 9);
+    assert_eq!(fs::read(&path).unwrap().len(), whole.len() + 9);
+    fs::write(&path, &whole).unwrap();
+    journal.begin_run(later(2)).unwrap();
+    let mut damaged = whole;
+    damaged[10] ^= 1;
+    fs::write(&path, damaged).unwrap();
+    let refused = audit(dir.path()).unwrap_err();
+    assert!(matches!(refused, JournalError::Damaged { file: 1, .. }));
+}
+
+#[test]
 fn every_intent_reaches_exactly_one_end() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(&dir);

@@ -77,7 +77,7 @@ impl Mirror {
     }
 
     /// The id bytes and slots of one kind, by id.
-    fn slots_by_id(
+    pub(super) fn slots_by_id(
         &self,
         kind: u8,
     ) -> impl Iterator<Item = Result<(Vec<u8>, Slot), MirrorError>> + '_ {

@@ -7,6 +7,7 @@
 //! Records get dense numbers ([`crate::model::Slot`]) at first sight, in the order of arrival.
 //! Events are staged as they come and folded into one compact timeline per profile afterwards.
 
+mod audit;
 mod bitmap;
 mod bytes;
 mod changed;
@@ -40,6 +41,7 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
+pub use audit::Audit;
 pub use error::MirrorError;
 pub use fold::Folded;
 pub use groups::Look;

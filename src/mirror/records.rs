@@ -80,7 +80,7 @@ impl Mirror {
         }))
     }
 
-    fn guests(&self) -> Entries {
+    pub(super) fn guests(&self) -> Entries {
         let guests = self.store.scan(&Shelf::Guests.key(&[])).map(|pair| {
             let (key, payload) = pair?;
             let email: String = codec::decode(&key, &payload)?;

@@ -1,5 +1,6 @@
 //! The mirror through its doors.
 
+mod audit;
 mod changed;
 mod damage;
 mod evaluation;

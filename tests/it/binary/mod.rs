@@ -20,3 +20,4 @@ mod push;
 mod reconcile;
 mod secrets;
 mod stop;
+mod verify;

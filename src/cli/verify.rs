@@ -1,0 +1,104 @@
+//! Whether mirror and journal of every shop are sound.
+
+use super::args::Verify;
+use super::{Exit, output, shops};
+use crate::clock::Clock;
+use crate::config;
+use crate::journal;
+use crate::mirror::{self, Mirror};
+
+/// Reads both to their end and says what is wrong; changes nothing upstream.
+pub(super) fn run(args: &Verify) -> Exit {
+    let shops = match shops::load_offline(&args.shops.config) {
+        Ok(shops) => shops,
+        Err(exit) => return exit,
+    };
+    let verified = shops
+        .iter()
+        .map(|shop| of_journal(shop).max(of_mirror(shop)));
+    verified.max().unwrap_or_default()
+}
+
+fn of_journal(shop: &config::Shop) -> Exit {
+    let dir = shop.state_dir.join("journal");
+    if !dir.exists() {
+        output::say(&format!("{}: there is no journal yet", shop.name));
+        return Exit::Done;
+    }
+    match journal::audit(&dir) {
+        Ok(audit) => {
+            output::say(&format!(
+                "{}: the journal is sound: {}",
+                shop.name,
+                told(&audit)
+            ));
+            Exit::Done
+        }
+        Err(error) => {
+            let exit = shops::exit_of_journal(&error);
+            output::fault(exit, &format!("{}: {error}", shop.name))
+        }
+    }
+}
+
+fn told(audit: &journal::Audit) -> String {
+    let journal::Audit {
+        files,
+        runs,
+        intents,
+        open,
+        ..
+    } = audit;
+    let ends = audit.ends.iter();
+    let ends = ends.map(|(end, count)| format!("{count} {}, ", end.as_str()));
+    let torn = match audit.torn_bytes {
+        0 => String::new(),
+        bytes => format!("; {bytes} bytes of a last append that was never acknowledged"),
+    };
+    let ends: String = ends.collect();
+    format!("files {files}, runs {runs}, intents {intents}: {ends}{open} open{torn}")
+}
+
+fn of_mirror(shop: &config::Shop) -> Exit {
+    if !shop.state_dir.join("mirror").exists() {
+        output::say(&format!("{}: there is no mirror yet", shop.name));
+        return Exit::Done;
+    }
+    let opened = Mirror::open(&shop.state_dir, Clock::System.now());
+    let audited = opened.and_then(|(mirror, repaired)| Ok((mirror.audit()?, repaired)));
+    let (audit, repaired) = match audited {
+        Ok(found) => found,
+        Err(error) => {
+            let exit = shops::exit_of_mirror(&error);
+            return output::fault(exit, &format!("{}: {error}", shop.name));
+        }
+    };
+    if let Some(repaired) = repaired {
+        let place = repaired.quarantine.display();
+        let text = format!(
+            "{}: unreadable snapshots were set aside: {place}",
+            shop.name
+        );
+        output::note(&text);
+    }
+    report(shop, &audit)
+}
+
+fn report(shop: &config::Shop, audit: &mirror::Audit) -> Exit {
+    let name = &shop.name;
+    let mirror::Audit { values, totals, .. } = audit;
+    if audit.faults.is_empty() {
+        output::say(&format!(
+            "{name}: the mirror is sound: {values} values, {} profiles, {} customers, {} guests, \
+             {} orders, {} events",
+            totals.profiles, totals.customers, totals.guests, totals.orders, totals.events
+        ));
+        return Exit::Done;
+    }
+    for fault in &audit.faults {
+        output::note(&format!("{name}: {fault}"));
+    }
+    let remedy = "the mirror is damaged: move `mirror` in the state directory aside; the next pass \
+                  fills it again";
+    output::fault(Exit::Damaged, &format!("{name}: {remedy}"))
+}
