@@ -64,6 +64,9 @@ pub struct Run {
     /// Write nothing, whatever the mode.
     #[arg(long)]
     pub observe: bool,
+    /// End a dry run with 2 when there is something to do.
+    #[arg(long, requires = "reconcile")]
+    pub detailed_exit_code: bool,
     /// Print the result of --reconcile as one JSON object.
     #[arg(long, requires = "reconcile")]
     pub json: bool,

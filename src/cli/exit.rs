@@ -9,6 +9,8 @@ pub enum Exit {
     /// Done.
     #[default]
     Done,
+    /// A dry run that found something to do, for whoever asked to be told so.
+    Changes,
     /// Done, but some effects were refused or have no answer yet.
     SomeRefused,
     /// A guard stopped the plan; nothing was written.
@@ -38,6 +40,7 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
+            Self::Changes => 2,
             Self::Guard => 10,
             Self::SomeRefused => 11,
             Self::Usage => 64,
@@ -56,6 +59,7 @@ impl Exit {
     pub fn from_code(code: u8) -> Self {
         let known = [
             Self::Done,
+            Self::Changes,
             Self::SomeRefused,
             Self::Guard,
             Self::Locked,

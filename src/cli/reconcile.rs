@@ -23,7 +23,7 @@ pub(super) async fn run(args: &Run) -> Exit {
         let name = config.name.clone();
         let (exit, result) = match one(config, args, &clock).await {
             Ok(summary) => {
-                let exit = exit_of(&summary);
+                let exit = detailed(exit_of(&summary), &summary, args);
                 if !args.json {
                     output::say(&report::text(&summary));
                 }
@@ -71,6 +71,15 @@ pub(super) fn exit_of(summary: &Summary) -> Exit {
         Exit::SomeRefused
     } else {
         Exit::Done
+    }
+}
+
+/// A dry run that was asked for it tells a plan with effects from one without.
+fn detailed(exit: Exit, summary: &Summary, args: &Run) -> Exit {
+    let asked = args.detailed_exit_code && summary.dry_run;
+    match exit {
+        Exit::Done if asked && !summary.is_quiet() => Exit::Changes,
+        exit => exit,
     }
 }
 
