@@ -63,12 +63,12 @@ pub fn program(mirror: &Mirror) -> Result<(Vec<String>, Program), Box<dyn Error>
 
 pub fn run(
     dir: &Path,
-    now: Moment,
+    span: Span,
     out: Option<&Path>,
     threads: usize,
     sweep: bool,
 ) -> Result<(), Box<dyn Error>> {
-    let (mirror, _) = Mirror::open(dir, now)?;
+    let (mirror, _) = Mirror::open(dir, Moment::from_secs(span.now))?;
     println!("resident after opening  {:8.1} MiB", memory().0);
     if sweep {
         let watch = Stopwatch::start();
@@ -83,7 +83,7 @@ pub fn run(
     let (_, peak_before) = memory();
     forget_peak();
     let watch = Stopwatch::start();
-    let (names, members) = evaluate(&mirror, now, threads)?;
+    let (names, members) = evaluate(&mirror, span, threads)?;
     let (wall, cpu) = watch.read();
     let (_, peak) = memory();
     println!("evaluating              {wall:8.3} s wall {cpu:8.2} s cpu");
@@ -109,13 +109,13 @@ fn read(mut subjects: Subjects) -> Result<u64, MirrorError> {
 
 fn evaluate(
     mirror: &Mirror,
-    now: Moment,
+    span: Span,
     threads: usize,
 ) -> Result<(Vec<String>, Vec<RoaringBitmap>), Box<dyn Error>> {
     let (names, program) = program(mirror)?;
-    let lists = Membership::all(mirror, &program, now)?;
+    let lists = Membership::all(mirror, &program, Moment::from_secs(span.now))?;
     let shares = on_threads(threads, mirror.slots()?, |range| {
-        members(mirror.subjects(range.0, range.1), &program, &lists, now)
+        members(mirror.subjects(range.0, range.1), &program, &lists, span)
     })?;
     let mut all = vec![RoaringBitmap::new(); program.len()];
     for share in shares.into_iter().flatten() {
@@ -131,9 +131,9 @@ fn members(
     mut subjects: Subjects,
     program: &Program,
     lists: &[Membership],
-    now: Moment,
+    span: Span,
 ) -> Result<Vec<RoaringBitmap>, MirrorError> {
-    let mut evaluator = program.evaluator(Span::at(now.secs()));
+    let mut evaluator = program.evaluator(span);
     let mut members = vec![Vec::new(); program.len()];
     let mut on = Vec::with_capacity(lists.len());
     while let Some(known) = subjects.advance()? {
@@ -146,11 +146,18 @@ fn members(
             facts: None,
         };
         debug_assert_eq!(people::number(&known.profile.id), Some(known.slot.0));
-        evaluator.verdicts(&subject, |segment, verdict| {
+        let mut note = |segment: usize, verdict| {
             if verdict == Verdict::In {
                 members[segment].push(known.slot.0);
             }
-        });
+        };
+        if span.now == span.until {
+            evaluator.verdicts(&subject, note);
+            continue;
+        }
+        for (segment, course) in evaluator.courses(&subject).iter().enumerate() {
+            note(segment, course.initial);
+        }
     }
     let bitmap = |slots: Vec<u32>| RoaringBitmap::from_sorted_iter(slots);
     let bitmaps = members.into_iter().map(bitmap);

@@ -19,7 +19,7 @@ mod usage;
 
 use clap::{Parser, Subcommand};
 use driftless::model::Moment;
-use driftless::segment::Definition;
+use driftless::segment::{Definition, Span};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,9 @@ enum Command {
         out: Option<PathBuf>,
         #[arg(long, default_value_t = 2)]
         threads: usize,
+        /// Also looks for every flip within so many days, as the daemon does for its timers.
+        #[arg(long, default_value_t = 0)]
+        flips: i64,
         /// Reads everything once before, so that what evaluating adds to reading can be told.
         #[arg(long)]
         sweep: bool,
@@ -87,8 +90,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             now,
             out,
             threads,
+            flips,
             sweep,
-        }) => evaluate::run(&dir, now, out.as_deref(), threads, sweep),
+        }) => {
+            let span = Span {
+                now: now.secs(),
+                until: now.secs() + flips * 86_400,
+            };
+            evaluate::run(&dir, span, out.as_deref(), threads, sweep)
+        }
         Some(Command::Incremental {
             dir,
             people,
@@ -101,7 +111,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn small() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     fill::run(20_000, 400_000, dir.path())?;
-    evaluate::run(dir.path(), people::NOW, None, 2, true)?;
+    evaluate::run(dir.path(), Span::at(people::NOW.secs()), None, 2, true)?;
     incremental::run(dir.path(), 1_000, 5)
 }
 

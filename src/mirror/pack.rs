@@ -134,11 +134,20 @@ impl Mirror {
         shelf: Shelf,
         slot: Slot,
     ) -> Result<Option<Payload>, MirrorError> {
-        match self.piece(shelf, slot)? {
-            None => Ok(None),
-            Some(Piece::Here(payload)) => Ok(Some(payload)),
-            Some(Piece::Elsewhere) => self.store.get(&own_key(shelf, slot)),
+        let own_key = own_key(shelf, slot);
+        // Between the two reads a page may have put it into the pack: then the next look finds it.
+        for _ in 0..2 {
+            match self.piece(shelf, slot)? {
+                None => return Ok(None),
+                Some(Piece::Here(payload)) => return Ok(Some(payload)),
+                Some(Piece::Elsewhere) => {
+                    if let Some(payload) = self.store.get(&own_key)? {
+                        return Ok(Some(payload));
+                    }
+                }
+            }
         }
+        Err(codec::bad(&own_key))
     }
 
     /// A record.
