@@ -5,10 +5,11 @@ use super::leaf::Leaf;
 use super::number::{Num, NumberTest, Small};
 use super::program::{Compiled, Program};
 use super::subject::Subject;
-use super::verdict::{Course, Span, Verdict};
+use super::verdict::{Course, Span, Verdict, join};
 use super::walk::{Tally, Walk};
 use super::window::SECOND;
 use crate::model::{Money, Text};
+use std::borrow::Cow;
 
 /// Evaluates subjects, one after the other. Not shared between threads; make one for each.
 #[derive(Debug)]
@@ -210,12 +211,16 @@ impl Tally {
 
 /// A segment's course from those of its leaves.
 pub(super) fn course(segment: &Compiled, leaves: &[Course]) -> Course {
+    let unknown = || Cow::Owned(Course::constant(Verdict::Unknown));
     let group = |group: &Vec<usize>| match group.is_empty() {
-        true => Course::constant(Verdict::Unknown),
-        false => Course::any(group.iter().map(|leaf| leaves[*leaf].clone())),
+        true => unknown(),
+        false => join(
+            group.iter().map(|leaf| Cow::Borrowed(&leaves[*leaf])),
+            Verdict::Out,
+        ),
     };
     match segment.groups.is_empty() {
-        true => Course::constant(Verdict::Unknown),
-        false => Course::all(segment.groups.iter().map(group)),
+        true => unknown().into_owned(),
+        false => join(segment.groups.iter().map(group), Verdict::In).into_owned(),
     }
 }

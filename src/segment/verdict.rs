@@ -1,6 +1,7 @@
 //! Kleene's three values, and how they move with time.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Whether somebody belongs. `and` is the minimum, `or` the maximum.
@@ -77,12 +78,12 @@ impl Course {
 
     /// All must hold.
     pub fn all(courses: impl IntoIterator<Item = Self>) -> Self {
-        join(courses, Verdict::In, Verdict::min)
+        join(courses.into_iter().map(Cow::Owned), Verdict::In).into_owned()
     }
 
     /// One must hold.
     pub fn any(courses: impl IntoIterator<Item = Self>) -> Self {
-        join(courses, Verdict::Out, Verdict::max)
+        join(courses.into_iter().map(Cow::Owned), Verdict::Out).into_owned()
     }
 
     /// Follows a measure: `verdict_of` its value at the beginning, and after each change.
@@ -112,36 +113,50 @@ impl Course {
     }
 }
 
-fn join(
-    courses: impl IntoIterator<Item = Course>,
+/// Joins courses instant by instant. What is decided, or decides nothing, for good is not looked at
+/// twice: most courses never change.
+pub(super) fn join<'c>(
+    courses: impl IntoIterator<Item = Cow<'c, Course>>,
     neutral: Verdict,
-    pick: fn(Verdict, Verdict) -> Verdict,
-) -> Course {
+) -> Cow<'c, Course> {
+    let (pick, absorbing): (fn(Verdict, Verdict) -> Verdict, _) = match neutral {
+        Verdict::In => (Verdict::min, Verdict::Out),
+        _ => (Verdict::max, Verdict::In),
+    };
+    let constant = |course: &Course| course.flips.is_empty().then_some(course.initial);
     let mut courses = courses.into_iter();
-    let first = courses.next().unwrap_or(Course::constant(neutral));
+    let nobody = || Cow::Owned(Course::constant(neutral));
+    let first = courses.next().unwrap_or_else(nobody);
     courses.fold(first, |joined, next| {
-        let mut course = Course::constant(pick(joined.initial, next.initial));
-        if joined.flips.is_empty() && next.flips.is_empty() {
-            return course;
+        match (constant(&joined), constant(&next)) {
+            (Some(known), _) if known == absorbing => joined,
+            (_, Some(known)) if known == absorbing => next,
+            (Some(known), _) if known == neutral => next,
+            (_, Some(known)) if known == neutral => joined,
+            _ => Cow::Owned(merge(&joined, &next, pick)),
         }
-        let (mut a, mut b) = (joined.initial, next.initial);
-        let (mut left, mut right) = (joined.flips.iter().peekable(), next.flips.iter().peekable());
-        while let Some(at) = [left.peek(), right.peek()]
-            .into_iter()
-            .flatten()
-            .map(|(at, _)| *at)
-            .min()
-        {
-            if let Some((_, verdict)) = left.next_if(|(next, _)| *next == at) {
-                a = *verdict;
-            }
-            if let Some((_, verdict)) = right.next_if(|(next, _)| *next == at) {
-                b = *verdict;
-            }
-            course.push(at, pick(a, b));
-        }
-        course
     })
+}
+
+fn merge(one: &Course, other: &Course, pick: fn(Verdict, Verdict) -> Verdict) -> Course {
+    let (mut a, mut b) = (one.initial, other.initial);
+    let mut course = Course::constant(pick(a, b));
+    let (mut left, mut right) = (one.flips.iter().peekable(), other.flips.iter().peekable());
+    while let Some(at) = [left.peek(), right.peek()]
+        .into_iter()
+        .flatten()
+        .map(|(at, _)| *at)
+        .min()
+    {
+        if let Some((_, verdict)) = left.next_if(|(next, _)| *next == at) {
+            a = *verdict;
+        }
+        if let Some((_, verdict)) = right.next_if(|(next, _)| *next == at) {
+            b = *verdict;
+        }
+        course.push(at, pick(a, b));
+    }
+    course
 }
 
 #[cfg(test)]
