@@ -3,7 +3,7 @@
 use crate::model::{DAY_MS, Moment};
 use crate::policy::{Allowances, Guard};
 use crate::telemetry::LogFormat;
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Keeps a Shopify shop and its Klaviyo account true to each other.
@@ -54,6 +54,7 @@ pub struct Shops {
 
 /// Running: as a daemon, or once.
 #[derive(Clone, Debug, Args)]
+#[command(group(ArgGroup::new("dry_run").multiple(true)))]
 pub struct Run {
     /// Where the shops are described.
     #[command(flatten)]
@@ -62,17 +63,17 @@ pub struct Run {
     #[arg(long)]
     pub reconcile: bool,
     /// Write nothing, whatever the mode.
-    #[arg(long)]
+    #[arg(long, group = "dry_run")]
     pub observe: bool,
-    /// End a dry run with 2 when there is something to do.
-    #[arg(long, requires = "reconcile")]
+    /// End a dry run (--observe or --as-of) with 2 when there is something to do.
+    #[arg(long, requires = "reconcile", requires = "dry_run")]
     pub detailed_exit_code: bool,
     /// Print the result of --reconcile as one JSON object.
     #[arg(long, requires = "reconcile")]
     pub json: bool,
     /// Evaluate as of this instant (RFC 3339, or a date for its end in UTC) instead of now; implies
     /// --observe.
-    #[arg(long, value_name = "TIME", requires = "reconcile", value_parser = moment)]
+    #[arg(long, value_name = "TIME", group = "dry_run", requires = "reconcile", value_parser = moment)]
     pub as_of: Option<Moment>,
     /// Let a guard pass up to this many people once; may be repeated.
     #[arg(long, value_name = "GUARD=N", requires = "reconcile", value_parser = allowance)]

@@ -21,9 +21,13 @@ pub(super) fn run(args: &Verify) -> Exit {
 
 fn of_journal(shop: &config::Shop) -> Exit {
     let dir = shop.state_dir.join("journal");
-    if !dir.exists() {
-        output::say(&format!("{}: there is no journal yet", shop.name));
-        return Exit::Done;
+    match dir.try_exists() {
+        Ok(true) => {}
+        Ok(false) => {
+            output::say(&format!("{}: there is no journal yet", shop.name));
+            return Exit::Done;
+        }
+        Err(error) => return unreadable(shop, &error),
     }
     match journal::audit(&dir) {
         Ok(audit) => {
@@ -39,6 +43,12 @@ fn of_journal(shop: &config::Shop) -> Exit {
             output::fault(exit, &format!("{}: {error}", shop.name))
         }
     }
+}
+
+fn unreadable(shop: &config::Shop, error: &std::io::Error) -> Exit {
+    let (name, place) = (&shop.name, shop.state_dir.display());
+    let text = format!("{name}: cannot look into {place}: {error}; run as the daemon's user");
+    output::fault(Exit::Refused, &text)
 }
 
 fn told(audit: &journal::Audit) -> String {
@@ -60,9 +70,13 @@ fn told(audit: &journal::Audit) -> String {
 }
 
 fn of_mirror(shop: &config::Shop) -> Exit {
-    if !shop.state_dir.join("mirror").exists() {
-        output::say(&format!("{}: there is no mirror yet", shop.name));
-        return Exit::Done;
+    match shop.state_dir.join("mirror").try_exists() {
+        Ok(true) => {}
+        Ok(false) => {
+            output::say(&format!("{}: there is no mirror yet", shop.name));
+            return Exit::Done;
+        }
+        Err(error) => return unreadable(shop, &error),
     }
     let opened = Mirror::open(&shop.state_dir, Clock::System.now());
     let audited = opened.and_then(|(mirror, repaired)| Ok((mirror.audit()?, repaired)));

@@ -30,6 +30,9 @@ pub fn audit(dir: &Path) -> Result<Audit, JournalError> {
     let mut state = State::default();
     let mut audit = Audit::default();
     let numbers = files::numbers(dir)?;
+    if numbers.is_empty() {
+        return Err(JournalError::Missing { file: 1 });
+    }
     for &number in &numbers {
         let is_last = numbers.last() == Some(&number);
         let read = files::read(dir, number, is_last, |entry| {

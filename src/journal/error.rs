@@ -15,7 +15,7 @@ pub enum JournalError {
         /// Counted from 1.
         line: u64,
     },
-    /// A file between two others is gone.
+    /// A file between two others, or the first, is gone.
     #[error("journal file {file:08}.log is missing: restore it from a backup")]
     Missing {
         /// The file's number.

@@ -40,7 +40,7 @@ pub(super) fn create_dir(dir: &Path) -> Result<(), JournalError> {
     made.map_err(JournalError::io("create the directory of"))
 }
 
-/// The numbers of all files, ascending, without a gap.
+/// The numbers of all files, ascending from 1, without a gap.
 pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>, JournalError> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(dir).map_err(JournalError::io("list"))? {
@@ -50,6 +50,9 @@ pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>, JournalError> {
         numbers.extend(number.filter(|number| file_name(*number) == name));
     }
     numbers.sort_unstable();
+    if numbers.first().is_some_and(|first| *first != 1) {
+        return Err(JournalError::Missing { file: 1 });
+    }
     for pair in numbers.windows(2) {
         if pair[0] + 1 != pair[1] {
             return Err(JournalError::Missing { file: pair[0] + 1 });

@@ -138,6 +138,16 @@ fn an_audit_counts_what_there_is_and_disturbs_nobody() {
     assert_eq!(fs::read(&path).unwrap().len(), whole.len() + 9);
     fs::write(&path, &whole).unwrap();
     journal.begin_run(later(2)).unwrap();
+    fs::rename(&path, dir.path().join("00000002.log")).unwrap();
+    assert!(matches!(
+        audit(dir.path()),
+        Err(JournalError::Missing { file: 1 })
+    ));
+    fs::remove_file(dir.path().join("00000002.log")).unwrap();
+    assert!(matches!(
+        audit(dir.path()),
+        Err(JournalError::Missing { file: 1 })
+    ));
     let mut damaged = whole;
     damaged[10] ^= 1;
     fs::write(&path, damaged).unwrap();

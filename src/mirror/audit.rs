@@ -1,5 +1,5 @@
-//! Whether the mirror still holds what was put into it: every value sound, every record under its own
-//! id, every counter right.
+//! Whether the mirror still holds what was put into it: every value sound, every profile and customer
+//! under its own id, every counter right.
 
 use super::shelf::Shelf;
 use super::slots::{CUSTOMER, PROFILE};
@@ -19,7 +19,8 @@ pub struct Audit {
 }
 
 impl Mirror {
-    /// Reads everything and compares it with itself. Takes about as long as a full evaluation.
+    /// Checks every value's checksum, and that records, orders and timelines can be read, are found by
+    /// their ids and are as many as the counters say. What was derived from them is not recomputed.
     ///
     /// # Errors
     /// When the store cannot be read at all; damage that was found is no error but a fault.

@@ -176,6 +176,8 @@ impl Mirror {
             range,
             pack: None,
             elsewhere: None,
+            has_parts: false,
+            shelf,
         }
     }
 }
@@ -198,14 +200,20 @@ pub(super) struct Pieces {
     pack: Option<Opened>,
     /// The slot whose pieces behind the pack are being told.
     elsewhere: Option<Slot>,
+    /// Whether one of them was there.
+    has_parts: bool,
+    shelf: Shelf,
 }
 
 impl Opened {
     fn open((key, payload): Pair) -> Result<Option<Self>, MirrorError> {
         let (first, is_pack) = slot_in(&key)?;
         if !is_pack {
-            // Belongs to a slot before the range.
+            // Came while its pack lay open.
             return Ok(None);
+        }
+        if first != first_slot(first) {
+            return Err(codec::bad(&key));
         }
         let places = places(&payload).ok_or_else(|| codec::bad(&key))?;
         Ok(Some(Self {
@@ -232,23 +240,51 @@ impl Pieces {
     fn advance(&mut self) -> Result<Option<(Slot, Payload)>, MirrorError> {
         loop {
             if let Some(slot) = self.elsewhere {
-                let belongs = |(key, _): &Pair| slot_in(key).is_ok_and(|at| at == (slot, false));
-                match self
-                    .entries
-                    .next_if(|entry| entry.as_ref().is_ok_and(belongs))
-                {
-                    Some(part) => return Ok(Some((slot, part?.1))),
+                match self.next_part(slot)? {
+                    Some((_, part)) => {
+                        self.has_parts = true;
+                        if slot >= self.range.start {
+                            return Ok(Some((slot, part)));
+                        }
+                    }
+                    None if !self.has_parts => return Err(codec::bad(&[self.shelf as u8])),
                     None => self.elsewhere = None,
                 }
+                continue;
             }
             match self.pack.as_mut().and_then(Opened::next) {
-                Some((slot, _)) if !self.range.contains(&slot) => {}
+                // The entries end with the range.
+                Some((slot, _)) if slot >= self.range.end => {}
+                Some((slot, Piece::Elsewhere)) => {
+                    self.elsewhere = Some(slot);
+                    self.has_parts = false;
+                }
+                Some((slot, _)) if slot < self.range.start => {}
                 Some((slot, Piece::Here(payload))) => return Ok(Some((slot, payload))),
-                Some((slot, Piece::Elsewhere)) => self.elsewhere = Some(slot),
                 None => match self.entries.next() {
                     Some(entry) => self.pack = Opened::open(entry?)?,
                     None => return Ok(None),
                 },
+            }
+        }
+    }
+
+    /// The next entry that belongs to a slot. Those of slots before it came while the pack lay open:
+    /// they show in the next sweep.
+    fn next_part(&mut self, slot: Slot) -> Result<Option<Pair>, MirrorError> {
+        loop {
+            let belongs = match self.entries.peek() {
+                None => return Ok(None),
+                Some(Err(_)) => true,
+                Some(Ok((key, _))) => match slot_in(key)? {
+                    (_, true) => return Ok(None),
+                    (at, false) if at > slot => return Ok(None),
+                    (at, false) => at == slot,
+                },
+            };
+            let entry = self.entries.next();
+            if belongs {
+                return entry.transpose();
             }
         }
     }
@@ -307,7 +343,11 @@ impl Page<'_> {
         match self.piece(shelf, slot)? {
             None => Ok(None),
             Some(Piece::Here(payload)) => codec::decode(&[shelf as u8], &payload).map(Some),
-            Some(Piece::Elsewhere) => self.read(&own_key(shelf, slot)),
+            Some(Piece::Elsewhere) => {
+                let own_key = own_key(shelf, slot);
+                let record = self.read(&own_key)?;
+                record.map(Some).ok_or_else(|| codec::bad(&own_key))
+            }
         }
     }
 

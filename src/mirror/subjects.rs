@@ -122,7 +122,11 @@ impl Mirror {
             Some(Piece::Elsewhere) => {
                 let (first, last) = (chunk_key(slot, i64::MIN), chunk_key(slot, i64::MAX));
                 let mut chunks = self.store.between(&first, &last);
-                chunks.try_for_each(|chunk| buffer.read(&chunk?.1))
+                chunks.try_for_each(|chunk| buffer.read(&chunk?.1))?;
+                match buffer.events() {
+                    [] => Err(codec::bad(&first)),
+                    _ => Ok(()),
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What an evaluation reads in one sweep and leaves behind.
 
 use super::*;
+use crate::model::Value;
 use crate::model::{Event, Slot};
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
@@ -116,7 +117,8 @@ fn sweep(mirror: &Mirror, from: u32, to: u32) -> Result<Swept, MirrorError> {
     Ok(swept)
 }
 
-/// Profiles with long, short and no timelines, and timelines without a profile between them.
+/// Profiles with long, short and no timelines, and timelines without a profile between them; records
+/// that are too long for their pack, several to a pack and on both sides of its edges.
 fn populated(mirror: &Mirror) {
     let mut page = mirror.page();
     let mut events = Vec::new();
@@ -125,9 +127,18 @@ fn populated(mirror: &Mirror) {
         let slot = page.slot_of_profile(&id.as_str().into()).unwrap();
         assert_eq!(i64::from(slot.0), n);
         if n % 3 != 1 {
-            page.profile(profile(&id, 1)).unwrap();
+            let mut profile = profile(&id, 1);
+            if n % 2 == 0 || n > 33 {
+                let note = Value::Text("x".repeat(1_500));
+                profile.properties.insert("note".to_owned(), note);
+            }
+            page.profile(profile).unwrap();
         }
-        let count = if n == 9 { 2_000 } else { n % 4 };
+        let count = match n {
+            9 => 2_000,
+            8 | 11 | 12 | 15 | 16 | 23 | 24 | 26 | 38 | 39 => 150 + n,
+            n => n % 4,
+        };
         for at in 0..count {
             let properties =
                 vec![("p".to_owned(), IncomingValue::Number(at as f64)); (at % 2) as usize];
@@ -264,4 +275,22 @@ proptest! {
             prop_assert_eq!(mirror.timer(Slot(slot)).unwrap(), at);
         }
     }
+}
+
+#[test]
+fn damage_anywhere_in_what_a_sweep_reads_ends_it() {
+    let dir = dir();
+    let mirror = open(&dir);
+    populated(&mirror);
+    for shelf in [Shelf::Timelines, Shelf::Profiles] {
+        let keys: Vec<_> = mirror.store.keys(&shelf.key(&[])).collect();
+        assert!(keys.len() > 12, "some lie behind their packs");
+        for key in keys {
+            let key = key.unwrap();
+            mirror.store.put_raw(&key, |value| value[3] ^= 1);
+            assert!(sweep(&mirror, 0, 40).is_err(), "{key:?}");
+            mirror.store.put_raw(&key, |value| value[3] ^= 1);
+        }
+    }
+    assert_eq!(sweep(&mirror, 0, 40).unwrap().len(), 27);
 }

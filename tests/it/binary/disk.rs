@@ -2,6 +2,7 @@
 
 use super::lab::{Lab, Town, export};
 use super::process::{Running, eventually, run};
+use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -97,8 +98,11 @@ fn a_disk_that_fills_during_a_push_stops_with_74_and_loses_no_effect() {
         // Not earlier: when sled opens its file it gives room back, more or less of it.
         let asked = || (town.asked("/api/accounts") > before).then_some(());
         eventually("a request", asked);
-        let ballast = vec![0; usize::try_from(free(&state) - room).unwrap()];
+        // It must not write into the room while that is measured.
+        running.signal(Signal::STOP);
+        let ballast = vec![0; usize::try_from(free(&state).saturating_sub(room)).unwrap()];
         fs::write(state.join("ballast"), ballast).unwrap();
+        running.signal(Signal::CONT);
         let ended = running.end();
         fs::remove_file(state.join("ballast")).unwrap();
         println!("with {room} bytes free: {} writes", town.writes());

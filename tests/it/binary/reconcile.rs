@@ -47,6 +47,7 @@ fn progress_goes_to_stderr_as_plain_lines_and_the_table_to_stdout() {
     let detailed = ["--observe", "--detailed-exit-code"];
     run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
     run(&mut lab.reconcile(&shop, &detailed)).expect(2);
+    run(&mut lab.reconcile(&shop, &detailed[1..])).expect(64);
     assert_eq!(town.writes(), 0);
     let second = run(&mut lab.reconcile(&shop, &[])).expect(0);
     assert!(second.out.contains("property confirmed"), "{}", second.out);
