@@ -46,7 +46,7 @@ impl Mirror {
     }
 
     /// All records, ascending by slot. The slot that owns ownerless orders is left out: it stands
-    /// for no human. Pages committed meanwhile may or may not show.
+    /// for no human. Pages committed meanwhile may or may not show, as with [`super::Subjects`].
     pub fn records(&self) -> impl Iterator<Item = Result<(Slot, Record), MirrorError>> + '_ {
         let mut heads = [
             self.packed_records(Shelf::Profiles, Record::Profile)

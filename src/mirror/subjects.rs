@@ -65,7 +65,8 @@ pub struct Subjects {
 }
 
 impl Subjects {
-    /// The next one; `None` at the end. Pages committed meanwhile may or may not show.
+    /// The next one; `None` at the end. Pages committed meanwhile may or may not show; one that moves
+    /// a record between its pack and a key of its own may end the sweep as damage would.
     pub fn advance(&mut self) -> Result<Option<Subject<'_>>, MirrorError> {
         let Some(piece) = self.profiles.next() else {
             return Ok(None);
