@@ -5,8 +5,8 @@ use super::{Moment, ProfileId, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A Klaviyo profile (klaviyo.md, section 4.1), cut to what rules and definitions read. With borrowed
-/// texts it is read from the mirror at a third of the cost.
+/// A Klaviyo profile (klaviyo.md, section 4.1), cut to what rules and definitions read. Its texts are
+/// its own, or borrowed from where it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "T: Ord + Deserialize<'de>"))]
 pub struct Profile<T = String> {
