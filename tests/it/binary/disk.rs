@@ -43,10 +43,10 @@ impl Drop for Disk {
 #[test]
 fn a_disk_that_fills_during_the_fill_stops_with_74_and_a_larger_one_goes_on() {
     let lab = Lab::new();
-    let Some(disk) = Disk::mount(&lab.path("state"), "3m") else {
+    let Some(disk) = Disk::mount(&lab.path("state"), "2m") else {
         return;
     };
-    let town = Town::fast(3000, 50);
+    let town = Town::fast(1800, 50);
     let floor = ("[klaviyo]\n", "min_free_disk = \"1KiB\"\n\n[klaviyo]\n");
     let shop = lab.shop("acme", &town.vendors, &[floor]);
     // Even a plan that every guard lets pass must not be begun.
@@ -71,7 +71,7 @@ fn a_disk_that_fills_during_the_fill_stops_with_74_and_a_larger_one_goes_on() {
     disk.resize("64m");
     let whole = run(&mut lab.reconcile(&shop, &["--observe", "--json"])).expect(0);
     let whole: serde_json::Value = serde_json::from_str(&whole.out).unwrap();
-    assert_eq!(whole["shops"][0]["people"]["profiles"], 3000);
+    assert_eq!(whole["shops"][0]["people"]["profiles"], 1800);
     // The mirror that met the full disk holds what an undisturbed one holds.
     let elsewhere = Lab::new();
     let calm = elsewhere.shop("acme", &town.vendors, &[]);
@@ -91,7 +91,7 @@ fn a_disk_that_fills_during_a_push_stops_with_74_and_loses_no_effect() {
     let shop = lab.shop("acme", &town.vendors, &[floor]);
     run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
     let state = lab.path("state");
-    let (mut room, mut fulls) = (16 << 10, 0);
+    let (mut room, mut fulls) = (64 << 10, 0);
     loop {
         let before = town.asked("/api/accounts");
         let running = Running::start(&mut lab.reconcile(&shop, &[]));
@@ -111,7 +111,7 @@ fn a_disk_that_fills_during_a_push_stops_with_74_and_loses_no_effect() {
         }
         let full = ended.expect(74);
         assert!(full.err.contains("No space left"), "{}", full.err);
-        (room, fulls) = (room * 3, fulls + 1);
+        (room, fulls) = (room * 5, fulls + 1);
     }
     assert!(fulls > 0, "the disk was never full");
 

@@ -20,7 +20,7 @@ fn terminate(process: Running) -> Duration {
 fn a_fill_ends_within_ten_seconds_of_sigterm_and_the_next_start_finishes_it() {
     let lab = Lab::new();
     // With the vendors' limits in force, most of the fill is waiting for budgets.
-    let town = Town::open(3000, 40, Speed::Real);
+    let town = Town::open(1500, 40, Speed::Real);
     let shop = lab.shop("acme", &town.vendors, &[]);
     let (first, _) = daemon(&lab, &["--observe"]);
     eventually("some pages of events", || {
@@ -40,7 +40,7 @@ fn a_fill_ends_within_ten_seconds_of_sigterm_and_the_next_start_finishes_it() {
     town.world.state().faults.latency = Duration::ZERO;
     let kept = export(&lab.state("acme"));
     assert!(
-        kept.len() >= 3000,
+        kept.len() >= 1500,
         "what was committed stayed: {}",
         kept.len()
     );

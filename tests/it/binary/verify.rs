@@ -9,7 +9,7 @@ use std::fs;
 #[test]
 fn verify_says_what_is_sound_what_is_damaged_and_who_is_in_the_way() {
     let lab = Lab::new();
-    let town = Town::fast(300, 81);
+    let town = Town::fast(60, 81);
     let shop = lab.shop("acme", &town.vendors, &[]);
     let config = shop.to_str().unwrap();
     let verify = || run(&mut lab.driftless(["verify", "--config", config]));
@@ -21,7 +21,7 @@ fn verify_says_what_is_sound_what_is_damaged_and_who_is_in_the_way() {
     run(&mut lab.reconcile(&shop, &["--allow", "first_run=100000"])).expect(0);
     let sound = verify().expect(0);
     assert!(sound.out.contains("the mirror is sound: "), "{}", sound.out);
-    assert!(sound.out.contains(" 300 profiles, "), "{}", sound.out);
+    assert!(sound.out.contains(" 60 profiles, "), "{}", sound.out);
     assert!(
         sound
             .out
