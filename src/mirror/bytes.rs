@@ -37,30 +37,13 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;
         Some(*taken)
     }
 
-    #[inline]
     pub(super) fn varint(&mut self) -> Option<u64> {
-        // Most are so short.
-        match *self.rest {
-            [byte, ref rest @ ..] if byte & 0x80 == 0 => {
-                self.rest = rest;
-                Some(byte.into())
-            }
-            [first, second, ref rest @ ..] if second & 0x80 == 0 => {
-                self.rest = rest;
-                Some(u64::from(first & 0x7f) | u64::from(second) << 7)
-            }
-            _ => self.long_varint(),
-        }
-    }
-
-    fn long_varint(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array::<1>()?;
@@ -76,7 +59,6 @@ impl<'a> Reader<'a> {
         None
     }
 
-    #[inline]
     pub(super) fn signed(&mut self) -> Option<i64> {
         let number = self.varint()?;
         Some((number >> 1) as i64 ^ -((number & 1) as i64))

@@ -45,7 +45,7 @@ fn a_sound_mirror_has_no_fault() {
 }
 
 #[test]
-fn a_flipped_byte_is_found_wherever_it_is() {
+fn a_damaged_value_is_found_on_any_shelf() {
     let dir = dir();
     let mirror = filled(&dir);
     let sound = mirror.audit().unwrap();
