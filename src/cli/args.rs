@@ -25,6 +25,15 @@ pub struct Cli {
 pub enum Command {
     /// Validate configs; says every fault at once.
     Check(Check),
+    /// Make a plan, show it, and keep it in a file; writes nothing upstream.
+    Plan(Plan),
+    /// Do exactly what a plan file says, or refuse because the shop has moved on.
+    Apply(Apply),
+    /// Bring back what a run changed, wherever nobody has changed it since. Later passes only observe
+    /// until `release`.
+    Undo(Undo),
+    /// Let new or changed rules write from the next pass on, as the last plan shows.
+    Release(Release),
     /// Read mirror and journal to their end and say what is damaged. The daemon must not run.
     Verify(Verify),
     /// Evaluate segment definitions.
@@ -112,6 +121,68 @@ impl Run {
     pub fn allowances(&self) -> Allowances {
         Allowances(self.allow.iter().copied().collect())
     }
+}
+
+/// One pass over one shop, for an operator who looks at it.
+#[derive(Clone, Debug, Args)]
+pub struct Once {
+    /// Where the shop is described: one file.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// How to log.
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// Make a plan.
+#[derive(Clone, Debug, Args)]
+pub struct Plan {
+    /// Which shop.
+    #[command(flatten)]
+    pub once: Once,
+    /// Where to put it; what is there is replaced.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// End with 2 when there is something to do.
+    #[arg(long)]
+    pub detailed_exit_code: bool,
+}
+
+/// Do what a plan file says.
+#[derive(Clone, Debug, Args)]
+pub struct Apply {
+    /// A file of `plan`, of `undo --out`, or `plan.jsonl` in the state directory. It holds for 24 hours.
+    pub file: PathBuf,
+    /// Which shop.
+    #[command(flatten)]
+    pub once: Once,
+    /// Let a guard pass up to this many people once; may be repeated.
+    #[arg(long, value_name = "GUARD=N", value_parser = allowance)]
+    pub allow: Vec<(Guard, u64)>,
+}
+
+/// Bring back what a run changed.
+#[derive(Clone, Debug, Args)]
+pub struct Undo {
+    /// The run's number, as in `receipts`.
+    pub run: u64,
+    /// Which shop.
+    #[command(flatten)]
+    pub once: Once,
+    /// Only make the plan, and put it there for `apply`.
+    #[arg(long, value_name = "FILE", conflicts_with = "allow")]
+    pub out: Option<PathBuf>,
+    /// Let a guard pass up to this many people once; may be repeated.
+    #[arg(long, value_name = "GUARD=N", value_parser = allowance)]
+    pub allow: Vec<(Guard, u64)>,
+}
+
+/// Let rules write.
+#[derive(Clone, Debug, Args)]
+pub struct Release {
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
 }
 
 /// Validate configs.

@@ -4,14 +4,15 @@ use super::args::Demo;
 use super::{Exit, output, progress, shops};
 use crate::clock::Clock;
 use crate::config::{self, Environment};
-use crate::pass::{Options, Summary};
+use crate::pass::{self, Options, Summary};
 use crate::report;
 use crate::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, Speed, World, generate};
 use crate::telemetry::Meter;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// Three passes over a generated shop. The first only observes, as every new rule does.
+/// Three passes over a generated shop. The first only observes, as every new rule does until it is
+/// released.
 pub(super) async fn run(args: &Demo) -> Exit {
     let state_dir = std::env::temp_dir().join(format!("driftless-demo-{}", std::process::id()));
     let exit = match passes(args, &state_dir).await {
@@ -48,11 +49,11 @@ async fn passes(args: &Demo, state_dir: &Path) -> Result<Exit, (Exit, String)> {
     .await
     .map_err(|error| (Exit::Usage, format!("loopback: {error}")))?;
     let config = config_of(&sandbox, state_dir)?;
-    let mut held = shops::open(config, &clock, Meter::default())?;
+    let mut held = shops::open(config.clone(), &clock, Meter::default())?;
 
     let titles = [
-        "1. The first pass observes: new rules never write at first sight",
-        "2. The second pass applies the plan",
+        "1. The first pass observes: new rules write nothing until they are released",
+        "2. Released (`driftless release`), the second pass applies the plan",
         "3. The third pass finds nothing to do",
     ];
     let mut last: Option<Summary> = None;
@@ -65,6 +66,9 @@ async fn passes(args: &Demo, state_dir: &Path) -> Result<Exit, (Exit, String)> {
         let summary = held.shop.pass(&options).await;
         let summary = summary.map_err(|error| (shops::exit_of(&error), error.to_string()))?;
         output::say(&report::text(&summary));
+        if last.is_none() {
+            pass::release(&config, clock.now()).map_err(|error| (Exit::Bug, error.to_string()))?;
+        }
         last = Some(summary);
     }
     match last {

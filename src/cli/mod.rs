@@ -7,8 +7,10 @@ mod daemon;
 mod demo;
 mod exit;
 mod output;
+mod plan;
 mod progress;
 mod reconcile;
+mod release;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod segment;
@@ -63,6 +65,10 @@ async fn command(cli: Cli) -> Exit {
     match cli.command {
         Some(Command::Check(check)) => check::run(&check).await,
         Some(Command::Segment(command)) => segment::run(&command),
+        Some(Command::Plan(args)) => plan::plan(&args).await,
+        Some(Command::Apply(args)) => plan::apply(&args).await,
+        Some(Command::Undo(args)) => plan::undo(&args).await,
+        Some(Command::Release(args)) => release::run(&args),
         Some(Command::Verify(verify)) => verify::run(&verify),
         #[cfg(feature = "sandbox")]
         Some(Command::Sandbox(sandbox)) => sandbox::run(&sandbox).await,

@@ -117,6 +117,8 @@ pub(super) fn exit_of(error: &PassError) -> Exit {
         },
         PassError::Push(error) => exit_of_push(error),
         PassError::Mirror(error) => exit_of_mirror(error),
+        PassError::NoSuchRun { .. } => Exit::Usage,
+        PassError::Stale(_) => Exit::Guard,
         PassError::File { .. } | PassError::DiskLow { .. } => Exit::Disk,
     }
 }

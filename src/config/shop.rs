@@ -8,7 +8,7 @@ use super::secret::{Vault, fingerprint};
 use super::source::Source;
 use super::value::{bytes, choice, quoted, span, text, word};
 use super::{guards, leak, lists, rules, segments, vendors, writeback};
-use crate::model::Moment;
+use crate::model::{EffectKind, Moment};
 use crate::pace::Schedule;
 use crate::policy::{Mode, Policy};
 use sha2::{Digest, Sha256};
@@ -254,19 +254,22 @@ fn shortest_gap(pass: &Schedule) -> Duration {
 }
 
 fn policy(root: &Section<'_>, folder: &Path, default_country: Option<String>) -> Policy {
-    let mode = root.within("write", |section| {
-        section.read("mode", choice("mode", &MODES, Mode::as_str))
+    let (mode, modes) = root.within("write", |section| {
+        let modes = section.within("kinds", |kinds| {
+            let mode = |kind: EffectKind| {
+                let mode = kinds.read(kind.as_str(), choice("mode", &MODES, Mode::as_str));
+                Some((kind, mode?))
+            };
+            EffectKind::ALL.into_iter().filter_map(mode).collect()
+        });
+        let mode = section.read("mode", choice("mode", &MODES, Mode::as_str));
+        (mode, modes)
     });
     let rules = root.within("rules", |section| rules::read(section, default_country));
     let mode = mode.unwrap_or(Mode::Observe);
-    if rules.bounce.act && mode != Mode::Full {
-        root.warn(
-            "rules.bounce.act",
-            "suppresses nobody unless `write.mode` is \"full\"",
-        );
-    }
     let policy = Policy {
         mode,
+        modes,
         stale: rules.stale,
         bounce: rules.bounce,
         assumptions: root.within("assumptions", rules::assumptions),
@@ -281,6 +284,12 @@ fn policy(root: &Section<'_>, folder: &Path, default_country: Option<String>) ->
         metafield: root.within("shopify_metafield", writeback::metafield),
         guards: root.within("guards", guards::read),
     };
+    if policy.bounce.act && !policy.allows(EffectKind::Suppression) {
+        root.warn(
+            "rules.bounce.act",
+            "suppresses nobody unless `write.mode` is \"full\"",
+        );
+    }
     segments::warn_of_slips(root, &policy);
     policy
 }

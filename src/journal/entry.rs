@@ -173,6 +173,9 @@ pub enum Entry {
         run: RunId,
         /// When.
         at: Moment,
+        /// The id of the plan that it carries out; journals of old have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<String>,
     },
     /// An effect is about to be sent.
     Intent(Intent),

@@ -111,11 +111,17 @@ impl Journal {
         Ok((journal, recovery))
     }
 
-    /// Begins a run. Spending and refusals older than a day before `now` are forgotten.
-    pub fn begin_run(&mut self, now: Moment) -> Result<RunId, JournalError> {
+    /// Begins a run that carries out a plan, named by its id. Spending and refusals older than a day before `now` are forgotten.
+    pub fn begin_run(&mut self, now: Moment, plan: &str) -> Result<RunId, JournalError> {
         let run = RunId(self.state.last_run + 1);
-        self.write(&[Entry::Run { run, at: now }])?;
+        let plan = Some(plan.to_owned());
+        self.write(&[Entry::Run { run, at: now, plan }])?;
         Ok(run)
+    }
+
+    /// The last run that began; 0 before the first.
+    pub fn last_run(&self) -> RunId {
+        RunId(self.state.last_run)
     }
 
     /// Ends the run under way. Its open intents stay open.

@@ -40,7 +40,7 @@ impl State {
     /// Takes one record in; `Err` when it contradicts the ones before.
     pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), ()> {
         match entry {
-            Entry::Run { run, at } => self.begin(*run, *at),
+            Entry::Run { run, at, .. } => self.begin(*run, *at),
             Entry::Intent(intent) => self.intend(intent),
             Entry::Job(job) => {
                 self.jobs.push(job.clone());

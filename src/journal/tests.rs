@@ -38,7 +38,7 @@ fn first_file(dir: &TempDir) -> PathBuf {
 /// One run: `A` confirmed, `B` refused, `C` open and carried by a job.
 fn fill(dir: &TempDir) -> (RunId, Vec<Intent>) {
     let (mut journal, _) = open(dir);
-    let run = journal.begin_run(NOW).unwrap();
+    let run = journal.begin_run(NOW, "p1").unwrap();
     let intents = ["A", "B", "C"].map(|who| intent(run, EffectKind::ListAdd, who, NOW));
     journal.intend(&intents).unwrap();
     journal.job(run, "job-1", &[intents[2].id], NOW).unwrap();
@@ -75,7 +75,7 @@ fn open_intents_and_their_jobs_are_found_after_a_restart() {
     let code = effects[1].outcome.as_ref().unwrap().code.as_deref();
     assert_eq!(code, Some("invalid"));
 
-    let next = journal.begin_run(later(2)).unwrap();
+    let next = journal.begin_run(later(2), "p1").unwrap();
     assert_eq!(next, recovery.next_run);
     let ends = [(intents[2].id, End::Withdrawn, None)];
     journal.conclude(&ends, later(2)).unwrap();
@@ -137,7 +137,7 @@ fn an_audit_counts_what_there_is_and_disturbs_nobody() {
     assert_eq!(audit(dir.path()).unwrap().torn_bytes, 9);
     assert_eq!(fs::read(&path).unwrap().len(), whole.len() + 9);
     fs::write(&path, &whole).unwrap();
-    journal.begin_run(later(2)).unwrap();
+    journal.begin_run(later(2), "p1").unwrap();
     fs::rename(&path, dir.path().join("00000002.log")).unwrap();
     assert!(matches!(
         audit(dir.path()),
@@ -162,7 +162,7 @@ fn every_intent_reaches_exactly_one_end() {
     let early = intent(RunId(1), EffectKind::Tag, "A", NOW);
     let refused = journal.intend(std::slice::from_ref(&early));
     assert!(matches!(refused, Err(JournalError::NotRunning { .. })));
-    let run = journal.begin_run(NOW).unwrap();
+    let run = journal.begin_run(NOW, "p1").unwrap();
     journal.intend(std::slice::from_ref(&early)).unwrap();
     let again = journal.intend(std::slice::from_ref(&early));
     assert!(matches!(again, Err(JournalError::Repeated { effect }) if effect == early.id));
@@ -192,7 +192,7 @@ fn every_intent_reaches_exactly_one_end() {
 fn spending_survives_a_restart_and_counts_people_once() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(&dir);
-    let run = journal.begin_run(NOW).unwrap();
+    let run = journal.begin_run(NOW, "p1").unwrap();
     let remove = EffectKind::ListRemove;
     let mut other_list = intent(run, remove, "A", NOW);
     other_list.id = EffectId(1);
@@ -231,9 +231,9 @@ fn spending_survives_a_restart_and_counts_people_once() {
     drop(journal);
     let (mut journal, _) = open(&dir);
     check(&journal);
-    journal.begin_run(later(25)).unwrap();
+    journal.begin_run(later(25), "p1").unwrap();
     assert_eq!(journal.spent(&[remove], later(1)).len(), 1);
-    journal.begin_run(later(27)).unwrap();
+    journal.begin_run(later(27), "p1").unwrap();
     assert_eq!(
         journal.spent(&[remove], later(1)).len(),
         0,
@@ -246,7 +246,7 @@ fn spending_survives_a_restart_and_counts_people_once() {
 fn refusals_are_remembered_for_a_day_under_a_name_that_no_run_changes() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(&dir);
-    let run = journal.begin_run(NOW).unwrap();
+    let run = journal.begin_run(NOW, "p1").unwrap();
     let ends = [
         End::Refused,
         End::Withdrawn,
@@ -274,7 +274,7 @@ fn refusals_are_remembered_for_a_day_under_a_name_that_no_run_changes() {
     let (mut journal, _) = open(&dir);
     check(&journal);
 
-    let run = journal.begin_run(later(24)).unwrap();
+    let run = journal.begin_run(later(24), "p1").unwrap();
     assert_eq!(journal.refused_since(NOW), both, "a day old");
     let again = intent(run, EffectKind::Tag, "refused", later(24));
     assert_ne!(again.id, intents[0].id);
@@ -283,7 +283,7 @@ fn refusals_are_remembered_for_a_day_under_a_name_that_no_run_changes() {
     journal.conclude(&confirmed, later(24)).unwrap();
     let left = BTreeSet::from([of(End::Withdrawn)]);
     assert_eq!(journal.refused_since(NOW), left, "one was accepted since");
-    journal.begin_run(later(27)).unwrap();
+    journal.begin_run(later(27), "p1").unwrap();
     assert!(journal.refused_since(NOW).is_empty(), "older than a day");
 }
 
@@ -291,7 +291,7 @@ fn refusals_are_remembered_for_a_day_under_a_name_that_no_run_changes() {
 fn a_confirmed_suppression_is_remembered_for_good() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(&dir);
-    let run = journal.begin_run(NOW).unwrap();
+    let run = journal.begin_run(NOW, "p1").unwrap();
     let kind = EffectKind::Suppression;
     let intents = [
         intent(run, kind, "A", NOW),
@@ -308,7 +308,7 @@ fn a_confirmed_suppression_is_remembered_for_good() {
     journal.conclude(&ends, NOW).unwrap();
     let known = |journal: &Journal| ["A", "R", "O", "L"].map(|who| journal.was_suppressed(who));
     assert_eq!(known(&journal), [true, false, false, false]);
-    journal.begin_run(later(24 * 365)).unwrap();
+    journal.begin_run(later(24 * 365), "p1").unwrap();
     drop(journal);
     let (journal, _) = open(&dir);
     assert_eq!(known(&journal), [true, false, false, false]);
@@ -318,7 +318,7 @@ fn a_confirmed_suppression_is_remembered_for_good() {
 fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = Journal::open_with(dir.path(), 400).unwrap();
-    let run = journal.begin_run(NOW).unwrap();
+    let run = journal.begin_run(NOW, "p1").unwrap();
     for n in 0..10 {
         let who = format!("P{n}");
         journal
@@ -353,7 +353,7 @@ fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
 fn a_failed_write_poisons_the_journal() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(&dir);
-    let run = journal.begin_run(NOW).unwrap();
+    let run = journal.begin_run(NOW, "p1").unwrap();
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
         return;
     };
@@ -366,7 +366,7 @@ fn a_failed_write_poisons_the_journal() {
     let later_on = journal.intend(&wanted);
     assert!(matches!(later_on, Err(JournalError::Poisoned)), "no retry");
     assert!(matches!(
-        journal.begin_run(NOW),
+        journal.begin_run(NOW, "p1"),
         Err(JournalError::Poisoned)
     ));
 }

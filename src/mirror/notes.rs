@@ -53,11 +53,6 @@ impl Mirror {
         bindings.collect()
     }
 
-    /// The hash of the rules that a whole pass has observed (guard `first_run`).
-    pub fn observed_rules(&self) -> Result<Option<String>, MirrorError> {
-        self.store.read(&Fact::ObservedRules.key())
-    }
-
     /// When the last pass began that came to its end and was free to write.
     pub fn last_pass(&self) -> Result<Option<Moment>, MirrorError> {
         self.store.read(&Fact::LastPass.key())
@@ -121,11 +116,6 @@ impl Page<'_> {
     /// Forgets which Klaviyo list a managed list is.
     pub fn unbind(&mut self, name: &str) {
         self.remove(binding_key(name));
-    }
-
-    /// Sets the hash of the rules that a whole pass has observed.
-    pub fn observed_rules(&mut self, hash: &str) {
-        self.put(Fact::ObservedRules.key(), hash);
     }
 
     /// Notes when a pass began that was free to write and has now come to its end.

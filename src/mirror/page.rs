@@ -38,7 +38,7 @@ pub(super) enum Fact {
     NextSlot = 1,
     Tally = 2,
     Pins = 3,
-    ObservedRules = 4,
+    // 4 was a hash of rules, which are now released beside the mirror.
     Sentinels = 5,
     LastPass = 6,
     Evaluated = 7,

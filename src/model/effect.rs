@@ -212,6 +212,12 @@ pub enum HoldReason {
     LiftedBefore,
     /// It depends on a segment, and whether the person is in that is unknown.
     SegmentUnknown,
+    /// Wanted, but not part of the plan file that is being applied.
+    NotInPlan,
+    /// To be taken back, but somebody has changed it since, or withdrew a consent.
+    ChangedSince,
+    /// To be taken back, but no effect does that.
+    NotUndoable,
 }
 
 impl HoldReason {
@@ -227,6 +233,9 @@ impl HoldReason {
             Self::LiftedBefore => "suppressed by driftless before, and lifted since by somebody",
             Self::SegmentUnknown => "whether they are in a segment it depends on is unknown",
             Self::TagLimit => "250 tags are on the customer already",
+            Self::NotInPlan => "wanted as well, but not part of the plan that is applied",
+            Self::ChangedSince => "changed since, by somebody else or by another run",
+            Self::NotUndoable => "nothing here takes it back; look at it in Klaviyo or Shopify",
         }
     }
 }

@@ -7,28 +7,51 @@ mod evaluate;
 mod files;
 mod observe;
 mod parity;
+mod plan_file;
 mod records;
+mod release;
 pub mod segments;
 mod shop;
 mod summary;
+mod undo;
 
 pub use evaluate::Evaluation;
 pub use parity::Parity;
+pub use plan_file::{Head, PlanFile, PlanFileError};
+pub use release::{ReleaseError, release};
 pub use shop::{OpenError, OpenNotes, Shop};
 pub use summary::{Effects, People, Summary, Traffic};
 
 use crate::api::WriteGrant;
 use crate::clock::Stop;
+use crate::journal::RunId;
 use crate::model::Moment;
 use crate::plan::guard;
 use crate::policy::{Allowances, Guard};
 use crate::pull::{Fresh, Pull, PullError, Pulled};
 use crate::push::{Push, PushError, Pushed};
 use crate::telemetry::Progress;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What a pass is to bring about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// What the rules want.
+    #[default]
+    Rules,
+    /// That what a run changed is as it was before, wherever nobody changed it since.
+    Undo(RunId),
+}
 
 /// What may differ from one pass to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// What it is to bring about.
+    pub task: Task,
+    /// Nothing but what this plan says. Its task is that of the pass.
+    pub only: Option<Arc<PlanFile>>,
     /// Write nothing, whatever the mode.
     pub observe: bool,
     /// Evaluate as of this instant instead of now. Writes nothing.
@@ -61,6 +84,15 @@ pub enum PassError {
         /// Why.
         source: std::io::Error,
     },
+    /// No effect of such a run was ever journaled.
+    #[error("the journal has no effect of run {run}; `driftless receipts` lists the runs")]
+    NoSuchRun {
+        /// The run.
+        run: RunId,
+    },
+    /// A plan file rests on something that has changed; nothing was read or written.
+    #[error("the plan is stale: {0}; make a new one with `driftless plan`")]
+    Stale(String),
     /// Too little room for a pass to end well; nothing was read or written.
     #[error(
         "{free} bytes are free at {path}, {least} are wanted (shop.min_free_disk); free some space"
@@ -91,6 +123,9 @@ impl Shop {
         let before = self.meter.totals();
         let dry_run = options.observe || options.as_of.is_some();
         self.check_disk()?;
+        if let Some(file) = &options.only {
+            self.check_plan_file(file, began)?;
+        }
 
         self.push(options).settle_jobs().await;
         let pulled = self.pull(options).fill().await?;
@@ -104,8 +139,14 @@ impl Shop {
             people,
         } = evaluation;
         let mut plan = draft.finish(&self.seen(options)?);
+        if let Task::Undo(run) = options.task {
+            plan = self.undo(run, plan.lists, now)?;
+        }
         self.hold_back_in_vain(&mut plan)?;
-        let circumstances = self.circumstances(&pulled, now)?;
+        let mut circumstances = self.circumstances(&pulled, options, now)?;
+        if let Some(file) = &options.only {
+            circumstances.moved = self.restrict(&mut plan, file)?;
+        }
         let guards = &self.config.policy.guards;
         let mut trips = guard::check(&plan, &circumstances, guards, &options.allow);
         if options.as_of.is_none() {
@@ -113,11 +154,17 @@ impl Shop {
         }
         self.write_findings(&findings)?;
         self.write_parity(&parity)?;
-        self.write_plan(&plan)?;
+        let plan_id = self.write_plan(&plan, options.task, now)?;
 
         let mut pushed = Pushed::default();
         if trips.is_empty() && !dry_run {
-            pushed = self.push(options).realise(&plan).await;
+            if options.task != Task::Rules {
+                // Else the next pass would do again what this one takes back.
+                self.hold()?;
+            }
+            let applied = options.only.as_ref().map(|file| &file.id);
+            let id = applied.unwrap_or(&plan_id);
+            pushed = self.push(options).realise(&plan, id).await;
             trips.extend(pushed.canary.take());
             self.remember_managed_lists()?;
         }

@@ -1,6 +1,6 @@
 //! What the plan is compared with, and what the guards must know.
 
-use super::{Options, PassError, Shop};
+use super::{Options, PassError, Shop, Task};
 use crate::journal::Purpose;
 use crate::mirror::{Page, Stream};
 use crate::model::{CustomerId, Effect, EffectKind, HoldReason, Moment, ProfileId, Slot};
@@ -9,7 +9,6 @@ use crate::policy::Guard;
 use crate::pull::{Counted, Pulled};
 use crate::push::{Described, describe};
 use roaring::RoaringBitmap;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -109,6 +108,7 @@ impl Shop {
     pub(super) fn circumstances(
         &self,
         pulled: &Pulled,
+        options: &Options,
         now: Moment,
     ) -> Result<Circumstances, PassError> {
         let totals = self.mirror.totals()?;
@@ -127,7 +127,9 @@ impl Shop {
                 .map(|counted| counted.listing.clone())
                 .collect(),
             missing_sentinels: pulled.missing_sentinels,
-            rules_observed: self.mirror.observed_rules()?.as_deref() == Some(&self.rules_hash()),
+            // Who applies a plan, or takes a run back, has said what is to be done.
+            released: options.only.is_some() || options.task != Task::Rules || self.is_released(),
+            moved: 0,
         })
     }
 
@@ -148,8 +150,7 @@ impl Shop {
         Ok(spent)
     }
 
-    /// Makes sound listings the measure of the next ones. When all were sound, these rules have now
-    /// been observed in a whole pass.
+    /// Makes sound listings the measure of the next ones.
     pub(super) fn remember_listings(
         &self,
         pulled: &Pulled,
@@ -157,22 +158,17 @@ impl Shop {
     ) -> Result<(), PassError> {
         let guards = &self.config.policy.guards;
         let mut page = self.mirror.page();
-        let mut whole = true;
         for Counted { stream, listing } in &pulled.listings {
             let lost = listing.before.unwrap_or(0).saturating_sub(listing.count);
             let allowed = listing.complete && options.allow.covers(Guard::EmptySource, lost);
             if guard::is_sound(listing, guards) || allowed {
                 page.complete_count(stream, listing.count);
             }
-            whole &= listing.complete;
         }
         let missing = pulled.missing_sentinels;
         if missing > 0 && options.allow.covers(Guard::Sentinels, missing) {
             // The operator says that they were deleted: the next pass chooses others.
             page.sentinels(&[]);
-        }
-        if whole {
-            page.observed_rules(&self.rules_hash());
         }
         Ok(page.commit()?)
     }
@@ -197,14 +193,5 @@ impl Shop {
         let mut page = self.mirror.page();
         page.last_pass(began);
         Ok(page.commit()?)
-    }
-
-    fn rules_hash(&self) -> String {
-        let digest = Sha256::digest(self.config.policy.rules_json());
-        digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
     }
 }

@@ -1,14 +1,15 @@
 //! Findings and plan of the last pass as files: one JSON object a line, for eyes and scripts.
 
 use super::files::replace;
-use super::{Parity, PassError, Shop};
+use super::plan_file::PlanWriter;
+use super::release::{plan_path, rules_hash};
+use super::{Head, Parity, PassError, PlanFile, Shop, Task};
 use crate::mirror::MirrorError;
-use crate::model::{Code, Finding, GroupId, Subject};
+use crate::model::{Code, Finding, GroupId, HoldReason, Moment, Subject};
 use crate::plan::Plan;
 use crate::push::describe;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 
 /// Findings by code.
@@ -74,24 +75,67 @@ impl Shop {
 
     /// Where the plan is written.
     pub fn plan_path(&self) -> PathBuf {
-        self.config.state_dir.join("plan.jsonl")
+        plan_path(&self.config.state_dir)
     }
 
-    /// The plan effect by effect, whether or not it will be carried out.
-    pub(super) fn write_plan(&self, plan: &Plan) -> Result<(), PassError> {
+    /// The plan effect by effect, whether or not it will be carried out. Gives back its id.
+    pub(super) fn write_plan(
+        &self,
+        plan: &Plan,
+        task: Task,
+        now: Moment,
+    ) -> Result<String, PassError> {
         let path = self.plan_path();
+        let failed = |source| PassError::File {
+            path: path.clone(),
+            source,
+        };
+        let policy = &self.config.policy;
+        let after_run = self.journal.last_run();
+        let head = Head::new(&self.config.name, now, task, rules_hash(policy), after_run);
+        let mut id = String::new();
         replace(&path, |out| {
+            let mut writer = PlanWriter::begin(out, &head).map_err(failed)?;
             for effect in &plan.effects {
-                let told = describe(effect, &self.mirror, &self.config.policy)?;
-                let written = serde_json::to_writer(&mut *out, &told).map_err(io::Error::from);
-                let written = written.and_then(|()| writeln!(out));
-                written.map_err(|source| PassError::File {
-                    path: path.clone(),
-                    source,
-                })?;
+                let told = describe(effect, &self.mirror, policy)?;
+                writer.effect(&told).map_err(failed)?;
             }
+            id = writer.end().map_err(failed)?;
             Ok(())
-        })
+        })?;
+        Ok(id)
+    }
+
+    /// Whether a plan file may be applied at all, before anything is read.
+    pub(super) fn check_plan_file(&self, file: &PlanFile, now: Moment) -> Result<(), PassError> {
+        let head = &file.head;
+        let last_run = self.journal.last_run();
+        let why = if head.shop != self.config.name {
+            format!("it is of the shop `{}`", head.shop)
+        } else if now > head.expires {
+            format!("it expired at {}", head.expires)
+        } else if head.rules != rules_hash(&self.config.policy) {
+            "the rules have changed since it was made".to_owned()
+        } else if head.after_run != last_run {
+            format!("run {last_run} has written since it was made")
+        } else {
+            return Ok(());
+        };
+        Err(PassError::Stale(why))
+    }
+
+    /// Leaves of a plan only what a file says; how many of the file's effects are not in it.
+    pub(super) fn restrict(&self, plan: &mut Plan, file: &PlanFile) -> Result<u64, PassError> {
+        let mut found = 0;
+        plan.hold_back(|effect| {
+            let told = describe(effect, &self.mirror, &self.config.policy)?;
+            if file.holds(&told) {
+                found += 1;
+                return Ok::<_, PassError>(None);
+            }
+            Ok(Some(HoldReason::NotInPlan))
+        })?;
+        Ok(file.len() - found)
     }
 
     fn group_name(&self, id: &GroupId) -> Result<Option<String>, MirrorError> {

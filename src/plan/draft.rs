@@ -6,7 +6,7 @@ use crate::detect::Verdicts;
 use crate::model::{
     Dossier, Effect, EffectKind, Finding, HeldBack, HoldReason, Moment, Profile, Slot,
 };
-use crate::policy::{Fact, Mode, Policy};
+use crate::policy::{Fact, Policy};
 use crate::score::Facts;
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
@@ -58,6 +58,20 @@ pub struct ListChange {
 }
 
 impl Plan {
+    /// Puts effects into their order.
+    pub fn new(
+        mut effects: Vec<Effect>,
+        held_back: BTreeMap<(EffectKind, HoldReason), u64>,
+        lists: Vec<ListChange>,
+    ) -> Self {
+        effects.sort_by_key(|effect| (rank(effect), list_of(effect), effect.who()));
+        Self {
+            effects,
+            held_back: in_words(held_back),
+            lists,
+        }
+    }
+
     /// Effects by kind.
     pub fn counts(&self) -> BTreeMap<EffectKind, u64> {
         let mut counts = BTreeMap::new();
@@ -95,15 +109,19 @@ impl Plan {
             }
         }
         self.effects = kept;
-        let held = held.into_iter();
-        self.held_back
-            .extend(held.map(|((kind, reason), count)| HeldBack {
-                kind,
-                count,
-                reason,
-            }));
+        self.held_back.extend(in_words(held));
         Ok(())
     }
+}
+
+fn in_words(held: BTreeMap<(EffectKind, HoldReason), u64>) -> Vec<HeldBack> {
+    let held = held.into_iter();
+    held.map(|((kind, reason), count)| HeldBack {
+        kind,
+        count,
+        reason,
+    })
+    .collect()
 }
 
 /// Who is wanted on one managed list.
@@ -204,7 +222,7 @@ impl<'p> Draft<'p> {
         };
         let doomed = judged.verdicts.bouncing
             && self.policy.bounce.act
-            && self.policy.mode >= least_mode(EffectKind::Suppression)
+            && self.policy.allows(EffectKind::Suppression)
             && !values::several_mailboxes(dossier);
         let facts = Facts {
             reachable: facts.reachable && !doomed,
@@ -241,7 +259,7 @@ impl<'p> Draft<'p> {
 
     /// Plans an effect if the mode allows its kind, else counts it as held back.
     fn wish(&mut self, effect: Effect) {
-        if self.policy.mode >= least_mode(effect.kind()) {
+        if self.policy.allows(effect.kind()) {
             self.effects.push(effect);
         } else {
             self.hold(effect.kind(), HoldReason::Mode, 1);
@@ -261,21 +279,7 @@ impl<'p> Draft<'p> {
             let seen_list = seen.lists.get(index).cloned().unwrap_or_default();
             lists.push(self.list(index, &wanted, &seen_list, seen));
         }
-        let mut effects = self.effects;
-        effects.sort_by_key(|effect| (rank(effect), list_of(effect), effect.who()));
-        let held_back = self.held.into_iter();
-        let held_back = held_back
-            .map(|((kind, reason), count)| HeldBack {
-                kind,
-                count,
-                reason,
-            })
-            .collect();
-        Plan {
-            effects,
-            held_back,
-            lists,
-        }
+        Plan::new(self.effects, self.held, lists)
     }
 
     fn list(
@@ -326,15 +330,6 @@ impl<'p> Draft<'p> {
             join: join.len(),
             leave: leave.len(),
         }
-    }
-}
-
-/// The least mode that allows a kind.
-fn least_mode(kind: EffectKind) -> Mode {
-    match kind {
-        EffectKind::Property | EffectKind::Tag | EffectKind::Metafield => Mode::Enrich,
-        EffectKind::ListCreate | EffectKind::ListAdd => Mode::Additive,
-        EffectKind::ListRemove | EffectKind::Suppression => Mode::Full,
     }
 }
 

@@ -23,8 +23,10 @@ pub struct Circumstances {
     pub listings: Vec<Listing>,
     /// Sentinel profiles that upstream no longer shows.
     pub missing_sentinels: u64,
-    /// Whether these very rules were observed in a whole pass before.
-    pub rules_observed: bool,
+    /// Whether an operator released these very rules, or this very plan.
+    pub released: bool,
+    /// Effects of the plan file that is applied which the shop no longer needs, or needs otherwise.
+    pub moved: u64,
 }
 
 /// People changed lately.
@@ -60,17 +62,19 @@ pub struct Trip {
     pub note: String,
 }
 
-/// Every guard that stops this plan. An empty plan trips nothing: there is nothing to stop.
+/// Every guard that stops this plan. An empty plan trips nothing: there is nothing to stop, unless
+/// there should have been.
 pub fn check(
     plan: &Plan,
     circumstances: &Circumstances,
     guards: &Guards,
     allowed: &Allowances,
 ) -> Vec<Trip> {
-    if plan.effects.is_empty() {
-        return Vec::new();
-    }
     let mut trips = Vec::new();
+    stale_plan(circumstances, &mut trips);
+    if plan.effects.is_empty() {
+        return retained(trips, allowed);
+    }
     first_run(plan, circumstances, guards, &mut trips);
     budgets(plan, circumstances, guards, &mut trips);
     listings(circumstances, guards, &mut trips);
@@ -85,16 +89,35 @@ pub fn check(
             ),
         });
     }
+    retained(trips, allowed)
+}
+
+fn retained(mut trips: Vec<Trip>, allowed: &Allowances) -> Vec<Trip> {
     trips.retain(|trip| !allowed.covers(trip.guard, trip.count));
     trips
 }
 
+fn stale_plan(now: &Circumstances, trips: &mut Vec<Trip>) {
+    if now.moved > 0 {
+        trips.push(Trip {
+            guard: Guard::StalePlan,
+            count: now.moved,
+            note: format!(
+                "{} effects of the plan are not what the shop needs any more; make a new one, or \
+                 leave these out",
+                now.moved
+            ),
+        });
+    }
+}
+
 fn first_run(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<Trip>) {
-    if guards.first_run && !now.rules_observed {
+    if guards.first_run && !now.released {
         trips.push(Trip {
             guard: Guard::FirstRun,
             count: plan.effects.len() as u64,
-            note: "these rules were never observed before; the next pass may write".to_owned(),
+            note: "these rules are new or have changed; look at the plan, then `driftless release`"
+                .to_owned(),
         });
     }
 }

@@ -127,7 +127,8 @@ fn observed() -> Circumstances {
     Circumstances {
         profiles: 10_000,
         customers: 10_000,
-        rules_observed: true,
+        released: true,
+        moved: 0,
         ..Default::default()
     }
 }
@@ -370,14 +371,14 @@ fn the_same_people_in_any_order_make_the_same_plan() {
 }
 
 #[test]
-fn new_rules_are_observed_before_they_write() {
+fn new_rules_write_once_they_are_released() {
     let plan = plan_against(&lapsed_list(Mode::Full), 3, &[]);
-    let unobserved = Circumstances {
-        rules_observed: false,
+    let unreleased = Circumstances {
+        released: false,
         ..observed()
     };
     let tripped = |allowed: &Allowances| {
-        let trips = check(&plan, &unobserved, &Guards::default(), allowed);
+        let trips = check(&plan, &unreleased, &Guards::default(), allowed);
         trips
             .into_iter()
             .map(|trip| (trip.guard, trip.count))

@@ -26,15 +26,17 @@ pub enum Guard {
     Sentinels,
     /// What a managed list wants changed by too large a share.
     SegmentJump,
-    /// The rules were never observed in a whole pass before.
+    /// The rules were never released by an operator who saw what they would do.
     FirstRun,
+    /// A plan file says more than the shop still needs.
+    StalePlan,
     /// Effects of the canary did not read back.
     Canary,
 }
 
 impl Guard {
     /// Every guard.
-    pub const ALL: [Guard; 10] = [
+    pub const ALL: [Guard; 11] = [
         Self::MaxSuppressions,
         Self::MaxListRemovals,
         Self::MaxTagChanges,
@@ -44,6 +46,7 @@ impl Guard {
         Self::Sentinels,
         Self::SegmentJump,
         Self::FirstRun,
+        Self::StalePlan,
         Self::Canary,
     ];
 
@@ -59,6 +62,7 @@ impl Guard {
             Self::Sentinels => "sentinels",
             Self::SegmentJump => "segment_jump",
             Self::FirstRun => "first_run",
+            Self::StalePlan => "stale_plan",
             Self::Canary => "canary",
         }
     }
@@ -129,7 +133,7 @@ pub struct Guards {
     pub canary_share: f64,
     /// Seconds between the canary's read-back and the rest.
     pub canary_pause_secs: u64,
-    /// New or changed rules are only observed in their first pass.
+    /// New or changed rules only observe until they are released.
     pub first_run: bool,
 }
 

@@ -17,15 +17,18 @@ pub use rules::{BounceRule, GroupRule, IdentityRule, Lifecycle, Stage, StaleRule
 pub use segments::{LocalSegment, SegmentSource};
 pub use writeback::{Fact, MetafieldMap, Mode, PropertyMap, TagMap};
 
+use crate::model::EffectKind;
 use crate::segment::Assumptions;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything an operator may decide about one shop.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Policy {
     /// How far the shop may be written to.
     pub mode: Mode,
+    /// The mode of single kinds of effects, where it is another one.
+    pub modes: BTreeMap<EffectKind, Mode>,
     /// When a person counts as stale.
     pub stale: StaleRule,
     /// When a mailbox counts as dead.
@@ -58,6 +61,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             mode: Mode::Observe,
+            modes: BTreeMap::new(),
             stale: StaleRule::default(),
             bounce: BounceRule::default(),
             groups: GroupRule::default(),
@@ -76,6 +80,12 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether effects of a kind may be written.
+    pub fn allows(&self, kind: EffectKind) -> bool {
+        let mode = self.modes.get(&kind).unwrap_or(&self.mode);
+        *mode >= Mode::least_for(kind)
+    }
+
     /// The rules as JSON, guards and mode left out: what must have been observed once before its
     /// consequences may be written (guard `first_run`). A segment that no list and no rule names has
     /// no consequences.

@@ -1,5 +1,6 @@
 //! What is written to profiles and customers.
 
+use crate::model::EffectKind;
 use serde::Serialize;
 
 /// How far a shop may be written to. Each allows what the one before it does.
@@ -24,6 +25,15 @@ impl Mode {
             Self::Enrich => "enrich",
             Self::Additive => "additive",
             Self::Full => "full",
+        }
+    }
+
+    /// The least mode that allows a kind of effects.
+    pub const fn least_for(kind: EffectKind) -> Self {
+        match kind {
+            EffectKind::Property | EffectKind::Tag | EffectKind::Metafield => Self::Enrich,
+            EffectKind::ListCreate | EffectKind::ListAdd => Self::Additive,
+            EffectKind::ListRemove | EffectKind::Suppression => Self::Full,
         }
     }
 }

@@ -3,8 +3,9 @@
 use super::{Counted, Pull, PullError, Pulled, ServerTimes};
 use crate::api::shopify::Shop;
 use crate::mirror::{Pins, Stream};
+use crate::model::EffectKind;
 use crate::plan::Listing;
-use crate::policy::{Mode, Policy};
+use crate::policy::Policy;
 
 /// The scope without which Shopify shows only the last 60 days of orders, and says nothing.
 pub const ALL_ORDERS: &str = "read_all_orders";
@@ -12,8 +13,9 @@ pub const ALL_ORDERS: &str = "read_all_orders";
 /// Shopify scopes that a policy needs.
 pub fn required_scopes(policy: &Policy) -> Vec<&'static str> {
     let mut scopes = vec!["read_customers", "read_orders"];
-    let keeps = !policy.tags.facts.is_empty() || policy.metafield.is_some();
-    if keeps && policy.mode >= Mode::Enrich {
+    let tags = !policy.tags.facts.is_empty() && policy.allows(EffectKind::Tag);
+    let metafield = policy.metafield.is_some() && policy.allows(EffectKind::Metafield);
+    if tags || metafield {
         scopes.push("write_customers");
     }
     scopes

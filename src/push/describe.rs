@@ -3,11 +3,11 @@
 use crate::mirror::{Mirror, MirrorError};
 use crate::model::{Effect, EffectKind, PropertyChange, Value};
 use crate::policy::Policy;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 /// One effect, told by ids and values.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Described {
     /// What guards count it as.
     pub kind: EffectKind,

@@ -92,20 +92,25 @@ pub enum PushError {
 }
 
 impl Push<'_> {
-    /// Carries out the plan: the canary, a pause, its read-back, the rest. What was done is told
+    /// Carries out the plan of this id: the canary, a pause, its read-back, the rest. What was done is told
     /// however it ended.
-    pub async fn realise(&mut self, plan: &Plan) -> Pushed {
+    pub async fn realise(&mut self, plan: &Plan, id: &str) -> Pushed {
         let mut pushed = Pushed::default();
-        let result = self.run(plan, &mut pushed).await;
+        let result = self.run(plan, id, &mut pushed).await;
         pushed.failure = result.err().map(Arc::new);
         pushed
     }
 
-    async fn run(&mut self, plan: &Plan, pushed: &mut Pushed) -> Result<(), PushError> {
+    async fn run(
+        &mut self,
+        plan: &Plan,
+        id: &str,
+        pushed: &mut Pushed,
+    ) -> Result<(), PushError> {
         if plan.effects.is_empty() {
             return Ok(());
         }
-        let run = self.journal.begin_run(self.clock.now())?;
+        let run = self.journal.begin_run(self.clock.now(), id)?;
         let (first, rest) = canary::split(&plan.effects, &self.policy.guards);
         let mut done = Vec::new();
         self.round(run, &first, pushed, Some(&mut done)).await?;

@@ -1,9 +1,11 @@
 //! A pass for eyes and for tools: text for a terminal, JSON for everything else.
 
+mod diff;
 mod json;
 pub mod relations;
 pub mod segments;
 mod text;
 
+pub use diff::Diff;
 pub use json::summary as json;
 pub use text::summary as text;

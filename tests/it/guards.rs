@@ -4,7 +4,7 @@ use crate::house::{House, ROOMY, hours};
 use crate::modes::suppress_at_risk;
 use crate::oracle;
 use driftless::model::{EffectKind, End};
-use driftless::pass::Summary;
+use driftless::pass::{Options, ReleaseError, Summary};
 use driftless::policy::Guard;
 use std::time::Duration;
 
@@ -197,17 +197,28 @@ async fn a_missing_sentinel_stops_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_and_changed_rules_are_observed_first() {
+async fn new_and_changed_rules_only_observe_until_they_are_released() {
     let mut house = House::of(120, &ROOMY).await;
-    let first = house.pass().await;
-    let planned: u64 = first.planned.values().sum();
-    assert_eq!(trip(&first), (Guard::FirstRun, planned));
-    house.pass().await;
+    let not_observed = driftless::pass::release(&house.config(), house.clock.now());
+    assert!(matches!(not_observed, Err(ReleaseError::NotObserved)));
+    let options = Options::default();
+    for _ in 0..2 {
+        let first = house.unreleased(&options).await.unwrap();
+        let planned: u64 = first.planned.values().sum();
+        assert_eq!(trip(&first), (Guard::FirstRun, planned));
+    }
+    house.release();
+    assert_eq!(house.pass().await.trips, []);
     let written = house.writes();
     house.edit(&[("rules.lifecycle", "active_days", "60")]);
-    let changed = house.pass().await;
-    assert_eq!(trip(&changed).0, Guard::FirstRun);
+    let unseen = driftless::pass::release(&house.config(), house.clock.now());
+    assert!(matches!(unseen, Err(ReleaseError::NotObserved)));
+    for _ in 0..2 {
+        let changed = house.unreleased(&options).await.unwrap();
+        assert_eq!(trip(&changed).0, Guard::FirstRun);
+    }
     assert_eq!(house.writes(), written);
+    house.release();
     assert_eq!(house.pass().await.trips, []);
     assert!(house.writes() > written);
 

@@ -116,8 +116,21 @@ impl House {
         self.shop.as_mut().unwrap()
     }
 
+    /// A pass, after which an operator releases the rules that it observed.
     pub async fn run(&mut self, options: &Options) -> Result<Summary, PassError> {
+        let summary = self.unreleased(options).await?;
+        self.release();
+        Ok(summary)
+    }
+
+    /// A pass that nobody looks at.
+    pub async fn unreleased(&mut self, options: &Options) -> Result<Summary, PassError> {
         self.shop().pass(options).await
+    }
+
+    /// Lets the rules write that the last pass observed.
+    pub fn release(&self) {
+        driftless::pass::release(&self.config(), self.clock.now()).unwrap();
     }
 
     /// A pass that must reach its end.

@@ -22,7 +22,7 @@ fn a_torn_end_is_cut_at_every_byte_of_the_last_append() {
         // The last append holds the outcomes of A and B.
         let open_now = recovery.open.len();
         assert_eq!(open_now, if is_whole { 1 } else { 3 }, "cut at {cut}");
-        journal.begin_run(later(2)).unwrap();
+        journal.begin_run(later(2), "p1").unwrap();
         drop(journal);
         let (_, again) = open(&torn);
         assert_eq!((again.cut_bytes, again.open.len()), (0, open_now));
@@ -70,7 +70,7 @@ fn pages_of_a_large_append_that_reached_the_disk_in_any_order_are_cut_together()
     let dir = tempfile::tempdir().unwrap();
     fill(&dir);
     let (mut journal, recovery) = open(&dir);
-    let run = journal.begin_run(later(2)).unwrap();
+    let run = journal.begin_run(later(2), "p1").unwrap();
     let acknowledged = fs::metadata(first_file(&dir)).unwrap().len() as usize;
     let many: Vec<Intent> = (0..500)
         .map(|n| intent(run, EffectKind::Tag, &format!("P{n}"), later(2)))

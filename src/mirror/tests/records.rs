@@ -344,7 +344,6 @@ fn notes_between_passes_are_kept() {
         page.pin(&pins);
         page.bind("Gone quiet", &"L1".into());
         page.bind("VIP", &"L2".into());
-        page.observed_rules("abc");
         page.sentinels(&["P1".into(), "P2".into()]);
         page.mentions(&stream, &["Bounce Type".to_owned()]);
         page.complete_count(&stream, 17);
@@ -353,7 +352,6 @@ fn notes_between_passes_are_kept() {
     }
     let mirror = open(&dir);
     assert_eq!(mirror.pins().unwrap(), pins);
-    assert_eq!(mirror.observed_rules().unwrap().as_deref(), Some("abc"));
     let sentinels: [ProfileId; 2] = ["P1".into(), "P2".into()];
     assert_eq!(mirror.sentinels().unwrap(), sentinels);
     let mentions = mirror.mentions(&stream).unwrap().unwrap();

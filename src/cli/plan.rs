@@ -1,0 +1,150 @@
+//! Plans that an operator looks at before anything is written: made, applied, taken back.
+
+use super::args::{Apply, Once, Plan, Undo};
+use super::{Exit, output, progress, reconcile, shops};
+use crate::clock::Clock;
+use crate::config;
+use crate::journal::RunId;
+use crate::pass::{Options, PlanFile, PlanFileError, Summary, Task};
+use crate::policy::{Allowances, Guard};
+use crate::report::{self, Diff};
+use crate::telemetry::{self, Meter};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a command needs to tell about its pass.
+struct Done {
+    summary: Summary,
+    /// The plan of the pass, effect by effect.
+    diff: Diff,
+}
+
+/// An exit with the words for it.
+type Fault = (Exit, String);
+
+/// Makes a plan and keeps it.
+pub(super) async fn plan(args: &Plan) -> Exit {
+    let options = Options {
+        observe: true,
+        ..Options::default()
+    };
+    match made(&args.once, options, &args.out).await {
+        Ok(summary) if args.detailed_exit_code && !summary.is_quiet() => Exit::Changes,
+        result => ended(result),
+    }
+}
+
+/// Does what a plan says.
+pub(super) async fn apply(args: &Apply) -> Exit {
+    let file = match PlanFile::read(&args.file, |_| ()) {
+        Ok(file) => file,
+        Err(error) => return output::fault(exit_of(&error), &error.to_string()),
+    };
+    let options = Options {
+        task: file.head.task,
+        only: Some(Arc::new(file)),
+        allow: allowances(&args.allow),
+        ..Options::default()
+    };
+    ended(written(&args.once, options).await)
+}
+
+/// Takes a run back, or only plans to.
+pub(super) async fn undo(args: &Undo) -> Exit {
+    let task = Task::Undo(RunId(args.run));
+    let allow = allowances(&args.allow);
+    match &args.out {
+        Some(out) => {
+            let options = Options {
+                task,
+                observe: true,
+                ..Options::default()
+            };
+            ended(made(&args.once, options, out).await)
+        }
+        None => {
+            let options = Options {
+                task,
+                allow,
+                ..Options::default()
+            };
+            ended(written(&args.once, options).await)
+        }
+    }
+}
+
+fn ended(result: Result<Summary, Fault>) -> Exit {
+    match result {
+        Ok(summary) => reconcile::exit_of(&summary),
+        Err((exit, text)) => output::fault(exit, &text),
+    }
+}
+
+fn allowances(allow: &[(Guard, u64)]) -> Allowances {
+    Allowances(allow.iter().copied().collect())
+}
+
+/// A dry run whose plan is shown and copied.
+async fn made(once: &Once, options: Options, out: &Path) -> Result<Summary, Fault> {
+    let config = only_shop(once)?;
+    let plan = config.state_dir.join("plan.jsonl");
+    let Done { summary, diff } = pass(config, options).await?;
+    output::say(&format!("{}\n{diff}", report::text(&summary)));
+    std::fs::copy(&plan, out).map_err(|error| {
+        let place = out.display();
+        (Exit::Disk, format!("cannot write {place}: {error}"))
+    })?;
+    let place = out.display();
+    output::say(&format!(
+        "The plan is in {place} and holds for 24 hours: driftless apply {place}"
+    ));
+    Ok(summary)
+}
+
+/// A pass that is free to write.
+async fn written(once: &Once, options: Options) -> Result<Summary, Fault> {
+    let Done { summary, diff } = pass(only_shop(once)?, options).await?;
+    output::say(&format!("{diff}\n{}", report::text(&summary)));
+    Ok(summary)
+}
+
+fn only_shop(once: &Once) -> Result<config::Shop, Fault> {
+    telemetry::init(once.log.log_format, &once.log.log)
+        .map_err(|error| (Exit::Usage, error.to_string()))?;
+    let shops = shops::load(&once.shops.config);
+    let shops = shops.map_err(|exit| (exit, "nothing was done".to_owned()))?;
+    match <[config::Shop; 1]>::try_from(shops) {
+        Ok([shop]) => Ok(shop),
+        Err(shops) => {
+            let count = shops.len();
+            let text = format!("a plan is of one shop; --config names {count}: give one file");
+            Err((Exit::Usage, text))
+        }
+    }
+}
+
+async fn pass(config: config::Shop, options: Options) -> Result<Done, Fault> {
+    let name = config.name.clone();
+    let plan = config.state_dir.join("plan.jsonl");
+    let mut held = shops::open(config, &Clock::System, Meter::default())?;
+    let options = Options {
+        progress: progress::listener(),
+        ..options
+    };
+    let result = held.shop.pass(&options).await;
+    let summary = result.map_err(|error| (shops::exit_of(&error), format!("{name}: {error}")))?;
+    let lists = held.shop.mirror().bindings();
+    let lists = lists.map_err(|error| (shops::exit_of_mirror(&error), format!("{name}: {error}")))?;
+    let mut diff = Diff::new(lists);
+    PlanFile::read(&plan, |effect| diff.note(&effect))
+        .map_err(|error| (exit_of(&error), error.to_string()))?;
+    Ok(Done { summary, diff })
+}
+
+/// The exit of a file that is no plan.
+pub(super) fn exit_of(error: &PlanFileError) -> Exit {
+    match error {
+        PlanFileError::Io { .. } => Exit::Disk,
+        PlanFileError::NotAPlan { .. } => Exit::Damaged,
+    }
+}

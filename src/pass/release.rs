@@ -1,0 +1,99 @@
+//! Rules that are new or have changed only observe until an operator releases them. The release is a
+//! small file beside the mirror: it may be given while the daemon runs, and no backup brings it back.
+
+use super::files::replace;
+use super::plan_file::hex;
+use super::{Head, PassError, PlanFileError, Shop};
+use crate::config;
+use crate::model::Moment;
+use crate::policy::Policy;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the file says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Release {
+    /// A hash of the rules.
+    rules: String,
+    at: String,
+}
+
+/// Why rules cannot be released.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// Nobody can have looked at what they would do.
+    #[error(
+        "no pass has observed these rules yet; look at their plan first: `driftless plan`, or a \
+         pass with --observe"
+    )]
+    NotObserved,
+    /// The last plan cannot be read.
+    #[error(transparent)]
+    Plan(#[from] PlanFileError),
+    /// The release cannot be kept.
+    #[error(transparent)]
+    File(#[from] PassError),
+}
+
+/// Releases a shop's rules as its config has them now; tells which plan was made of them last.
+///
+/// # Errors
+/// [`ReleaseError::NotObserved`] when the last plan was made of other rules, or there is none.
+pub fn release(shop: &config::Shop, now: Moment) -> Result<Head, ReleaseError> {
+    let head = match Head::read(&plan_path(&shop.state_dir)) {
+        Err(PlanFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(ReleaseError::NotObserved);
+        }
+        head => head?,
+    };
+    let rules = rules_hash(&shop.policy);
+    if head.rules != rules {
+        return Err(ReleaseError::NotObserved);
+    }
+    let at = now.to_string();
+    let path = path(&shop.state_dir);
+    replace(&path, |out| {
+        let written = serde_json::to_writer(out, &Release { rules, at }).map_err(io::Error::from);
+        written.map_err(|source| PassError::File {
+            path: path.clone(),
+            source,
+        })
+    })?;
+    Ok(head)
+}
+
+/// Where the plan of the last pass lies.
+pub(super) fn plan_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("plan.jsonl")
+}
+
+fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join("released.json")
+}
+
+/// What tells these rules from any other.
+pub(super) fn rules_hash(policy: &Policy) -> String {
+    hex(&Sha256::digest(policy.rules_json())[..16])
+}
+
+impl Shop {
+    /// Whether these very rules were released. A file that cannot be understood releases nothing.
+    pub(super) fn is_released(&self) -> bool {
+        let text = std::fs::read(path(&self.config.state_dir)).unwrap_or_default();
+        let release: Option<Release> = serde_json::from_slice(&text).ok();
+        release.is_some_and(|release| release.rules == rules_hash(&self.config.policy))
+    }
+
+    /// Takes the release back.
+    pub(super) fn hold(&self) -> Result<(), PassError> {
+        let path = path(&self.config.state_dir);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(PassError::File { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
