@@ -171,7 +171,7 @@ fn plan(dossiers: &[Dossier], vocabulary: &Vocabulary, policy: &Policy, seen: &S
     let no_incidents = Incidents::default();
     let mut log = IncidentLog::default();
     let mut waiting = Vec::new();
-    let mut evaluation = Evaluation::new(policy, Memberships::default(), NOW);
+    let mut evaluation = Evaluation::new(policy, Memberships::default(), seen.clone(), NOW);
     for dossier in dossiers {
         if log.observe_person(dossier, &roles, NOW) {
             waiting.push(dossier);
@@ -184,7 +184,7 @@ fn plan(dossiers: &[Dossier], vocabulary: &Vocabulary, policy: &Policy, seen: &S
         evaluation.person(dossier, &roles, &incidents, policy, NOW);
     }
     black_box(&evaluation.findings);
-    evaluation.draft.finish(seen)
+    evaluation.draft.finish()
 }
 
 fn evaluate(c: &mut Criterion) {

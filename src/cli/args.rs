@@ -34,6 +34,8 @@ pub enum Command {
     Undo(Undo),
     /// Let new or changed rules write from the next pass on, as the last plan shows.
     Release(Release),
+    /// Who was changed, why, from what to what: all runs, or one effect by effect.
+    Receipts(Receipts),
     /// Read mirror and journal to their end and say what is damaged. The daemon must not run.
     Verify(Verify),
     /// Evaluate segment definitions.
@@ -183,6 +185,19 @@ pub struct Release {
     /// Where the shops are described.
     #[command(flatten)]
     pub shops: Shops,
+}
+
+/// Who was changed, and why.
+#[derive(Clone, Debug, Args)]
+pub struct Receipts {
+    /// One run, effect by effect.
+    pub run: Option<u64>,
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// Print JSON, an object a line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Validate configs.

@@ -9,6 +9,7 @@ mod exit;
 mod output;
 mod plan;
 mod progress;
+mod receipts;
 mod reconcile;
 mod release;
 #[cfg(feature = "sandbox")]
@@ -69,6 +70,7 @@ async fn command(cli: Cli) -> Exit {
         Some(Command::Apply(args)) => plan::apply(&args).await,
         Some(Command::Undo(args)) => plan::undo(&args).await,
         Some(Command::Release(args)) => release::run(&args),
+        Some(Command::Receipts(args)) => receipts::run(&args),
         Some(Command::Verify(verify)) => verify::run(&verify),
         #[cfg(feature = "sandbox")]
         Some(Command::Sandbox(sandbox)) => sandbox::run(&sandbox).await,

@@ -134,7 +134,8 @@ async fn pass(config: config::Shop, options: Options) -> Result<Done, Fault> {
     let result = held.shop.pass(&options).await;
     let summary = result.map_err(|error| (shops::exit_of(&error), format!("{name}: {error}")))?;
     let lists = held.shop.mirror().bindings();
-    let lists = lists.map_err(|error| (shops::exit_of_mirror(&error), format!("{name}: {error}")))?;
+    let lists =
+        lists.map_err(|error| (shops::exit_of_mirror(&error), format!("{name}: {error}")))?;
     let mut diff = Diff::new(lists);
     PlanFile::read(&plan, |effect| diff.note(&effect))
         .map_err(|error| (exit_of(&error), error.to_string()))?;

@@ -151,6 +151,7 @@ pub(super) fn exit_of_mirror(error: &MirrorError) -> Exit {
 pub(super) fn exit_of_journal(error: &JournalError) -> Exit {
     match error {
         JournalError::Damaged { .. }
+        | JournalError::Rewritten { .. }
         | JournalError::Missing { .. }
         | JournalError::Newer { .. } => Exit::Damaged,
         _ => Exit::Disk,

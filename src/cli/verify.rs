@@ -53,20 +53,21 @@ fn unreadable(shop: &config::Shop, error: &std::io::Error) -> Exit {
 
 fn told(audit: &journal::Audit) -> String {
     let journal::Audit {
-        files,
+        reading,
         runs,
         intents,
         open,
-        ..
+        ends,
     } = audit;
-    let ends = audit.ends.iter();
+    let ends = ends.iter();
     let ends = ends.map(|(end, count)| format!("{count} {}, ", end.as_str()));
-    let torn = match audit.torn_bytes {
+    let torn = match reading.torn_bytes {
         0 => String::new(),
         bytes => format!("; {bytes} bytes of a last append that was never acknowledged"),
     };
     let ends: String = ends.collect();
-    format!("files {files}, runs {runs}, intents {intents}: {ends}{open} open{torn}")
+    let (files, link) = (reading.files, reading.link);
+    format!("files {files}, runs {runs}, intents {intents}: {ends}{open} open{torn}; link {link}")
 }
 
 fn of_mirror(shop: &config::Shop) -> Exit {

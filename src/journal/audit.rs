@@ -1,6 +1,8 @@
 //! Whether the journal can be read to its end, and how everything in it ended.
 
-use super::{Entry, JournalError, files, state::State};
+use super::reader::{Reading, read};
+use super::state::State;
+use super::{Entry, JournalError};
 use crate::model::End;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,8 +10,8 @@ use std::path::Path;
 /// What an audit found. A journal that contradicts itself is an error, as when it is opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
-    /// Files read.
-    pub files: u64,
+    /// How far it came.
+    pub reading: Reading,
     /// Runs begun.
     pub runs: u64,
     /// Effects intended.
@@ -18,8 +20,6 @@ pub struct Audit {
     pub ends: BTreeMap<End, u64>,
     /// Those that have not ended.
     pub open: u64,
-    /// Bytes of a torn last append, or of one that is being written; it was never acknowledged.
-    pub torn_bytes: u64,
 }
 
 /// Reads a journal without changing or locking it; nobody else is disturbed.
@@ -29,18 +29,12 @@ pub struct Audit {
 pub fn audit(dir: &Path) -> Result<Audit, JournalError> {
     let mut state = State::default();
     let mut audit = Audit::default();
-    let numbers = files::numbers(dir)?;
-    if numbers.is_empty() {
+    audit.reading = read(dir, |entry| {
+        audit.count(&entry);
+        state.apply(&entry)
+    })?;
+    if audit.reading.files == 0 {
         return Err(JournalError::Missing { file: 1 });
-    }
-    for &number in &numbers {
-        let is_last = numbers.last() == Some(&number);
-        let read = files::read(dir, number, is_last, |entry| {
-            audit.count(&entry);
-            state.apply(&entry)
-        })?;
-        audit.files += 1;
-        audit.torn_bytes = read.torn;
     }
     audit.open = state.open.len() as u64;
     Ok(audit)

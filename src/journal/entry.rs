@@ -62,7 +62,7 @@ impl Purpose {
 /// One change that is about to be sent, with what it takes to undo it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
-    /// Follows from everything below but `from` and `at`.
+    /// Follows from everything below but `from`, `at` and `why`.
     pub id: EffectId,
     /// The pass it belongs to.
     pub run: RunId,
@@ -78,9 +78,18 @@ pub struct Intent {
     pub to: serde_json::Value,
     /// When it was decided.
     pub at: Moment,
+    /// The rule that wanted it, and what was known then; journals of old do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl Intent {
+    /// The same intent with its reason.
+    pub fn because(mut self, why: String) -> Self {
+        self.why = Some(why);
+        self
+    }
+
     /// An intent with its id, which no other target of this shop in this run shares.
     #[expect(clippy::too_many_arguments, reason = "it is a record, field by field")]
     pub fn new(
@@ -103,6 +112,7 @@ impl Intent {
             from,
             to,
             at,
+            why: None,
         }
     }
 

@@ -15,6 +15,17 @@ pub enum JournalError {
         /// Counted from 1.
         line: u64,
     },
+    /// Every record is whole, but they are not those that were written.
+    #[error(
+        "journal file {file:08}.log, line {line}: the hash over everything before it is another one, \
+         so a record was changed, added or taken out: restore the file from a backup"
+    )]
+    Rewritten {
+        /// The file's number.
+        file: u64,
+        /// Counted from 1.
+        line: u64,
+    },
     /// A file between two others, or the first, is gone.
     #[error("journal file {file:08}.log is missing: restore it from a backup")]
     Missing {

@@ -1,5 +1,7 @@
 //! The journal's files: `00000001.log` and so on, each up to a size.
 
+use super::chain::Link;
+use super::line::Commit;
 use super::{Entry, JournalError, line};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -25,7 +27,11 @@ pub(super) struct Read {
 /// The lines since the last whole append.
 #[derive(Default)]
 struct Pending {
+    /// Of the last whole append.
+    link: Link,
     entries: Vec<Entry>,
+    /// The lines as they are.
+    text: Vec<u8>,
     /// How many, bad ones included.
     lines: u64,
     bytes: u64,
@@ -61,17 +67,23 @@ pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>, JournalError> {
     Ok(numbers)
 }
 
-/// Reads one file, append by append. Only in the last file may the last append be torn.
+/// Reads one file, append by append, from the link of the file before to its own. Only in the last
+/// file may the last append be torn.
 pub(super) fn read(
     dir: &Path,
     number: u64,
     is_last: bool,
+    link: &mut Link,
     mut visit: impl FnMut(Entry) -> Result<(), ()>,
 ) -> Result<Read, JournalError> {
     let file = File::open(path(dir, number)).map_err(JournalError::io("open"))?;
     let damaged = |line| JournalError::Damaged { file: number, line };
     let mut reader = BufReader::new(file);
-    let (mut line, mut pending) = (Vec::new(), Pending::default());
+    let mut line = Vec::new();
+    let mut pending = Pending {
+        link: *link,
+        ..Pending::default()
+    };
     let (mut sound, mut count) = (0, 0_u64);
     loop {
         line.clear();
@@ -84,7 +96,12 @@ pub(super) fn read(
             for (line, entry) in (count - entries.len() as u64..).zip(entries) {
                 visit(entry).map_err(|()| damaged(line))?;
             }
-            sound += std::mem::take(&mut pending).bytes;
+            sound += pending.bytes;
+            *link = pending.link;
+            pending = Pending {
+                link: *link,
+                ..Pending::default()
+            };
         }
     }
     let torn = pending.bytes;
@@ -117,15 +134,22 @@ impl Pending {
             self.lines += 1;
             return Ok(None);
         };
-        let Some(records) = line::commit(json) else {
+        let Some(Commit { records, link }) = line::commit(json) else {
             let entry = serde_json::from_slice(json);
             let newer = |_| JournalError::Newer { file, line: count };
             self.entries.push(entry.map_err(newer)?);
+            self.text.extend_from_slice(line);
             self.lines += 1;
             return Ok(None);
         };
         match self.bad {
-            None if self.lines == records => Ok(Some(std::mem::take(&mut self.entries))),
+            None if self.lines == records => {
+                self.link = self.link.after(&self.text);
+                match link.is_none_or(|link| link == self.link) {
+                    true => Ok(Some(std::mem::take(&mut self.entries))),
+                    false => Err(JournalError::Rewritten { file, line: count }),
+                }
+            }
             // A page that was not written holds no line breaks: with more lines than the commit line
             // counts, a bad one belongs to an append before, which was acknowledged.
             Some(_) if self.lines <= records => {

@@ -1,8 +1,11 @@
 //! One record as one line of text: `<length> <crc32c> <json>`, so that people can read it and
 //! damage shows. A commit line closes each append and says how many lines it closes.
 
+use super::chain::Link;
+use serde::{Deserialize, Serialize};
+
 /// How a commit line's JSON begins; no record's does.
-const COMMIT: &str = r#"{"commit":{"records":"#;
+const COMMIT: &[u8] = br#"{"commit":{"records":"#;
 
 /// Appends one record. `json` has no raw line break, as JSON texts never do.
 pub(super) fn write(out: &mut Vec<u8>, json: &[u8]) {
@@ -12,15 +15,36 @@ pub(super) fn write(out: &mut Vec<u8>, json: &[u8]) {
     out.push(b'\n');
 }
 
-/// Closes an append of so many records.
-pub(super) fn write_commit(out: &mut Vec<u8>, records: u64) {
-    write(out, format!("{COMMIT}{records}}}}}").as_bytes());
+/// What a commit line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Commit {
+    /// How many records it closes.
+    pub(super) records: u64,
+    /// The link of the append; journals of old have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) link: Option<Link>,
 }
 
-/// How many records a commit line closes; `None` for any other line's JSON.
-pub(super) fn commit(json: &[u8]) -> Option<u64> {
-    let digits = json.strip_prefix(COMMIT.as_bytes())?.strip_suffix(b"}}")?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    commit: Commit,
+}
+
+/// Closes an append.
+pub(super) fn write_commit(out: &mut Vec<u8>, commit: Commit) {
+    let json = serde_json::to_vec(&Line { commit }).expect("a commit line has text keys");
+    write(out, &json);
+}
+
+/// What a commit line says; `None` for any other line's JSON.
+pub(super) fn commit(json: &[u8]) -> Option<Commit> {
+    if !json.starts_with(COMMIT) {
+        return None;
+    }
+    let line: Option<Line> = serde_json::from_slice(json).ok();
+    line.map(|line| line.commit)
 }
 
 /// The JSON of a whole line, line break included; `None` when anything about it is wrong.
@@ -58,10 +82,19 @@ mod tests {
     #[test]
     fn a_commit_line_says_how_much_it_closes_and_no_other_line_does() {
         let mut line = Vec::new();
-        write_commit(&mut line, 12);
+        let link = Some(Link::default());
+        let closed = Commit { records: 12, link };
+        write_commit(&mut line, closed);
         let json = read(&line).unwrap();
-        assert_eq!(json, br#"{"commit":{"records":12}}"#);
-        assert_eq!(commit(json), Some(12));
+        let zeros = "0".repeat(64);
+        let text = format!(r#"{{"commit":{{"records":12,"link":"{zeros}"}}}}"#);
+        assert_eq!(json, text.as_bytes());
+        assert_eq!(commit(json), Some(closed));
+        let of_old = Commit {
+            link: None,
+            ..closed
+        };
+        assert_eq!(commit(br#"{"commit":{"records":12}}"#), Some(of_old));
         let others = [
             r#"{"type":"run","run":1,"at":1}"#,
             r#"{"commit":{"records":}}"#,

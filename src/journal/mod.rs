@@ -5,21 +5,26 @@
 //! intents tell what may or may not have been sent: observe, then decide.
 //!
 //! Records are acknowledged append by append: a commit line closes each, and counts only together
-//! with every line it closes. What stands behind the last whole append was never acknowledged.
+//! with every line it closes. What stands behind the last whole append was never acknowledged. The
+//! commit lines are chained by hashes, so that the past cannot be changed without a trace.
 
 mod audit;
+mod chain;
 mod entry;
 mod error;
 mod files;
 mod line;
+mod reader;
 mod state;
 
 #[cfg(test)]
 mod tests;
 
 pub use audit::{Audit, audit};
+pub use chain::Link;
 pub use entry::{EffectId, Entry, Intent, Job, Outcome, Purpose, RunId};
 pub use error::JournalError;
+pub use reader::{Reading, read};
 
 use crate::model::{EffectKind, End, Moment};
 use files::Tail;
@@ -38,6 +43,8 @@ pub struct Journal {
     dir: PathBuf,
     tail: Tail,
     file_bytes: u64,
+    /// Of the last append.
+    link: Link,
     state: State,
     /// Set by a failed write or sync. A later sync could report success for pages that are gone.
     poisoned: bool,
@@ -79,10 +86,11 @@ impl Journal {
         let mut state = State::default();
         let mut tail = None;
         let mut cut_bytes = 0;
+        let mut link = Link::default();
         let numbers = files::numbers(dir)?;
         for &number in &numbers {
             let is_last = numbers.last() == Some(&number);
-            let read = files::read(dir, number, is_last, |entry| state.apply(&entry))?;
+            let read = files::read(dir, number, is_last, &mut link, |entry| state.apply(&entry))?;
             if is_last {
                 cut_bytes = read.torn;
                 tail = Some(Tail::open(dir, number, &read)?);
@@ -104,6 +112,7 @@ impl Journal {
             dir: dir.to_owned(),
             tail,
             file_bytes,
+            link,
             state,
             poisoned: false,
             _lock: lock,
@@ -223,27 +232,23 @@ impl Journal {
     pub fn effects_of(&self, run: RunId) -> Result<Vec<Effected>, JournalError> {
         let mut effects: Vec<Effected> = Vec::new();
         let mut index = BTreeMap::new();
-        let numbers = files::numbers(&self.dir)?;
-        for &number in &numbers {
-            let is_last = numbers.last() == Some(&number);
-            files::read(&self.dir, number, is_last, |entry| {
-                match entry {
-                    Entry::Intent(intent) if intent.run == run => {
-                        index.insert(intent.id, effects.len());
-                        let outcome = None;
-                        effects.push(Effected { intent, outcome });
-                    }
-                    Entry::Outcome(outcome) => {
-                        let at = index.get(&outcome.effect).copied();
-                        if let Some(effected) = at.and_then(|at| effects.get_mut(at)) {
-                            effected.outcome = Some(outcome);
-                        }
-                    }
-                    _ => {}
+        read(&self.dir, |entry| {
+            match entry {
+                Entry::Intent(intent) if intent.run == run => {
+                    index.insert(intent.id, effects.len());
+                    let outcome = None;
+                    effects.push(Effected { intent, outcome });
                 }
-                Ok(())
-            })?;
-        }
+                Entry::Outcome(outcome) => {
+                    let at = index.get(&outcome.effect).copied();
+                    if let Some(effected) = at.and_then(|at| effects.get_mut(at)) {
+                        effected.outcome = Some(outcome);
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
         Ok(effects)
     }
 
@@ -260,10 +265,16 @@ impl Journal {
             let json = serde_json::to_vec(entry).expect("entries have text keys");
             line::write(&mut lines, &json);
         }
-        line::write_commit(&mut lines, entries.len() as u64);
+        let link = self.link.after(&lines);
+        let commit = line::Commit {
+            records: entries.len() as u64,
+            link: Some(link),
+        };
+        line::write_commit(&mut lines, commit);
         let written = self.tail.append(&self.dir, &lines, self.file_bytes);
         self.poisoned = written.is_err();
         written?;
+        self.link = link;
         for entry in entries {
             let applied = self.state.apply(entry);
             applied.expect("every caller has checked its entries against the state");

@@ -31,6 +31,14 @@ fn intent(run: RunId, kind: EffectKind, subject: &str, at: Moment) -> Intent {
     )
 }
 
+/// A commit line of old, without a link.
+fn closing(records: u64) -> line::Commit {
+    line::Commit {
+        records,
+        link: None,
+    }
+}
+
 fn first_file(dir: &TempDir) -> PathBuf {
     dir.path().join("00000001.log")
 }
@@ -100,7 +108,7 @@ fn records_that_contradict_each_other_are_damage_and_unknown_ones_are_newer() {
     for (json, is_newer) in [(outcome, false), (unknown, true)] {
         let mut bytes = Vec::new();
         line::write(&mut bytes, json.as_bytes());
-        line::write_commit(&mut bytes, 1);
+        line::write_commit(&mut bytes, closing(1));
         fs::write(first_file(&dir), bytes).unwrap();
         let refused = Journal::open(dir.path()).unwrap_err();
         assert_eq!(
@@ -116,25 +124,74 @@ fn records_that_contradict_each_other_are_damage_and_unknown_ones_are_newer() {
     }
 }
 
+/// A record changed so that its own length and checksum are right again.
+fn forged(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut forged = Vec::new();
+    for text in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let json = String::from_utf8(line::read(text).unwrap().to_vec()).unwrap();
+        line::write(&mut forged, json.replace(from, to).as_bytes());
+    }
+    assert_ne!(forged, bytes);
+    forged
+}
+
+#[test]
+fn a_past_that_was_rewritten_is_noticed_and_a_journal_of_old_is_not_taken_for_one() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir);
+    let honest = fs::read(first_file(&dir)).unwrap();
+    let link = audit(dir.path()).unwrap().reading.link;
+    assert_ne!(link, Link::default());
+    fs::write(first_file(&dir), forged(&honest, "confirmed", "withdrawn")).unwrap();
+    let refused = Journal::open(dir.path()).unwrap_err();
+    assert!(
+        matches!(refused, JournalError::Rewritten { file: 1, .. }),
+        "{refused}"
+    );
+
+    // Without its links the same journal opens, and what follows is chained to all of it.
+    let text = String::from_utf8(honest.clone()).unwrap();
+    let commits = text
+        .lines()
+        .filter_map(|line| line.split_once(",\"link\"").map(|(_, link)| link));
+    let mut of_old = honest.clone();
+    for link in commits {
+        let link = link.split_once('}').unwrap().0;
+        of_old = forged(&of_old, &format!(",\"link\"{link}"), "");
+    }
+    fs::write(first_file(&dir), &of_old).unwrap();
+    assert_eq!(audit(dir.path()).unwrap().reading.link, link);
+    let (mut journal, _) = open(&dir);
+    journal.begin_run(later(2), "p2").unwrap();
+    drop(journal);
+    let longer = fs::read(first_file(&dir)).unwrap();
+    fs::write(first_file(&dir), forged(&longer, "confirmed", "withdrawn")).unwrap();
+    assert!(matches!(
+        audit(dir.path()),
+        Err(JournalError::Rewritten { .. })
+    ));
+}
+
 #[test]
 fn an_audit_counts_what_there_is_and_disturbs_nobody() {
     let dir = tempfile::tempdir().unwrap();
     fill(&dir);
     let (mut journal, _) = open(&dir);
+    let Audit { reading, .. } = audit(dir.path()).unwrap();
+    assert_eq!((reading.files, reading.torn_bytes), (1, 0));
     let expected = Audit {
-        files: 1,
+        reading,
         runs: 1,
         intents: 3,
         ends: [(End::Confirmed, 1), (End::Refused, 1)].into(),
         open: 1,
-        torn_bytes: 0,
     };
     assert_eq!(audit(dir.path()).unwrap(), expected);
     // An append under way is not taken for damage, and stays.
     let path = first_file(&dir);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [&whole, b"half a li".as_slice()].concat()).unwrap();
-    assert_eq!(audit(dir.path()).unwrap().torn_bytes, 9);
+    assert_eq!(audit(dir.path()).unwrap().reading.torn_bytes, 9);
     assert_eq!(fs::read(&path).unwrap().len(), whole.len() + 9);
     fs::write(&path, &whole).unwrap();
     journal.begin_run(later(2), "p1").unwrap();

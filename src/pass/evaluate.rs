@@ -6,7 +6,7 @@ use crate::clock::Stop;
 use crate::detect::{self, IncidentLog, Incidents};
 use crate::mirror::{Mirror, MirrorError};
 use crate::model::{Dossier, Finding, GroupId, Moment};
-use crate::plan::{Draft, Memberships};
+use crate::plan::{Draft, Memberships, Seen};
 use crate::policy::{IdentityRule, Policy};
 use crate::pull::PullError;
 use crate::score::{self, Roles};
@@ -28,9 +28,9 @@ pub struct Evaluation<'p> {
 
 impl<'p> Evaluation<'p> {
     /// An evaluation of nobody yet. `memberships` are those of the segments that the policy names.
-    pub fn new(policy: &'p Policy, memberships: Memberships, now: Moment) -> Self {
+    pub fn new(policy: &'p Policy, memberships: Memberships, seen: Seen, now: Moment) -> Self {
         Self {
-            draft: Draft::new(policy, memberships, now),
+            draft: Draft::new(policy, memberships, seen, now),
             findings: Vec::new(),
             people: Numbers::default(),
         }
@@ -74,11 +74,12 @@ impl Shop {
         &self,
         people: &People,
         memberships: Memberships,
+        seen: Seen,
         now: Moment,
         stop: &Stop,
     ) -> Result<Evaluation<'_>, PassError> {
         let policy = &self.config.policy;
-        let mut evaluation = Evaluation::new(policy, memberships, now);
+        let mut evaluation = Evaluation::new(policy, memberships, seen, now);
         evaluation
             .findings
             .extend(people.findings().iter().cloned());

@@ -26,7 +26,7 @@ use crate::api::WriteGrant;
 use crate::clock::Stop;
 use crate::journal::RunId;
 use crate::model::Moment;
-use crate::plan::guard;
+use crate::plan::{Grounds, guard};
 use crate::policy::{Allowances, Guard};
 use crate::pull::{Fresh, Pull, PullError, Pulled};
 use crate::push::{Push, PushError, Pushed};
@@ -138,7 +138,7 @@ impl Shop {
             findings,
             people,
         } = evaluation;
-        let mut plan = draft.finish(&self.seen(options)?);
+        let mut plan = draft.finish();
         if let Task::Undo(run) = options.task {
             plan = self.undo(run, plan.lists, now)?;
         }
@@ -154,7 +154,7 @@ impl Shop {
         }
         self.write_findings(&findings)?;
         self.write_parity(&parity)?;
-        let plan_id = self.write_plan(&plan, options.task, now)?;
+        let plan_id = self.write_plan(&plan, options)?;
 
         let mut pushed = Pushed::default();
         if trips.is_empty() && !dry_run {
@@ -217,7 +217,8 @@ impl Shop {
             Some(_) => Default::default(),
         };
         let named = self.named_memberships(&book, &evaluated);
-        let mut evaluation = unblocked(|| self.evaluate(&people, named, now, &options.stop))?;
+        let seen = self.seen(options)?;
+        let mut evaluation = unblocked(|| self.evaluate(&people, named, seen, now, &options.stop))?;
         evaluation.findings.extend(self.drifting(now)?);
         Ok((evaluation, parity, fresh))
     }
@@ -245,6 +246,7 @@ impl Shop {
             progress: &options.progress,
             stop: &options.stop,
             grant: WriteGrant::mint(),
+            grounds: Grounds::default(),
             allow_canary: options.allow.0.get(&Guard::Canary).copied().unwrap_or(0),
         }
     }

@@ -32,6 +32,9 @@ pub struct Head {
     /// When it ceases to be one.
     #[serde(with = "as_text")]
     pub expires: Moment,
+    /// The other day that it was made for: such a plan is only looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
     /// What it is to bring about.
     pub task: Task,
     /// A hash of the rules that it was made from.
@@ -53,7 +56,7 @@ struct End {
 pub struct PlanFile {
     /// What it rests on.
     pub head: Head,
-    /// Digests of the effects' lines: a million of them take 32 MB.
+    /// Digests of the effects: a million of them take 32 MB.
     effects: BTreeSet<[u8; 32]>,
     /// What tells this plan from any other: the end's checksum.
     pub id: String,
@@ -86,6 +89,7 @@ impl Head {
     pub(super) fn new(
         shop: &str,
         made: Moment,
+        as_of: Option<Moment>,
         task: Task,
         rules: String,
         after_run: RunId,
@@ -95,6 +99,7 @@ impl Head {
             shop: shop.to_owned(),
             made,
             expires: made.plus(LIFE),
+            as_of: as_of.map(|at| at.to_string()),
             task,
             rules,
             after_run,
@@ -110,11 +115,6 @@ impl Head {
         lines.advance()?;
         lines.head()
     }
-}
-
-/// The line of one effect, without its line break.
-pub(super) fn line_of(effect: &Described) -> String {
-    serde_json::to_string(effect).expect("an effect has text keys")
 }
 
 /// Writes a plan line by line.
@@ -138,7 +138,8 @@ impl<'o> PlanWriter<'o> {
 
     pub(super) fn effect(&mut self, effect: &Described) -> io::Result<()> {
         self.effects += 1;
-        self.line(&line_of(effect))
+        let line = serde_json::to_string(effect).map_err(io::Error::from)?;
+        self.line(&line)
     }
 
     /// Ends the file; gives back the plan's id.
@@ -148,7 +149,11 @@ impl<'o> PlanWriter<'o> {
             effects: self.effects,
             sha256: sha256.clone(),
         };
-        writeln!(self.out, "{}", serde_json::to_string(&end).map_err(io::Error::from)?)?;
+        writeln!(
+            self.out,
+            "{}",
+            serde_json::to_string(&end).map_err(io::Error::from)?
+        )?;
         Ok(sha256)
     }
 
@@ -175,7 +180,7 @@ impl PlanFile {
             lines.advance()?;
             let line = lines.text();
             if let Ok(effect) = serde_json::from_str(line) {
-                effects.insert(digest(line));
+                effects.insert(digest(&effect));
                 each(effect);
                 continue;
             }
@@ -195,7 +200,7 @@ impl PlanFile {
 
     /// Whether it says so.
     pub(super) fn holds(&self, effect: &Described) -> bool {
-        self.effects.contains(&digest(&line_of(effect)))
+        self.effects.contains(&digest(effect))
     }
 
     /// How many effects it has.
@@ -278,8 +283,18 @@ impl<'p> Lines<'p> {
     }
 }
 
-fn digest(line: &str) -> [u8; 32] {
-    Sha256::digest(line).into()
+/// Of everything but the reason, which may find other words.
+fn digest(effect: &Described) -> [u8; 32] {
+    let Described {
+        kind,
+        subject,
+        target,
+        from,
+        to,
+        ..
+    } = effect;
+    let told = serde_json::to_vec(&(kind, subject, target, from, to));
+    Sha256::digest(told.expect("an effect has text keys")).into()
 }
 
 /// Bytes as hexadecimal digits.
@@ -315,13 +330,14 @@ mod tests {
             target: "L1".to_owned(),
             from: json!(false),
             to: json!(true),
+            why: "list `VIP`".to_owned(),
         }
     }
 
     fn written() -> (Head, Vec<u8>) {
         let made = Moment::from_secs(1_790_000_000);
         let task = Task::Undo(RunId(3));
-        let head = Head::new("acme", made, task, "ab12".to_owned(), RunId(7));
+        let head = Head::new("acme", made, None, task, "ab12".to_owned(), RunId(7));
         let mut bytes = Vec::new();
         let mut writer = PlanWriter::begin(&mut bytes, &head).unwrap();
         writer.effect(&effect("P1")).unwrap();

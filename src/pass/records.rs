@@ -3,11 +3,11 @@
 use super::files::replace;
 use super::plan_file::PlanWriter;
 use super::release::{plan_path, rules_hash};
-use super::{Head, Parity, PassError, PlanFile, Shop, Task};
+use super::{Head, Options, Parity, PassError, PlanFile, Shop};
 use crate::mirror::MirrorError;
 use crate::model::{Code, Finding, GroupId, HoldReason, Moment, Subject};
 use crate::plan::Plan;
-use crate::push::describe;
+use crate::push::{Described, describe};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -79,12 +79,7 @@ impl Shop {
     }
 
     /// The plan effect by effect, whether or not it will be carried out. Gives back its id.
-    pub(super) fn write_plan(
-        &self,
-        plan: &Plan,
-        task: Task,
-        now: Moment,
-    ) -> Result<String, PassError> {
+    pub(super) fn write_plan(&self, plan: &Plan, options: &Options) -> Result<String, PassError> {
         let path = self.plan_path();
         let failed = |source| PassError::File {
             path: path.clone(),
@@ -92,12 +87,17 @@ impl Shop {
         };
         let policy = &self.config.policy;
         let after_run = self.journal.last_run();
-        let head = Head::new(&self.config.name, now, task, rules_hash(policy), after_run);
+        let (name, now) = (&self.config.name, self.clock.now());
+        let Options { as_of, task, .. } = options;
+        let head = Head::new(name, now, *as_of, *task, rules_hash(policy), after_run);
         let mut id = String::new();
         replace(&path, |out| {
             let mut writer = PlanWriter::begin(out, &head).map_err(failed)?;
             for effect in &plan.effects {
-                let told = describe(effect, &self.mirror, policy)?;
+                let told = Described {
+                    why: plan.why(effect, policy),
+                    ..describe(effect, &self.mirror, policy)?
+                };
                 writer.effect(&told).map_err(failed)?;
             }
             id = writer.end().map_err(failed)?;
@@ -112,6 +112,8 @@ impl Shop {
         let last_run = self.journal.last_run();
         let why = if head.shop != self.config.name {
             format!("it is of the shop `{}`", head.shop)
+        } else if let Some(at) = &head.as_of {
+            format!("it shows what would be at {at}")
         } else if now > head.expires {
             format!("it expired at {}", head.expires)
         } else if head.rules != rules_hash(&self.config.policy) {

@@ -49,7 +49,7 @@ pub fn release(shop: &config::Shop, now: Moment) -> Result<Head, ReleaseError> {
         head => head?,
     };
     let rules = rules_hash(&shop.policy);
-    if head.rules != rules {
+    if head.rules != rules || head.as_of.is_some() {
         return Err(ReleaseError::NotObserved);
     }
     let at = now.to_string();

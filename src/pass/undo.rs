@@ -43,10 +43,11 @@ impl Shop {
                 continue;
             }
             let inverse = undoing.inverse(&intent)?;
-            let inverse = inverse.and_then(|effect| match self.config.policy.allows(effect.kind()) {
-                true => Ok(effect),
-                false => Err(HoldReason::Mode),
-            });
+            let inverse =
+                inverse.and_then(|effect| match self.config.policy.allows(effect.kind()) {
+                    true => Ok(effect),
+                    false => Err(HoldReason::Mode),
+                });
             match inverse {
                 Ok(effect) => effects.push(effect),
                 Err(reason) => *held.entry((intent.kind, reason)).or_default() += 1,
@@ -55,7 +56,10 @@ impl Shop {
         let lists = lists.into_iter().enumerate();
         let lists = lists.map(|(list, before)| changed(before, list, &effects));
         let lists = lists.collect();
-        Ok(Plan::new(effects, held, lists))
+        let touched = effects.iter().filter_map(Effect::who);
+        let grounds = touched.map(|who| (who, format!("run {run} is taken back")));
+        let grounds = grounds.collect();
+        Ok(Plan::new(effects, held, lists, grounds))
     }
 }
 
@@ -128,7 +132,11 @@ impl Undoing<'_> {
         let Some(slot) = self.shop.mirror.slot_of_profile(&id)? else {
             return Ok(None);
         };
-        Ok(self.shop.mirror.profile(slot)?.map(|profile| (slot, profile)))
+        Ok(self
+            .shop
+            .mirror
+            .profile(slot)?
+            .map(|profile| (slot, profile)))
     }
 
     fn customer_of(&self, intent: &Intent) -> Result<Option<(Slot, Customer)>, MirrorError> {
@@ -138,7 +146,11 @@ impl Undoing<'_> {
         let Some(slot) = self.shop.mirror.slot_of_customer(id)? else {
             return Ok(None);
         };
-        Ok(self.shop.mirror.customer(slot)?.map(|customer| (slot, customer)))
+        Ok(self
+            .shop
+            .mirror
+            .customer(slot)?
+            .map(|customer| (slot, customer)))
     }
 }
 

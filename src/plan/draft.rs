@@ -1,5 +1,6 @@
 //! From wishes to an ordered plan.
 
+use super::grounds::{Grounds, evidence};
 use super::members::{Judged, Memberships};
 use super::values::{self, TagChange};
 use crate::detect::Verdicts;
@@ -10,6 +11,7 @@ use crate::policy::{Fact, Policy};
 use crate::score::Facts;
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What upstream looked like when it was pulled.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +42,8 @@ pub struct Plan {
     pub held_back: Vec<HeldBack>,
     /// One entry per managed list, in the policy's order.
     pub lists: Vec<ListChange>,
+    /// What was known of those whom the effects change.
+    pub grounds: Grounds,
 }
 
 /// How a managed list would change, whatever the mode allows.
@@ -63,12 +67,14 @@ impl Plan {
         mut effects: Vec<Effect>,
         held_back: BTreeMap<(EffectKind, HoldReason), u64>,
         lists: Vec<ListChange>,
+        grounds: BTreeMap<Slot, String>,
     ) -> Self {
         effects.sort_by_key(|effect| (rank(effect), list_of(effect), effect.who()));
         Self {
             effects,
             held_back: in_words(held_back),
             lists,
+            grounds: Arc::new(grounds),
         }
     }
 
@@ -140,23 +146,27 @@ struct Wanted {
 pub struct Draft<'p> {
     policy: &'p Policy,
     segments: Memberships,
+    seen: Seen,
     now: Moment,
     lists: Vec<Wanted>,
     effects: Vec<Effect>,
     held: BTreeMap<(EffectKind, HoldReason), u64>,
+    grounds: BTreeMap<Slot, String>,
 }
 
 impl<'p> Draft<'p> {
-    /// An empty draft. `segments` holds those that [`Policy::segment_names`] asks for, as far as they
-    /// can be evaluated.
-    pub fn new(policy: &'p Policy, segments: Memberships, now: Moment) -> Self {
+    /// An empty draft, to be compared with what was seen upstream. `segments` holds those that
+    /// [`Policy::segment_names`] asks for, as far as they can be evaluated.
+    pub fn new(policy: &'p Policy, segments: Memberships, seen: Seen, now: Moment) -> Self {
         Self {
             policy,
             segments,
+            seen,
             now,
             lists: vec![Wanted::default(); policy.lists.len()],
             effects: Vec::new(),
             held: BTreeMap::new(),
+            grounds: BTreeMap::new(),
         }
     }
 
@@ -164,10 +174,38 @@ impl<'p> Draft<'p> {
     /// findings that no exemption takes away.
     pub fn person(&mut self, dossier: &Dossier, facts: &Facts, verdicts: Verdicts) -> Vec<Finding> {
         let judged = self.segments.judge(dossier, verdicts, self.policy);
+        let wishes = self.effects.len();
         self.lists(dossier, facts, &judged);
         self.profiles(dossier, facts, &judged);
         self.customers(dossier, facts, &judged);
+        self.note_grounds(dossier, facts, &judged.verdicts, wishes);
         judged.verdicts.findings
+    }
+
+    /// Remembers why, for whoever is wished something from the given wish on, or joins or leaves a list.
+    fn note_grounds(
+        &mut self,
+        dossier: &Dossier,
+        facts: &Facts,
+        verdicts: &Verdicts,
+        wishes: usize,
+    ) {
+        let wished = self.effects[wishes..].iter().filter_map(Effect::who);
+        let slots = dossier.profiles.iter().map(|(slot, _)| *slot);
+        let moved = slots.filter(|slot| {
+            let lists = self.lists.iter().zip(&self.seen.lists);
+            lists.into_iter().any(|(wanted, seen)| {
+                wanted.certain.contains(slot.0) != seen.members.contains(slot.0)
+            })
+        });
+        let touched: Vec<Slot> = wished.chain(moved).collect();
+        if touched.is_empty() {
+            return;
+        }
+        let evidence = evidence(facts, verdicts);
+        for slot in touched {
+            self.grounds.insert(slot, evidence.clone());
+        }
     }
 
     fn profiles(&mut self, dossier: &Dossier, facts: &Facts, judged: &Judged) {
@@ -273,13 +311,14 @@ impl<'p> Draft<'p> {
     }
 
     /// Subtracts what was seen from what is wanted.
-    pub fn finish(mut self, seen: &Seen) -> Plan {
+    pub fn finish(mut self) -> Plan {
+        let seen = std::mem::take(&mut self.seen);
         let mut lists = Vec::with_capacity(self.lists.len());
         for (index, wanted) in std::mem::take(&mut self.lists).into_iter().enumerate() {
             let seen_list = seen.lists.get(index).cloned().unwrap_or_default();
-            lists.push(self.list(index, &wanted, &seen_list, seen));
+            lists.push(self.list(index, &wanted, &seen_list, &seen));
         }
-        Plan::new(self.effects, self.held, lists)
+        Plan::new(self.effects, self.held, lists, self.grounds)
     }
 
     fn list(

@@ -5,6 +5,7 @@
 //! effects and says what was held back; [`guard::check`] is the second pair of eyes.
 
 mod draft;
+mod grounds;
 pub mod guard;
 mod lists;
 mod members;
@@ -13,5 +14,6 @@ mod tests;
 mod values;
 
 pub use draft::{Draft, ListChange, Plan, Seen, SeenList};
+pub use grounds::{Grounds, why};
 pub use guard::{Circumstances, Listing, Spent, Trip};
 pub use members::{Memberships, SegmentMembers};

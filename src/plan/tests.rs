@@ -100,27 +100,34 @@ fn lapsed_list(mode: Mode) -> Policy {
 
 /// A draft for rules that name no segment.
 fn draft(policy: &Policy) -> Draft<'_> {
-    Draft::new(policy, Memberships::default(), NOW)
+    against(policy, Seen::default())
+}
+
+fn against(policy: &Policy, seen: Seen) -> Draft<'_> {
+    Draft::new(policy, Memberships::default(), seen, NOW)
 }
 
 /// A plan over people `1..=wanted` who lapsed, against a list that holds `seen`.
 fn plan_against(policy: &Policy, wanted: u32, seen: &[u32]) -> Plan {
-    let mut draft = draft(policy);
-    for slot in 1..=wanted {
-        let dossier = person(vec![profile(slot, &format!("{slot}@x.org"))], Vec::new());
-        draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
-    }
     let members: RoaringBitmap = seen.iter().copied().collect();
     let known = (1..=wanted.max(200)).collect();
     let lists = vec![SeenList {
         exists: true,
         members,
     }];
-    draft.finish(&Seen {
-        lists,
-        known,
-        absent_twice: RoaringBitmap::new(),
-    })
+    let mut draft = against(
+        policy,
+        Seen {
+            lists,
+            known,
+            absent_twice: RoaringBitmap::new(),
+        },
+    );
+    for slot in 1..=wanted {
+        let dossier = person(vec![profile(slot, &format!("{slot}@x.org"))], Vec::new());
+        draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
+    }
+    draft.finish()
 }
 
 fn observed() -> Circumstances {
@@ -187,7 +194,7 @@ fn a_member_without_a_record_leaves_only_after_two_scans() {
         known: RoaringBitmap::new(),
         absent_twice,
     };
-    let plan = draft(&policy).finish(&seen);
+    let plan = against(&policy, seen).finish();
     assert_eq!(
         plan.effects,
         [Effect::OffList {
@@ -205,7 +212,7 @@ fn only_the_profile_that_mail_reaches_stands_for_a_person_with_two() {
     silent.email_marketing = None;
     let dossier = person(vec![(slot, silent), profile(2, "A@x.org")], Vec::new());
     draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
-    let plan = draft.finish(&Seen::default());
+    let plan = draft.finish();
     let expected = [
         Effect::ListExists { list: 0 },
         Effect::OnList {
@@ -252,7 +259,7 @@ fn a_property_is_written_only_where_its_value_changed() {
         from: Some(Value::Text("active".to_owned())),
         to: Some(Value::Text("lapsed".to_owned())),
     };
-    let plan = draft.finish(&Seen::default());
+    let plan = draft.finish();
     assert_eq!(
         plan.effects,
         [Effect::Properties {
@@ -280,7 +287,7 @@ fn a_dead_mailbox_is_suppressed_only_when_rule_and_mode_allow_it() {
             &facts(Stage::Lapsed),
             verdicts.clone(),
         );
-        let plan = draft.finish(&Seen::default());
+        let plan = draft.finish();
         (
             plan.people(&[EffectKind::Suppression]).len(),
             plan.held_back.first().map(|held| held.reason),
@@ -318,7 +325,7 @@ fn tags_are_compared_without_regard_to_case_and_only_under_our_prefix() {
         let mut draft = draft(&policy);
         let dossier = person(Vec::new(), vec![customer(1, have)]);
         draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
-        draft.finish(&Seen::default()).effects
+        draft.finish().effects
     };
     assert_eq!(effects(&["VIP", "Driftless:Stage:LAPSED"]), []);
     let tag = |text: &str| vec![text.to_owned()];
@@ -348,7 +355,7 @@ fn a_metafield_is_compared_as_json_not_as_text() {
         let mut draft = draft(&policy);
         let dossier = person(Vec::new(), vec![(slot, customer)]);
         draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
-        draft.finish(&Seen::default()).effects.len()
+        draft.finish().effects.len()
     };
     assert_eq!(effects(Some(r#"{ "stage": "lapsed", "orders": 2 }"#)), 0);
     assert_eq!(effects(Some(r#"{"orders":1,"stage":"lapsed"}"#)), 1);
@@ -365,7 +372,7 @@ fn the_same_people_in_any_order_make_the_same_plan() {
             let dossier = person(vec![profile(*slot, "a@x.org")], Vec::new());
             draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
         }
-        draft.finish(&Seen::default())
+        draft.finish()
     };
     assert_eq!(plan(&[5, 1, 9]), plan(&[9, 5, 1]));
 }

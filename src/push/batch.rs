@@ -6,6 +6,7 @@ use crate::api::{ApiError, Fault};
 use crate::journal::{EffectId, Intent, RunId};
 use crate::mirror::{MirrorError, Receipt};
 use crate::model::{Effect, EffectKind, End, ListId, Moment};
+use crate::plan::why;
 
 /// What became of one effect of a batch that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,8 +183,10 @@ impl Push<'_> {
             target,
             from,
             to,
+            ..
         } = told;
-        Ok(Intent::new(shop, run, kind, subject, target, from, to, at))
+        let intent = Intent::new(shop, run, kind, subject, target, from, to, at);
+        Ok(intent.because(why(effect, &self.grounds, self.policy)))
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Described {
     pub from: Json,
     /// What should be.
     pub to: Json,
+    /// The rule behind it and its evidence, where somebody asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 /// Resolves an effect's slots and indexes.
@@ -48,6 +51,7 @@ pub fn describe(
         target,
         from,
         to,
+        why: String::new(),
     })
 }
 

@@ -21,7 +21,7 @@ use crate::clock::{Clock, Stop};
 use crate::journal::{Journal, JournalError, RunId};
 use crate::mirror::{Mirror, MirrorError};
 use crate::model::{Effect, EffectKind, End, ListId};
-use crate::plan::{Plan, Trip};
+use crate::plan::{Grounds, Plan, Trip};
 use crate::policy::Policy;
 use crate::telemetry::{Progress, Pseudonyms};
 use std::collections::BTreeMap;
@@ -52,6 +52,8 @@ pub struct Push<'a> {
     pub grant: WriteGrant,
     /// So many effects of the canary need not read back.
     pub allow_canary: u64,
+    /// Why the effects of the plan that is carried out are wanted.
+    pub grounds: Grounds,
 }
 
 /// What became of the effects of one push.
@@ -101,15 +103,11 @@ impl Push<'_> {
         pushed
     }
 
-    async fn run(
-        &mut self,
-        plan: &Plan,
-        id: &str,
-        pushed: &mut Pushed,
-    ) -> Result<(), PushError> {
+    async fn run(&mut self, plan: &Plan, id: &str, pushed: &mut Pushed) -> Result<(), PushError> {
         if plan.effects.is_empty() {
             return Ok(());
         }
+        self.grounds = Grounds::clone(&plan.grounds);
         let run = self.journal.begin_run(self.clock.now(), id)?;
         let (first, rest) = canary::split(&plan.effects, &self.policy.guards);
         let mut done = Vec::new();

@@ -44,24 +44,22 @@ impl Diff {
     }
 
     fn line(&self, effect: &Described) -> String {
-        let Described {
-            kind,
-            subject,
-            target,
-            from,
-            to,
-        } = effect;
-        let who = subject.as_deref().unwrap_or_default();
-        let list = self.lists.get(target).unwrap_or(target);
-        match kind {
-            EffectKind::ListCreate => format!("+ list `{list}`"),
-            EffectKind::ListAdd => format!("+ profile {who} on list `{list}`"),
-            EffectKind::ListRemove => format!("- profile {who} on list `{list}`"),
-            EffectKind::Suppression => format!("- profile {who} suppressed for marketing e-mail"),
-            EffectKind::Property => format!("~ profile {who}  {}", properties(from, to)),
-            EffectKind::Tag => format!("~ customer {who}  {}", tags(from, to)),
-            EffectKind::Metafield => format!("~ customer {who}  {target}: {from} -> {to}"),
-        }
+        let who = effect.subject.as_deref().unwrap_or_default();
+        let target = self.lists.get(&effect.target).unwrap_or(&effect.target);
+        change(effect.kind, who, target, (&effect.from, &effect.to))
+    }
+}
+
+/// One change in a line: who, what, from what to what.
+pub fn change(kind: EffectKind, who: &str, target: &str, (from, to): (&Json, &Json)) -> String {
+    match kind {
+        EffectKind::ListCreate => format!("+ list `{target}`"),
+        EffectKind::ListAdd => format!("+ profile {who} on list `{target}`"),
+        EffectKind::ListRemove => format!("- profile {who} on list `{target}`"),
+        EffectKind::Suppression => format!("- profile {who} suppressed for marketing e-mail"),
+        EffectKind::Property => format!("~ profile {who}  {}", properties(from, to)),
+        EffectKind::Tag => format!("~ customer {who}  {}", tags(from, to)),
+        EffectKind::Metafield => format!("~ customer {who}  {target}: {from} -> {to}"),
     }
 }
 
@@ -109,19 +107,33 @@ mod tests {
             target: target.to_owned(),
             from,
             to,
+            why: String::new(),
         }
     }
 
     #[test]
     fn every_kind_has_its_words_and_many_are_counted() {
         let mut diff = Diff::new(BTreeMap::from([("VIP".to_owned(), "L1".into())]));
-        diff.note(&effect(EffectKind::ListAdd, "L1", json!(false), json!(true)));
-        let (from, to) = (json!({"stage": "new"}), json!({"stage": "active", "n": null}));
+        diff.note(&effect(
+            EffectKind::ListAdd,
+            "L1",
+            json!(false),
+            json!(true),
+        ));
+        let (from, to) = (
+            json!({"stage": "new"}),
+            json!({"stage": "active", "n": null}),
+        );
         diff.note(&effect(EffectKind::Property, "stage,n", from, to));
         let (had, has) = (json!({"had": ["a"]}), json!({"has": ["b"]}));
         diff.note(&effect(EffectKind::Tag, "a", had, has));
         for _ in 0..SHOWN + 2 {
-            diff.note(&effect(EffectKind::ListRemove, "L2", json!(true), json!(false)));
+            diff.note(&effect(
+                EffectKind::ListRemove,
+                "L2",
+                json!(true),
+                json!(false),
+            ));
         }
         let text = diff.to_string();
         let expected = [

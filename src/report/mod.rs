@@ -6,6 +6,6 @@ pub mod relations;
 pub mod segments;
 mod text;
 
-pub use diff::Diff;
+pub use diff::{Diff, change};
 pub use json::summary as json;
 pub use text::summary as text;

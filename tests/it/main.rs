@@ -17,6 +17,7 @@ mod oracle;
 mod orders;
 mod parity;
 mod pass;
+mod plans;
 mod refusals;
 mod resume;
 mod segments;

@@ -126,7 +126,7 @@ fn a_commit_line_that_counts_other_lines_than_stand_before_it_is_damage() {
         let dir = tempfile::tempdir().unwrap();
         let mut bytes = Vec::new();
         line::write(&mut bytes, br#"{"type":"run","run":1,"at":1}"#);
-        line::write_commit(&mut bytes, records);
+        line::write_commit(&mut bytes, closing(records));
         fs::write(first_file(&dir), bytes).unwrap();
         let refused = Journal::open(dir.path()).unwrap_err();
         assert!(

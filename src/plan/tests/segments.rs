@@ -34,12 +34,12 @@ fn policy(who: Where) -> Policy {
 
 /// A plan over people with a profile each, `1..=5`, against a list that holds 2, 4 and 5.
 fn plan(policy: &Policy, segments: Memberships, verdicts: &Verdicts) -> Plan {
-    let mut draft = Draft::new(policy, segments, NOW);
+    let mut draft = Draft::new(policy, segments, seen(&[2, 4, 5]), NOW);
     for slot in 1..=5 {
         let dossier = person(vec![profile(slot, &format!("{slot}@x.org"))], Vec::new());
         draft.person(&dossier, &facts(Stage::Lapsed), verdicts.clone());
     }
-    draft.finish(&seen(&[2, 4, 5]))
+    draft.finish()
 }
 
 fn seen(members: &[u32]) -> Seen {
@@ -76,13 +76,14 @@ fn no_list_is_created_for_a_segment_that_nobody_knows() {
         segment: Some(names(&["Nope"])),
         ..Where::default()
     });
-    let mut draft = Draft::new(&rule, memberships(&[]), NOW);
-    let dossier = person(vec![profile(1, "1@x.org")], Vec::new());
-    draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
-    let plan = draft.finish(&Seen {
+    let nothing = Seen {
         lists: vec![SeenList::default()],
         ..seen(&[])
-    });
+    };
+    let mut draft = Draft::new(&rule, memberships(&[]), nothing, NOW);
+    let dossier = person(vec![profile(1, "1@x.org")], Vec::new());
+    draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
+    let plan = draft.finish();
     assert_eq!(plan.effects, []);
     let create = |held: &&HeldBack| held.kind == EffectKind::ListCreate;
     let reasons: Vec<HoldReason> = plan
@@ -170,14 +171,14 @@ fn a_person_is_in_a_segment_when_one_profile_is() {
     });
     let found = |inside: &[u32], unknown: &[u32], on_list: &[u32]| {
         let segments = memberships(&[("VIP", members(inside, unknown))]);
-        let mut draft = Draft::new(&policy, segments, NOW);
+        let mut draft = Draft::new(&policy, segments, seen(on_list), NOW);
         let both = vec![profile(1, "a@x.org"), profile(2, "A@x.org")];
         draft.person(
             &person(both, Vec::new()),
             &facts(Stage::Lapsed),
             Verdicts::default(),
         );
-        changes(&draft.finish(&seen(on_list)))
+        changes(&draft.finish())
     };
     assert_eq!(found(&[2], &[1], &[]), (vec![1], vec![]));
     assert_eq!(found(&[], &[2], &[]), (vec![], vec![]));
@@ -218,10 +219,10 @@ fn exempting() -> Policy {
 fn the_exempt_are_neither_suppressed_nor_reported() {
     let policy = exempting();
     let outcome = |segments| {
-        let mut draft = Draft::new(&policy, segments, NOW);
+        let mut draft = Draft::new(&policy, segments, seen(&[]), NOW);
         let one = person(vec![profile(1, "1@x.org")], Vec::new());
         let findings = draft.person(&one, &facts(Stage::Lapsed), condemned());
-        let plan = draft.finish(&seen(&[]));
+        let plan = draft.finish();
         let suppressed = plan.people(&[EffectKind::Suppression]).len();
         (findings.len(), suppressed, changes(&plan).0)
     };
@@ -276,10 +277,10 @@ fn a_fact_in_doubt_is_not_written_back() {
             .insert("d_stale".to_owned(), Value::Bool(true));
         let (number, mut customer) = customer(2, &["d:stale", "d:stage:lapsed"]);
         customer.metafield = Some(r#"{"stale":true,"stage":"active"}"#.to_owned());
-        let mut draft = Draft::new(&policy, segments, NOW);
+        let mut draft = Draft::new(&policy, segments, Seen::default(), NOW);
         let dossier = person(vec![(slot, profile)], vec![(number, customer)]);
         draft.person(&dossier, &facts(Stage::Lapsed), condemned());
-        draft.finish(&Seen::default()).effects
+        draft.finish().effects
     };
     let text = |effects: &[Effect]| format!("{effects:?}");
     let doubtful = effects(Memberships::default());

@@ -90,6 +90,7 @@ fn a_disk_that_fills_during_a_push_stops_with_74_and_loses_no_effect() {
     let floor = ("[klaviyo]\n", "min_free_disk = \"1KiB\"\n\n[klaviyo]\n");
     let shop = lab.shop("acme", &town.vendors, &[floor]);
     run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
+    lab.release(&shop);
     let state = lab.path("state");
     let (mut room, mut fulls) = (64 << 10, 0);
     loop {

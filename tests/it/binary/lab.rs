@@ -63,6 +63,12 @@ impl Lab {
         command
     }
 
+    /// Lets the rules of this config write, as the last plan shows.
+    pub fn release(&self, config: &Path) {
+        let mut command = self.driftless(["release", "--config"]);
+        super::process::run(command.arg(config)).expect(0);
+    }
+
     /// Writes a shop's config and secrets; `edits` replace parts of the text, each of which must be
     /// there.
     pub fn shop(&self, name: &str, vendors: &Vendors, edits: &[(&str, &str)]) -> PathBuf {

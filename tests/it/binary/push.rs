@@ -13,6 +13,7 @@ fn a_push_killed_again_and_again_ends_with_every_intent_ended_once_and_the_lists
     let shop = lab.shop("acme", &town.vendors, &[]);
     run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
     assert_eq!(town.writes(), 0);
+    lab.release(&shop);
 
     // Between a write and its journaled outcome there is now time to be killed.
     town.world.state().faults.latency = Duration::from_millis(40);

@@ -48,7 +48,9 @@ fn progress_goes_to_stderr_as_plain_lines_and_the_table_to_stdout() {
     run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
     run(&mut lab.reconcile(&shop, &detailed)).expect(2);
     run(&mut lab.reconcile(&shop, &detailed[1..])).expect(64);
+    run(&mut lab.reconcile(&shop, &[])).expect(10);
     assert_eq!(town.writes(), 0);
+    lab.release(&shop);
     let second = run(&mut lab.reconcile(&shop, &[])).expect(0);
     assert!(second.out.contains("property confirmed"), "{}", second.out);
     assert!(town.writes() > 0);
@@ -120,6 +122,8 @@ fn observe_and_as_of_write_nothing_even_when_every_guard_agrees() {
         "{}",
         later.out
     );
+    run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
+    lab.release(&shop);
     run(&mut lab.reconcile(&shop, &[])).expect(0);
     assert!(town.writes() > 0);
 }

@@ -55,6 +55,7 @@ fn a_pass_at_the_finest_log_level_shows_no_secret_and_no_address() {
     let shop = lab.shop("acme", &town.vendors, &[]);
     let loud = ["--log", "trace"];
     let first = run(&mut lab.reconcile(&shop, &loud)).expect(10);
+    lab.release(&shop);
     let second = run(&mut lab.reconcile(&shop, &["--log", "driftless=trace", "--json"])).expect(0);
     // The canary's read-back asks for list members by address.
     assert!(town.writes() > 0);

@@ -95,6 +95,7 @@ fn sigterm_in_the_middle_of_a_push_leaves_nothing_undone_after_the_next_pass() {
     let town = Town::fast(1200, 42);
     let shop = lab.shop("acme", &town.vendors, &[]);
     run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
+    lab.release(&shop);
     town.world.state().faults.latency = Duration::from_millis(150);
     // The pass before only looked, so that the daemon's first one is due at once.
     let (pushing, _) = daemon(&lab, &[]);

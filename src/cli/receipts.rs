@@ -1,0 +1,180 @@
+//! What the journal says was done: all runs, or one effect by effect. The daemon may run meanwhile.
+
+use super::args::Receipts;
+use super::{Exit, output, shops};
+use crate::config;
+use crate::journal::{self, EffectId, Entry, Intent, JournalError, Outcome, Reading, RunId};
+use crate::model::{EffectKind, End, Moment};
+use crate::report;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+/// Prints the receipts of every shop.
+pub(super) fn run(args: &Receipts) -> Exit {
+    let shops = match shops::load_offline(&args.shops.config) {
+        Ok(shops) => shops,
+        Err(exit) => return exit,
+    };
+    let told = shops.iter().map(|shop| one(shop, args));
+    told.max().unwrap_or_default()
+}
+
+fn one(shop: &config::Shop, args: &Receipts) -> Exit {
+    let dir = shop.state_dir.join("journal");
+    let read = match args.run {
+        None => runs(&dir).map(|(runs, reading)| {
+            tell_runs(&shop.name, &runs, reading, args.json);
+            Exit::Done
+        }),
+        Some(run) => {
+            let mut count = 0_u64;
+            let each = |intent: &Intent, outcome: Option<&Outcome>| {
+                count += 1;
+                output::say(&match args.json {
+                    true => receipt_json(intent, outcome).to_string(),
+                    false => receipt(intent, outcome),
+                });
+            };
+            effects(&dir, RunId(run), each).map(|()| match count {
+                0 => {
+                    let name = &shop.name;
+                    let text = format!("{name}: the journal has no effect of run {run}");
+                    output::fault(Exit::Usage, &text)
+                }
+                _ => Exit::Done,
+            })
+        }
+    };
+    match read {
+        Ok(exit) => exit,
+        Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            output::say(&format!("{}: there is no journal yet", shop.name));
+            Exit::Done
+        }
+        Err(error) => {
+            let exit = shops::exit_of_journal(&error);
+            output::fault(exit, &format!("{}: {error}", shop.name))
+        }
+    }
+}
+
+/// One run in numbers.
+#[derive(Debug, Default)]
+struct Totals {
+    at: Moment,
+    plan: Option<String>,
+    ends: BTreeMap<(EffectKind, Option<End>), u64>,
+}
+
+fn runs(dir: &Path) -> Result<(BTreeMap<RunId, Totals>, Reading), JournalError> {
+    let mut runs: BTreeMap<RunId, Totals> = BTreeMap::new();
+    let mut open: BTreeMap<EffectId, (RunId, EffectKind)> = BTreeMap::new();
+    let reading = journal::read(dir, |entry| {
+        match entry {
+            Entry::Run { run, at, plan } => {
+                let ends = BTreeMap::new();
+                runs.insert(run, Totals { at, plan, ends });
+            }
+            Entry::Intent(intent) => drop(open.insert(intent.id, (intent.run, intent.kind))),
+            Entry::Outcome(outcome) => {
+                let (run, kind) = open.remove(&outcome.effect).ok_or(())?;
+                let ends = &mut runs.entry(run).or_default().ends;
+                *ends.entry((kind, Some(outcome.end))).or_default() += 1;
+            }
+            Entry::Job(_) | Entry::RunEnd { .. } => {}
+        }
+        Ok(())
+    })?;
+    for (run, kind) in open.into_values() {
+        *runs
+            .entry(run)
+            .or_default()
+            .ends
+            .entry((kind, None))
+            .or_default() += 1;
+    }
+    Ok((runs, reading))
+}
+
+fn tell_runs(shop: &str, runs: &BTreeMap<RunId, Totals>, reading: Reading, as_json: bool) {
+    let end_of = |end: &Option<End>| end.map_or("open", End::as_str);
+    for (run, Totals { at, plan, ends }) in runs {
+        if as_json {
+            let ends = ends.iter().map(
+                |((kind, end), count)| json!({"kind": kind, "end": end_of(end), "count": count}),
+            );
+            let ends: Vec<Json> = ends.collect();
+            let line = json!({
+                "shop": shop, "run": run, "at": at.to_string(), "plan": plan, "effects": ends,
+            });
+            output::say(&line.to_string());
+            continue;
+        }
+        let ends = ends.iter();
+        let ends = ends.map(|((kind, end), count)| format!("{count} {kind} {}", end_of(end)));
+        let ends: Vec<String> = ends.collect();
+        output::say(&format!("{shop}  run {run}  {at}  {}", ends.join(", ")));
+    }
+    let link = reading.link;
+    match as_json {
+        true => output::say(&json!({"shop": shop, "link": link}).to_string()),
+        false => output::say(&format!("{shop}  link {link}")),
+    }
+}
+
+/// Tells the effects of one run, each as soon as it has ended; those still open at last.
+fn effects(
+    dir: &Path,
+    run: RunId,
+    mut each: impl FnMut(&Intent, Option<&Outcome>),
+) -> Result<(), JournalError> {
+    let mut open: BTreeMap<EffectId, Intent> = BTreeMap::new();
+    journal::read(dir, |entry| {
+        match entry {
+            Entry::Intent(intent) if intent.run == run => drop(open.insert(intent.id, intent)),
+            Entry::Outcome(outcome) => {
+                if let Some(intent) = open.remove(&outcome.effect) {
+                    each(&intent, Some(&outcome));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    open.values().for_each(|intent| each(intent, None));
+    Ok(())
+}
+
+fn receipt(intent: &Intent, outcome: Option<&Outcome>) -> String {
+    let end = outcome.map_or("open", |outcome| outcome.end.as_str());
+    let code = outcome.and_then(|outcome| outcome.code.as_deref());
+    let code = code.map_or_else(String::new, |code| format!(" ({code})"));
+    let at = outcome.map_or(intent.at, |outcome| outcome.at);
+    let what = report::change(
+        intent.kind,
+        intent.subject.as_deref().unwrap_or_default(),
+        &intent.target,
+        (&intent.from, &intent.to),
+    );
+    let why = intent.why.as_deref();
+    let why = why.map_or_else(String::new, |why| format!("\n    because {why}"));
+    format!("{at}  {end}{code}  {what}{why}")
+}
+
+fn receipt_json(intent: &Intent, outcome: Option<&Outcome>) -> Json {
+    json!({
+        "effect": intent.id,
+        "kind": intent.kind,
+        "subject": intent.subject,
+        "target": intent.target,
+        "from": intent.from,
+        "to": intent.to,
+        "why": intent.why,
+        "intended": intent.at.to_string(),
+        "end": outcome.map(|outcome| outcome.end),
+        "code": outcome.and_then(|outcome| outcome.code.as_deref()),
+        "ended": outcome.map(|outcome| outcome.at.to_string()),
+    })
+}

@@ -1,0 +1,34 @@
+//! Reading a journal without changing or locking it; nobody else is disturbed.
+
+use super::{Entry, JournalError, Link, files};
+use std::path::Path;
+
+/// How far a reading came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Files read.
+    pub files: u64,
+    /// The link of the last whole append: kept elsewhere, it proves what the journal said by then.
+    pub link: Link,
+    /// Bytes of a torn last append, or of one that is being written; it was never acknowledged.
+    pub torn_bytes: u64,
+}
+
+/// Tells every record of a journal, in order. `Err` from `visit` is damage at its place.
+///
+/// # Errors
+/// Damage before the last append, a missing file, a past that was rewritten.
+pub fn read(
+    dir: &Path,
+    mut visit: impl FnMut(Entry) -> Result<(), ()>,
+) -> Result<Reading, JournalError> {
+    let mut reading = Reading::default();
+    let numbers = files::numbers(dir)?;
+    for &number in &numbers {
+        let is_last = numbers.last() == Some(&number);
+        let read = files::read(dir, number, is_last, &mut reading.link, &mut visit)?;
+        reading.files += 1;
+        reading.torn_bytes = read.torn;
+    }
+    Ok(reading)
+}

@@ -1,0 +1,69 @@
+//! Why: the rule behind an effect, and what was known of the person when it was planned.
+
+use super::Plan;
+use crate::detect::Verdicts;
+use crate::model::{Effect, Moment, Slot};
+use crate::policy::Policy;
+use crate::score::Facts;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// What was known of everybody whom a plan changes, a line each; never an address.
+pub type Grounds = Arc<BTreeMap<Slot, String>>;
+
+impl Plan {
+    /// The rule that wants an effect, and its evidence.
+    pub fn why(&self, effect: &Effect, policy: &Policy) -> String {
+        why(effect, &self.grounds, policy)
+    }
+}
+
+/// The rule that wants an effect, and its evidence. Whoever is not known has no record here.
+pub fn why(effect: &Effect, grounds: &Grounds, policy: &Policy) -> String {
+    let rule = rule(effect, policy);
+    match effect.who().map(|who| grounds.get(&who)) {
+        None => rule,
+        Some(Some(evidence)) => format!("{rule}: {evidence}"),
+        Some(None) => format!("{rule}: no record of the profile"),
+    }
+}
+
+/// Where in the config an effect comes from.
+fn rule(effect: &Effect, policy: &Policy) -> String {
+    match effect {
+        Effect::ListExists { list }
+        | Effect::OnList { list, .. }
+        | Effect::OffList { list, .. } => {
+            let list = policy.lists.get(*list);
+            format!("list `{}`", list.map_or("", |list| list.name.as_str()))
+        }
+        Effect::Properties { .. } => "properties".to_owned(),
+        Effect::Suppressed { .. } => "rules.bounce".to_owned(),
+        Effect::Tags { .. } => "shopify_tags".to_owned(),
+        Effect::Metafield { .. } => "shopify_metafield".to_owned(),
+    }
+}
+
+/// What rules read of a person, and what was found.
+pub(super) fn evidence(facts: &Facts, verdicts: &Verdicts) -> String {
+    let date = |at: Option<Moment>| at.map_or_else(|| "never".to_owned(), Moment::date);
+    let reachable = if facts.reachable {
+        "reachable"
+    } else {
+        "out of reach"
+    };
+    let mut text = format!(
+        "stage {}, tier {}, {} orders, the last {}, last act {}, {reachable}",
+        facts.stage.as_str(),
+        facts.tier.as_str(),
+        facts.orders,
+        date(facts.last_order),
+        date(facts.last_human),
+    );
+    for finding in &verdicts.findings {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "; {}: {}", finding.code.as_str(), finding.evidence);
+    }
+    text
+}
