@@ -96,7 +96,8 @@ async fn made(once: &Once, options: Options, out: &Path) -> Result<Summary, Faul
     })?;
     let place = out.display();
     output::say(&format!(
-        "The plan is in {place} and holds for 24 hours: driftless apply {place}"
+        "The plan is in {place} and holds for 24 hours. `driftless apply {place}` carries it out; that \
+         needs no release."
     ));
     Ok(summary)
 }

@@ -7,6 +7,7 @@ mod access;
 mod environment;
 mod fault;
 mod guards;
+mod holidays;
 mod leak;
 mod lists;
 mod load;

@@ -7,7 +7,7 @@ use super::reader::{At, Complaint, Reader, Section};
 use super::secret::{Vault, fingerprint};
 use super::source::Source;
 use super::value::{bytes, choice, quoted, span, text, word};
-use super::{guards, leak, lists, rules, segments, vendors, writeback};
+use super::{guards, holidays, leak, lists, rules, segments, vendors, writeback};
 use crate::model::{EffectKind, Moment};
 use crate::pace::Schedule;
 use crate::policy::{Mode, Policy};
@@ -282,6 +282,7 @@ fn policy(root: &Section<'_>, folder: &Path, default_country: Option<String>) ->
         properties: root.within("properties", writeback::properties),
         tags: root.within("shopify_tags", writeback::tags),
         metafield: root.within("shopify_metafield", writeback::metafield),
+        holidays: holidays::read(root),
         guards: root.within("guards", guards::read),
     };
     if policy.bounce.act && !policy.allows(EffectKind::Suppression) {

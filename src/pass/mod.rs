@@ -25,9 +25,9 @@ pub use summary::{Effects, People, Summary, Traffic};
 use crate::api::WriteGrant;
 use crate::clock::Stop;
 use crate::journal::RunId;
-use crate::model::Moment;
+use crate::model::{EffectKind, Moment};
 use crate::plan::{Grounds, guard};
-use crate::policy::{Allowances, Guard};
+use crate::policy::{Allowances, Guard, Lock};
 use crate::pull::{Fresh, Pull, PullError, Pulled};
 use crate::push::{Push, PushError, Pushed};
 use crate::telemetry::Progress;
@@ -156,6 +156,9 @@ impl Shop {
         self.write_parity(&parity)?;
         let plan_id = self.write_plan(&plan, options)?;
 
+        let suppresses = plan.wants(EffectKind::Suppression);
+        let lock = suppresses.then(|| Lock::of(&self.config.policy.holidays, now));
+
         let mut pushed = Pushed::default();
         if trips.is_empty() && !dry_run {
             if options.task != Task::Rules {
@@ -186,6 +189,7 @@ impl Shop {
             planned: plan.counts(),
             lists: plan.lists,
             held_back: plan.held_back,
+            lock,
             trips,
             effects: Effects {
                 ends: pushed.ends,

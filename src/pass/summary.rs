@@ -3,7 +3,7 @@
 use super::Parity;
 use crate::model::{Code, EffectKind, End, HeldBack, Moment, Money};
 use crate::plan::{ListChange, Trip};
-use crate::policy::{Mode, Stage, Tier};
+use crate::policy::{Lock, Mode, Stage, Tier};
 use crate::push::PushError;
 use crate::score::Facts;
 use crate::telemetry::{Api, Totals};
@@ -41,6 +41,8 @@ pub struct Summary {
     pub lists: Vec<ListChange>,
     /// What was held back, and why.
     pub held_back: Vec<HeldBack>,
+    /// What a suppression binds to; `None` when none is wanted.
+    pub lock: Option<Lock>,
     /// Guards that stopped the plan.
     pub trips: Vec<Trip>,
     /// What became of the effects.

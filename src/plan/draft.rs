@@ -87,6 +87,12 @@ impl Plan {
         counts
     }
 
+    /// Whether it has effects of a kind, or would have them if nothing held them back.
+    pub fn wants(&self, kind: EffectKind) -> bool {
+        let planned = self.effects.iter().any(|effect| effect.kind() == kind);
+        planned || self.held_back.iter().any(|held| held.kind == kind)
+    }
+
     /// Distinct people touched by effects of these kinds.
     pub fn people(&self, kinds: &[EffectKind]) -> RoaringBitmap {
         let effects = self.effects.iter();

@@ -47,19 +47,24 @@ fn rule(effect: &Effect, policy: &Policy) -> String {
 
 /// What rules read of a person, and what was found.
 pub(super) fn evidence(facts: &Facts, verdicts: &Verdicts) -> String {
-    let date = |at: Option<Moment>| at.map_or_else(|| "never".to_owned(), Moment::date);
+    let date = |at: Option<Moment>| at.map(Moment::date);
+    let last_order = date(facts.last_order);
+    let last_order = last_order.map_or_else(String::new, |day| format!(" (last {day})"));
+    let last_act = date(facts.last_human);
+    let last_act = last_act.map_or_else(
+        || "no human act".to_owned(),
+        |day| format!("last act {day}"),
+    );
     let reachable = if facts.reachable {
         "reachable"
     } else {
         "out of reach"
     };
     let mut text = format!(
-        "stage {}, tier {}, {} orders, the last {}, last act {}, {reachable}",
+        "stage {}, tier {}, orders {}{last_order}, {last_act}, {reachable}",
         facts.stage.as_str(),
         facts.tier.as_str(),
         facts.orders,
-        date(facts.last_order),
-        date(facts.last_human),
     );
     for finding in &verdicts.findings {
         // Writing to a String cannot fail.

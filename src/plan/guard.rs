@@ -116,7 +116,7 @@ fn first_run(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<
         trips.push(Trip {
             guard: Guard::FirstRun,
             count: plan.effects.len() as u64,
-            note: "these rules are new or have changed; look at the plan, then `driftless release`"
+            note: "these rules are not released; look at the plan, then `driftless release`"
                 .to_owned(),
         });
     }

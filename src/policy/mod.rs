@@ -4,6 +4,7 @@
 //! `reliability.md`, section 2.2.
 
 mod guard;
+mod holiday;
 mod lists;
 mod parity;
 mod rules;
@@ -11,6 +12,7 @@ mod segments;
 mod writeback;
 
 pub use guard::{Allowances, Budget, Guard, Guards, UnknownGuard};
+pub use holiday::{Holiday, LOCKED_DAYS, Lock};
 pub use lists::{ManagedList, Where};
 pub use parity::{ParityRule, ParityScope};
 pub use rules::{BounceRule, GroupRule, IdentityRule, Lifecycle, Stage, StaleRule, Tier};
@@ -53,6 +55,8 @@ pub struct Policy {
     pub tags: TagMap,
     /// The one customer metafield that driftless keeps.
     pub metafield: Option<MetafieldMap>,
+    /// Days on which the shop sells more.
+    pub holidays: Vec<Holiday>,
     /// What stops a plan before its first write.
     pub guards: Guards,
 }
@@ -74,6 +78,7 @@ impl Default for Policy {
             properties: PropertyMap::default(),
             tags: TagMap::default(),
             metafield: None,
+            holidays: Vec::new(),
             guards: Guards::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! Managed lists: created if absent, then changed by up to a thousand members a call.
 
 use super::batch::{Fate, blames_the_request, fate_of};
+use super::isolate::{Answer, Isolation};
 use super::{Push, PushError};
 use crate::api::{ApiError, Fault};
 use crate::model::{Effect, List, ListId, ProfileId};
@@ -48,45 +49,57 @@ impl Push<'_> {
             }
         }
         let change = Change { list: &id, add };
-        Ok(Box::pin(self.change_members(&change, &members, fates)).await?)
+        Ok(self.change_members(&change, &members, fates).await?)
     }
 
-    /// One call; when the vendor refuses it and names no row, halves until the culprit is alone.
+    /// Adds or removes all of them; who is refused does not hold up the others.
     async fn change_members(
         &self,
         change: &Change<'_>,
         members: &[(usize, ProfileId)],
         fates: &mut [Fate],
     ) -> Result<(), ApiError> {
-        let ids: Vec<ProfileId> = members.iter().map(|(_, id)| id.clone()).collect();
-        let klaviyo = &self.vendors.klaviyo;
-        let sent = if change.add {
-            klaviyo.add_to_list(&self.grant, change.list, &ids).await
-        } else {
-            klaviyo
-                .remove_from_list(&self.grant, change.list, &ids)
-                .await
-        };
-        let mut settle = |fate: Fate| members.iter().for_each(|(at, _)| fates[*at] = fate.clone());
-        match sent {
-            Ok(()) => settle(Fate::Done),
-            Err(error) if blames_the_request(&error) && members.len() > 1 => {
-                if error.fault == Fault::NotFound && self.is_gone(change.list).await? {
-                    settle(Fate::Gone);
-                    return Ok(());
+        let mut search = Isolation::of(members.len());
+        while let Some(rows) = search.next() {
+            let some = rows.iter().map(|row| members[*row].1.clone());
+            let sent = self.send_members(change, &some.collect::<Vec<_>>()).await;
+            let fate = match &sent {
+                Ok(()) => Fate::Done,
+                Err(error)
+                    if error.fault == Fault::NotFound && self.is_gone(change.list).await? =>
+                {
+                    Fate::Gone
                 }
-                let (left, right) = members.split_at(members.len() / 2);
-                Box::pin(self.change_members(change, left, fates)).await?;
-                Box::pin(self.change_members(change, right, fates)).await?;
-            }
-            Err(error) => {
-                settle(fate_of(&error));
-                if !blames_the_request(&error) {
-                    return Err(error);
+                Err(error) if blames_the_request(error) => {
+                    search.answer(Answer::Refused(error.clone()));
+                    continue;
                 }
+                Err(error) => fate_of(error),
+            };
+            let is_settled = matches!(fate, Fate::Done | Fate::Gone);
+            rows.iter()
+                .for_each(|row| fates[members[*row].0] = fate.clone());
+            if !is_settled {
+                return sent;
             }
+            search.answer(Answer::Settled);
+        }
+        for (row, refusal) in search.culprits() {
+            fates[members[row].0] = fate_of(&refusal);
         }
         Ok(())
+    }
+
+    async fn send_members(&self, change: &Change<'_>, who: &[ProfileId]) -> Result<(), ApiError> {
+        let klaviyo = &self.vendors.klaviyo;
+        match change.add {
+            true => klaviyo.add_to_list(&self.grant, change.list, who).await,
+            false => {
+                klaviyo
+                    .remove_from_list(&self.grant, change.list, who)
+                    .await
+            }
+        }
     }
 
     async fn is_gone(&self, list: &ListId) -> Result<bool, ApiError> {

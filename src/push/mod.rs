@@ -8,6 +8,7 @@ mod batch;
 mod canary;
 mod customers;
 mod describe;
+mod isolate;
 mod jobs;
 mod lists;
 mod properties;

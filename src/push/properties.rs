@@ -1,6 +1,7 @@
 //! Profile properties, by bulk import jobs followed to their per-row errors.
 
-use super::batch::{Fate, fate_of};
+use super::batch::{Fate, blames_the_request, fate_of};
+use super::isolate::{Answer, Isolation};
 use super::jobs::Looks;
 use super::{Push, PushError};
 use crate::api::klaviyo::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS, ImportRow, JobStatus};
@@ -42,7 +43,8 @@ fn row_bytes(effect: &Effect) -> usize {
 }
 
 impl Push<'_> {
-    /// Starts a job, journals its id before the first look, follows it to its end.
+    /// Starts a job, journals its id before the first look, follows it to its end. A row for which all
+    /// are refused is found and left out.
     pub(super) async fn import(
         &mut self,
         run: RunId,
@@ -70,20 +72,43 @@ impl Push<'_> {
             rows.push(ImportRow { id, set, unset });
             places.push(index);
         }
-        if rows.is_empty() {
-            return Ok(());
+        let mut search = Isolation::of(rows.len());
+        while let Some(some) = search.next() {
+            let carried: Vec<ImportRow> = some.iter().map(|row| rows[*row].clone()).collect();
+            let some: Vec<usize> = some.iter().map(|row| places[*row]).collect();
+            let answer = self.import_some(run, &carried, &some, ids, fates).await?;
+            search.answer(answer);
         }
-        let accepted = self
-            .vendors
-            .klaviyo
-            .import_profiles(&self.grant, &rows)
-            .await;
+        for (row, refusal) in search.culprits() {
+            fates[places[row]] = fate_of(&refusal);
+        }
+        Ok(())
+    }
+
+    /// One job with these rows, whose effects stand at these places.
+    async fn import_some(
+        &mut self,
+        run: RunId,
+        rows: &[ImportRow],
+        places: &[usize],
+        ids: &[EffectId],
+        fates: &mut [Fate],
+    ) -> Result<Answer, PushError> {
+        let klaviyo = &self.vendors.klaviyo;
+        let accepted = klaviyo.import_profiles(&self.grant, rows).await;
+        if let Err(error) = &accepted
+            && blames_the_request(error)
+        {
+            return Ok(Answer::Refused(error.clone()));
+        }
         let fate = accepted.as_ref().map_or_else(fate_of, |_| Fate::Unknown);
         places.iter().for_each(|at| fates[*at] = fate.clone());
         let job = accepted?;
-        self.journal.job(run, job.as_str(), ids, self.clock.now())?;
+        let carried: Vec<EffectId> = places.iter().map(|at| ids[*at]).collect();
+        let now = self.clock.now();
+        self.journal.job(run, job.as_str(), &carried, now)?;
         let Some(failed) = self.follow_import(&job).await? else {
-            return Ok(());
+            return Ok(Answer::Settled);
         };
         let refused = if failed > 0 {
             self.refused_rows(&job).await?
@@ -99,7 +124,7 @@ impl Push<'_> {
                 None => {}
             }
         }
-        Ok(())
+        Ok(Answer::Settled)
     }
 
     /// The rows an import refused, with the vendor's code.

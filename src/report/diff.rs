@@ -55,7 +55,7 @@ pub fn change(kind: EffectKind, who: &str, target: &str, (from, to): (&Json, &Js
     match kind {
         EffectKind::ListCreate => format!("+ list `{target}`"),
         EffectKind::ListAdd => format!("+ profile {who} on list `{target}`"),
-        EffectKind::ListRemove => format!("- profile {who} on list `{target}`"),
+        EffectKind::ListRemove => format!("- profile {who} off list `{target}`"),
         EffectKind::Suppression => format!("- profile {who} suppressed for marketing e-mail"),
         EffectKind::Property => format!("~ profile {who}  {}", properties(from, to)),
         EffectKind::Tag => format!("~ customer {who}  {}", tags(from, to)),
@@ -140,7 +140,7 @@ mod tests {
             "+ profile P1 on list `VIP`",
             "~ profile P1  n: null -> null, stage: \"new\" -> \"active\"",
             "~ customer P1  -\"a\" +\"b\"",
-            "- profile P1 on list `L2`",
+            "- profile P1 off list `L2`",
             "  list_remove: 12\n",
             "    ... and 2 more\n",
         ];

@@ -41,6 +41,7 @@ pub fn summary(summary: &Summary) -> Json {
             "held_back": summary.held_back.iter().map(|held| json!({
                 "kind": held.kind.as_str(), "count": held.count, "reason": held.reason,
             })).collect::<Vec<_>>(),
+            "suppression_lock": summary.lock,
             "guards": summary.trips,
         },
         "effects": ends.collect::<Vec<_>>(),

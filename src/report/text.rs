@@ -138,6 +138,21 @@ fn plan(out: &mut String, summary: &Summary) -> fmt::Result {
         let label = format!("held back: {}", held.kind);
         row(out, label, held.count, held.reason.as_str())?;
     }
+    if let Some(lock) = &summary.lock {
+        let holidays = lock.holidays.iter();
+        let holidays: Vec<_> = holidays
+            .map(|(name, day)| format!("{name} ({day})"))
+            .collect();
+        let within = match holidays.is_empty() {
+            true => String::new(),
+            false => format!("; before that: {}", holidays.join(", ")),
+        };
+        writeln!(
+            out,
+            "    a suppression cannot be lifted in Klaviyo before {}{within}",
+            lock.until
+        )?;
+    }
     for trip in &summary.trips {
         let verb = if summary.dry_run {
             "would stop"

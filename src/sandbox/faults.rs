@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct Faults {
     pub storm_until: Option<Moment>,
     /// Accepted list changes show this much later.
     pub lag: Duration,
+    /// Profiles (ids) for which a whole import is refused, without saying which it was.
+    pub poisonous: BTreeSet<String>,
 }
 
 /// One planned fault.

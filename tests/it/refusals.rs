@@ -4,6 +4,7 @@ use crate::house::{Edit, House, ROOMY, crowd, hours, morning};
 use crate::modes::suppress_at_risk;
 use axum::http::Method;
 use driftless::api::Fault;
+use driftless::model::{EffectKind, End, HoldReason};
 use driftless::pass::PassError;
 use driftless::policy::Guard;
 use driftless::pull::PullError;
@@ -342,4 +343,55 @@ async fn a_bulk_result_that_expired_is_asked_for_again() {
     let summary = house.pass().await;
     assert_eq!(summary.people.orders, whole_orders(&house, &summary));
     assert!(summary.people.orders > 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_for_which_a_whole_import_is_refused_is_found_and_the_others_land() {
+    let no_first_run = ("guards", "first_run", "false");
+    let mut house = House::of(200, &[ROOMY[0], ROOMY[1], no_first_run]).await;
+    let poisonous = house
+        .world
+        .state()
+        .klaviyo
+        .profiles
+        .keys()
+        .nth(150)
+        .cloned()
+        .unwrap();
+    house
+        .world
+        .state()
+        .faults
+        .poisonous
+        .insert(poisonous.clone());
+    let summary = house.pass().await;
+    let ended = |end| {
+        summary
+            .effects
+            .ends
+            .get(&(EffectKind::Property, end))
+            .copied()
+    };
+    assert_eq!(ended(End::Refused), Some(1));
+    assert_eq!(ended(End::Confirmed), Some(199));
+    let refused = house.intents().into_iter().find(|intent| {
+        intent.kind == EffectKind::Property && intent.subject.as_deref() == Some(&poisonous)
+    });
+    assert!(refused.is_some());
+    let imports = house
+        .history()
+        .iter()
+        .filter(|write| write.kind == "import")
+        .count();
+    // The canary, and of the 175 others as many jobs as they can be halved, but one refused each time.
+    assert!(imports <= 1 + 8 + 1, "{imports} jobs");
+    // It is not tried again at once: nothing about it has changed.
+    let again = house.pass().await;
+    assert!(
+        again
+            .held_back
+            .iter()
+            .any(|held| held.reason == HoldReason::RefusedLately)
+    );
+    assert_eq!(again.planned.get(&EffectKind::Property), None);
 }

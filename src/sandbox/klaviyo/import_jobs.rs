@@ -80,6 +80,13 @@ pub(super) fn create(state: &mut world::State, call: &Call) -> Result<Reply, Fai
     if rows.iter().any(|row| large(&row)) {
         return Err(Failure::pointer("A profile is larger than 100 KB.", place).into());
     }
+    let poisonous = |row: &Json| {
+        let id = row["id"].as_str();
+        id.is_some_and(|id| state.faults.poisonous.contains(id))
+    };
+    if rows.iter().any(poisonous) {
+        return Err(Failure::pointer("A profile cannot be imported.", place).into());
+    }
     let lists = lists_of(state, data)?;
     let now = call.now;
     let id = ids::ulid(now, &mut state.klaviyo.mint());
