@@ -46,8 +46,8 @@ pub enum Receipt<'a> {
     Metafield {
         /// The customer.
         who: Slot,
-        /// JSON text.
-        value: &'a str,
+        /// JSON text; `None` when it is gone.
+        value: Option<&'a str>,
     },
 }
 
@@ -75,7 +75,7 @@ impl Page<'_> {
                 }
             }),
             Receipt::Metafield { who, value } => self.change_customer(who, |customer| {
-                customer.metafield = Some(value.to_owned());
+                customer.metafield = value.map(str::to_owned);
             }),
         }
     }

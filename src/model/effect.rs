@@ -54,8 +54,8 @@ pub enum Effect {
         who: Slot,
         /// What was read, if any.
         from: Option<String>,
-        /// JSON text.
-        to: String,
+        /// JSON text; `None` takes the metafield away, which only an undoing does.
+        to: Option<String>,
     },
 }
 

@@ -210,11 +210,10 @@ fn metafield(who: Slot, customer: Customer, intent: &Intent) -> Inverse {
     if customer.metafield.as_deref() != intent.to.as_str() {
         return Err(HoldReason::ChangedSince);
     }
-    let before = intent.from.as_str().ok_or(HoldReason::NotUndoable)?;
     Ok(Effect::Metafield {
         who,
         from: customer.metafield,
-        to: before.to_owned(),
+        to: intent.from.as_str().map(str::to_owned),
     })
 }
 

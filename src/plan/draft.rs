@@ -252,7 +252,7 @@ impl<'p> Draft<'p> {
                 self.wish(Effect::Metafield {
                     who: *slot,
                     from: customer.metafield.clone(),
-                    to,
+                    to: Some(to),
                 });
             }
         }

@@ -1,5 +1,6 @@
 //! Plans from hand-made people.
 
+mod grounds;
 mod segments;
 
 use super::guard::check;
@@ -437,7 +438,7 @@ fn a_customer_whose_tags_and_metafield_change_is_one_person() {
     let metafield = |who| Effect::Metafield {
         who: Slot(who),
         from: None,
-        to: "{}".to_owned(),
+        to: Some("{}".to_owned()),
     };
     let plan = Plan {
         effects: (0..26).map(tag).chain((0..26).map(metafield)).collect(),

@@ -158,6 +158,30 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_may_have_a_mode_of_its_own() {
+        let mut policy = Policy {
+            mode: Mode::Full,
+            ..Policy::default()
+        };
+        assert!(EffectKind::ALL.into_iter().all(|kind| policy.allows(kind)));
+        policy.modes.insert(EffectKind::Suppression, Mode::Additive);
+        policy.modes.insert(EffectKind::Tag, Mode::Enrich);
+        let held = EffectKind::ALL
+            .into_iter()
+            .filter(|kind| !policy.allows(*kind));
+        assert_eq!(held.collect::<Vec<_>>(), [EffectKind::Suppression]);
+        policy.mode = Mode::Observe;
+        policy.modes.insert(EffectKind::ListAdd, Mode::Additive);
+        let allowed = EffectKind::ALL
+            .into_iter()
+            .filter(|kind| policy.allows(*kind));
+        assert_eq!(
+            allowed.collect::<Vec<_>>(),
+            [EffectKind::ListAdd, EffectKind::Tag]
+        );
+    }
+
+    #[test]
     fn every_place_that_may_name_a_segment_is_looked_at() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let mut policy = policy("{}");

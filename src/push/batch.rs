@@ -169,7 +169,7 @@ impl Push<'_> {
             },
             Effect::Metafield { who, to, .. } => Receipt::Metafield {
                 who: *who,
-                value: to,
+                value: to.as_deref(),
             },
         })
     }

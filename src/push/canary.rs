@@ -114,7 +114,8 @@ impl Push<'_> {
                 }),
                 Effect::Metafield { who, to, .. } => customers.get(who).is_none_or(|customer| {
                     let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
-                    customer.metafield.as_deref().and_then(parse) == parse(to)
+                    let wanted = to.as_deref().and_then(parse);
+                    customer.metafield.as_deref().and_then(parse) == wanted
                 }),
             };
             missing += u64::from(!holds);

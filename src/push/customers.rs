@@ -1,6 +1,6 @@
 //! Shopify customers: tags one customer at a time, metafields twenty-five at a time.
 
-use super::batch::{Fate, fate_of};
+use super::batch::{Fate, blames_the_request, fate_of};
 use super::{Push, PushError};
 use crate::model::{Effect, Slot};
 
@@ -36,7 +36,8 @@ impl Push<'_> {
         Ok(())
     }
 
-    /// Sets metafields; those that are refused do not hold up the others.
+    /// Sets metafields, and takes those away that are to be gone. Those that are refused do not hold
+    /// up the others.
     pub(super) async fn metafields(
         &mut self,
         effects: &[Effect],
@@ -50,13 +51,26 @@ impl Push<'_> {
             let Effect::Metafield { who, to, .. } = effect else {
                 continue;
             };
-            match self.mirror.customer_id(*who)? {
-                Some(customer) => {
+            match (self.mirror.customer_id(*who)?, to) {
+                (Some(customer), Some(to)) => {
                     entries.push((customer, map.namespace.clone(), map.key.clone(), to.clone()));
                     places.push(index);
                 }
-                None => fates[index] = Fate::Gone,
+                (Some(customer), None) => {
+                    let name = (map.namespace.as_str(), map.key.as_str());
+                    let shopify = &self.vendors.shopify;
+                    let deleted = shopify.delete_metafield(&self.grant, customer, name).await;
+                    fates[index] = deleted.as_ref().map_or_else(fate_of, |()| Fate::Done);
+                    match deleted {
+                        Err(error) if !blames_the_request(&error) => return Err(error.into()),
+                        _ => {}
+                    }
+                }
+                (None, _) => fates[index] = Fate::Gone,
             }
+        }
+        if entries.is_empty() {
+            return Ok(());
         }
         let answer = self
             .vendors

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const TAGS: Edit<'static> = ("shopify_tags", "facts", "[\"stage\"]");
+const METAFIELD: Edit<'static> = ("shopify_metafield", "facts", "[\"stage\", \"orders\"]");
 const BOUNCES: Edit<'static> = ("rules.bounce", "act", "true");
 
 fn dry(task: Task) -> Options {
@@ -49,7 +50,7 @@ async fn applied(house: &mut House, options: &Options) -> Summary {
     house.unreleased(options).await.unwrap()
 }
 
-/// What effects that can be taken back change: properties, lists and tags.
+/// What effects that can be taken back change: properties, lists, tags and metafields.
 fn upstream(state: &State) -> Json {
     let profiles = state.klaviyo.profiles.iter();
     let profiles: BTreeMap<_, _> = profiles.map(|(id, one)| (id, &one.properties)).collect();
@@ -62,7 +63,15 @@ fn upstream(state: &State) -> Json {
     let tags: BTreeMap<_, BTreeSet<_>> = customers
         .map(|(id, one)| (id.to_string(), one.tags.iter().collect()))
         .collect();
-    json!({"profiles": profiles, "lists": lists, "tags": tags})
+    let customers = state.shopify.customers.iter();
+    let metafields: BTreeMap<_, Vec<_>> = customers
+        .map(|(id, one)| {
+            let values = one.metafields.iter();
+            let values = values.map(|((space, key), one)| (space, key, &one.value));
+            (id.to_string(), values.collect())
+        })
+        .collect();
+    json!({"profiles": profiles, "lists": lists, "tags": tags, "metafields": metafields})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,7 +180,11 @@ async fn a_plan_that_rests_on_something_else_is_refused_before_anything_is_read(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn undoing_brings_back_what_can_be_brought_back_and_holds_the_rules() {
-    let mut house = House::of(200, &[ROOMY[0], ROOMY[1], ROOMY[2], TAGS, BOUNCES]).await;
+    let mut house = House::of(
+        200,
+        &[ROOMY[0], ROOMY[1], ROOMY[2], TAGS, METAFIELD, BOUNCES],
+    )
+    .await;
     let before = upstream(&house.world.state());
     let done = house.settle().await;
     assert_ne!(upstream(&house.world.state()), before);

@@ -16,6 +16,12 @@ static METAFIELDS_SET: Operation = Operation::new(
     10.0,
 );
 
+static METAFIELDS_DELETE: Operation = Operation::new(
+    "metafields_delete",
+    include_str!("metafields_delete.graphql"),
+    10.0,
+);
+
 /// Most metafields in one call.
 const MOST_METAFIELDS: usize = 25;
 
@@ -50,7 +56,12 @@ impl UserError {
 
 #[derive(Deserialize)]
 struct Tagged {
-    #[serde(alias = "tagsAdd", alias = "tagsRemove", alias = "metafieldsSet")]
+    #[serde(
+        alias = "tagsAdd",
+        alias = "tagsRemove",
+        alias = "metafieldsSet",
+        alias = "metafieldsDelete"
+    )]
     payload: Payload,
 }
 
@@ -145,6 +156,26 @@ impl<E: Exchange> Shopify<E> {
         }
         refused.sort();
         Ok(refused)
+    }
+
+    /// Takes one metafield, by namespace and key, away from a customer. That it was not there is no
+    /// error.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] when the customer is gone, and whatever the request meets.
+    pub async fn delete_metafield(
+        &self,
+        _: &WriteGrant,
+        customer: CustomerId,
+        (namespace, key): (&str, &str),
+    ) -> Result<(), ApiError> {
+        let entry = json!({"ownerId": customer.gid(), "namespace": namespace, "key": key});
+        let variables = json!({"metafields": [entry]});
+        let reply = self.run(&METAFIELDS_DELETE, variables).await?;
+        match reply.data::<Tagged>()?.payload.user_errors.first() {
+            None => Ok(()),
+            Some(error) => Err(reply.error(error.fault())),
+        }
     }
 }
 

@@ -297,8 +297,11 @@ fn receipts_show_in_records_until_the_vendor_speaks_again() {
         let (add, remove) = (&["dl-new".to_owned()], &["dl-old".to_owned()]);
         let who = buyer;
         page.receipt(Receipt::Tags { who, add, remove }).unwrap();
-        page.receipt(Receipt::Metafield { who, value: "1" })
-            .unwrap();
+        page.receipt(Receipt::Metafield {
+            who,
+            value: Some("1"),
+        })
+        .unwrap();
         page.commit().unwrap();
     }
     let stored = mirror.profile(who).unwrap().unwrap();
