@@ -165,11 +165,12 @@ impl Shop {
                 // Else the next pass would do again what this one takes back.
                 self.hold()?;
             }
+            self.remember_managed_lists(&plan.effects)?;
             let applied = options.only.as_ref().map(|file| &file.id);
             let id = applied.unwrap_or(&plan_id);
             pushed = self.push(options).realise(&plan, id).await;
             trips.extend(pushed.canary.take());
-            self.remember_managed_lists()?;
+            self.remember_managed_lists(&[])?;
         }
         self.mend(fresh)?;
         if !dry_run && !options.stop.is_set() {

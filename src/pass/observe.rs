@@ -173,15 +173,21 @@ impl Shop {
         Ok(page.commit()?)
     }
 
-    /// What we took off managed lists ourselves must not look like a broken listing afterwards.
-    pub(super) fn remember_managed_lists(&self) -> Result<(), PassError> {
+    /// What we take off managed lists ourselves must not look like a broken listing afterwards: makes
+    /// what is left of each once `planned` is done the measure of its next listing. Asked before
+    /// the first effect is sent, for a crash may leave nobody to do it later.
+    pub(super) fn remember_managed_lists(&self, planned: &[Effect]) -> Result<(), PassError> {
         let bindings = self.mirror.bindings()?;
         let mut page = self.mirror.page();
-        for list in &self.config.policy.lists {
-            if let Some(id) = bindings.get(&list.name)
+        for (index, managed) in self.config.policy.lists.iter().enumerate() {
+            if let Some(id) = bindings.get(&managed.name)
                 && let Some(members) = self.mirror.members(id, self.clock.now())?
             {
-                page.complete_count(&Stream::ListMembers(id.clone()), members.len());
+                let leaves =
+                    |e: &&Effect| matches!(e, Effect::OffList { list, .. } if *list == index);
+                let leaving = planned.iter().filter(leaves).count() as u64;
+                let left = members.len().saturating_sub(leaving);
+                page.complete_count(&Stream::ListMembers(id.clone()), left);
             }
         }
         Ok(page.commit()?)

@@ -6,6 +6,7 @@ use crate::oracle;
 use driftless::model::{EffectKind, End};
 use driftless::pass::{Options, ReleaseError, Summary};
 use driftless::policy::Guard;
+use driftless::sandbox::world::Write;
 use std::time::Duration;
 
 /// The one guard that stopped a pass, and the count that would let it through.
@@ -105,6 +106,35 @@ async fn a_list_that_we_made_smaller_is_not_taken_for_broken() {
     let half = house.members("Win-back").len() / 2;
     suppress_at_risk(&house, half);
     assert_eq!(house.pass().await.trips, []);
+    house.clock.advance(hours(1));
+    suppress_at_risk(&house, 1);
+    let summary = house.pass().await;
+    assert_eq!(summary.trips, []);
+    assert_eq!(summary.planned[&EffectKind::ListRemove], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_we_were_making_smaller_when_we_were_killed_is_not_taken_for_broken() {
+    let mut house = House::of(300, &ROOMY).await;
+    house.settle().await;
+    house.clock.advance(hours(1));
+    let half = house.members("Win-back").len() / 2;
+    suppress_at_risk(&house, half);
+    let world = house.world.clone();
+    let removed = async {
+        let leaves = |write: &Write| write.kind == "list remove";
+        while !world.state().history.iter().any(leaves) {
+            tokio::task::yield_now().await;
+        }
+    };
+    // A pass that is dropped does no more than a killed process would.
+    let options = Options::default();
+    tokio::select! {
+        biased;
+        () = removed => {}
+        ended = house.run(&options) => panic!("{ended:?}"),
+    }
+    house.close();
     house.clock.advance(hours(1));
     suppress_at_risk(&house, 1);
     let summary = house.pass().await;
