@@ -1,4 +1,4 @@
-//! One batch: journal the intents, send, journal the ends, fold the receipts.
+//! One batch: journal the intents, send, fold the receipts, journal the ends.
 
 use super::describe::{Described, describe};
 use super::{Push, PushError, Pushed, list_of};
@@ -98,7 +98,9 @@ impl Push<'_> {
         }
     }
 
-    /// Journals the ends, then tells the mirror what is now true upstream.
+    /// Tells the mirror what is now true upstream, then journals the ends. A crash in between leaves
+    /// intents open that the mirror knows to hold. The other way round it would leave a confirmed end
+    /// and a mirror without its receipt, in which an older receipt of the same member outlives it.
     fn conclude(
         &mut self,
         effects: &[Effect],
@@ -134,8 +136,8 @@ impl Push<'_> {
                 pushed.end(effect.kind(), *end, 1);
             }
         }
-        self.journal.conclude(&ends, now)?;
-        Ok(page.commit()?)
+        page.commit()?;
+        Ok(self.journal.conclude(&ends, now)?)
     }
 
     /// What the mirror should know of an effect that is now true.

@@ -1,7 +1,7 @@
 //! Carries out a plan and records what became of it.
 //!
-//! Nothing is sent that was not journaled first, with fdatasync. Outcomes are journaled, then folded
-//! into the mirror, so that the next pass sees what this one did. A canary of each kind goes first
+//! Nothing is sent that was not journaled first, with fdatasync. Outcomes are folded into the mirror,
+//! so that the next pass sees what this one did, then journaled. A canary of each kind goes first
 //! and is read back before the rest follows.
 
 mod batch;
