@@ -1,5 +1,6 @@
 //! One shop with its sandbox in this process, on a clock that only moves when somebody sleeps.
 
+use crate::invariants::entries;
 use driftless::clock::Clock;
 use driftless::config::{self, Environment};
 use driftless::journal::{Entry, Intent};
@@ -215,16 +216,9 @@ impl House {
         texts.collect()
     }
 
-    /// The journal, read from its files as a person would: length, checksum, JSON.
+    /// The journal, read from its files as a person would.
     pub fn journal(&self) -> Vec<Entry> {
-        let text = self.journal_text();
-        let json = |line: &str| line.splitn(3, ' ').nth(2).unwrap().to_owned();
-        let records = text
-            .lines()
-            .map(json)
-            .filter(|json| !json.starts_with("{\"commit\":"));
-        let entries = records.map(|json| serde_json::from_str(&json));
-        entries.collect::<Result<_, _>>().unwrap()
+        entries(&self.journal_text())
     }
 
     pub fn intents(&self) -> Vec<Intent> {

@@ -1,13 +1,12 @@
 //! Whatever changes between two passes is seen by the next, and a quiet pass costs next to nothing.
 
 use crate::house::{House, ROOMY, hours};
+use crate::merchant;
 use crate::modes::suppress_at_risk;
 use crate::oracle;
-use driftless::model::{EffectKind, Moment, Money};
-use driftless::sandbox::world::{Event, Line, Order};
+use driftless::model::EffectKind;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A settled shop, an hour later.
@@ -26,30 +25,6 @@ fn lapsed_customer(house: &House) -> (String, u64) {
     let pairs = state.truth.pairs.iter();
     let mut fitting = pairs.filter(|(id, _)| lapsed.contains(id) && !twins.contains(&id));
     fitting.next().unwrap().clone()
-}
-
-/// The customer buys something now.
-fn buy(house: &House, customer: u64, at: Moment) -> u64 {
-    let mut state = house.world.state();
-    let number = state.shopify.orders.keys().next_back().unwrap() + 1;
-    let price = Money(25_500);
-    let line = Line {
-        id: number,
-        title: "Tea".to_owned(),
-        quantity: 1,
-        price,
-    };
-    let order = Order {
-        customer: Some(customer),
-        created: at,
-        processed: at,
-        updated: at,
-        total: price,
-        lines: vec![line],
-        ..Order::default()
-    };
-    state.shopify.orders.insert(number, order);
-    number
 }
 
 /// The next pass must bring the world to what an independent count wants, and be the last to write.
@@ -72,7 +47,7 @@ async fn assert_caught_up(house: &mut House) {
 async fn an_order_takes_its_customer_off_the_list_of_the_lapsed() {
     let mut house = settled(250).await;
     let (profile, customer) = lapsed_customer(&house);
-    let number = buy(&house, customer, house.clock.now());
+    let number = merchant::buy(&mut house.world.state(), customer, house.clock.now());
     assert_caught_up(&mut house).await;
     assert!(!house.members("Lapsed customers").contains(&profile));
 
@@ -93,19 +68,7 @@ async fn a_click_changes_the_tier_of_whoever_clicked() {
     let mut house = settled(250).await;
     let (profile, _) = lapsed_customer(&house);
     let now = house.clock.now();
-    {
-        let mut state = house.world.state();
-        let metrics = state.klaviyo.metrics.iter();
-        let mut clicks = metrics.filter(|(_, metric)| metric.name == "Clicked Email");
-        let metric = clicks.next().unwrap().0.clone();
-        let event = Event {
-            id: "click0001".to_owned(),
-            timestamp: now.secs(),
-            profile: Some(profile.clone()),
-            properties: Arc::new(json!({ "Bot Click": false })),
-        };
-        state.klaviyo.events.get_mut(&metric).unwrap().push(event);
-    }
+    merchant::click(&mut house.world.state(), &profile, now);
     let before =
         house.world.state().klaviyo.profiles[&profile].properties["driftless_tier"].clone();
     assert_ne!(before, "t30");

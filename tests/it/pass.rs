@@ -1,74 +1,31 @@
 //! The main job: observe, apply, nothing to do.
 
 use crate::house::{House, ROOMY};
+use crate::invariants::{Deed, deeds_of, written};
 use crate::oracle;
 use driftless::journal::Intent;
 use driftless::model::{EffectKind, End};
 use driftless::policy::Guard;
-use driftless::sandbox::world::Write;
 use std::collections::BTreeSet;
-
-/// What a write, or an intent, is about: kind, target where both sides know one, subject.
-pub type Deed = (&'static str, String, String);
-
-/// The single deeds of a write. Imports and jobs have ids of their own, so only lists are targets.
-pub fn deeds(write: &Write, house: &House) -> Vec<Deed> {
-    let state = house.world.state();
-    let list_name = |id: &str| state.klaviyo.lists[id].name.clone();
-    let each = |kind: &'static str, target: &str| -> Vec<Deed> {
-        let subjects = write.subjects.iter();
-        subjects
-            .map(|who| (kind, target.to_owned(), who.clone()))
-            .collect()
-    };
-    match write.kind {
-        "list create" => vec![("list_create", list_name(&write.target), String::new())],
-        "list add" => each("list_add", &write.target),
-        "list remove" => each("list_remove", &write.target),
-        "import" => each("property", ""),
-        "suppress" => {
-            let by_email = |email: &String| {
-                let mut all = state.klaviyo.profiles.iter();
-                let (id, _) = all.find(|(_, p)| p.email.as_ref() == Some(email)).unwrap();
-                ("suppression", String::new(), id.clone())
-            };
-            write.subjects.iter().map(by_email).collect()
-        }
-        "tagsAdd" | "tagsRemove" => each("tag", ""),
-        "metafieldsSet" => each("metafield", ""),
-        other => panic!("no plan leads to a write `{other}`"),
-    }
-}
-
-pub fn deed(intent: &Intent) -> Deed {
-    let target = match intent.kind {
-        EffectKind::ListCreate | EffectKind::ListAdd | EffectKind::ListRemove => &intent.target,
-        _ => "",
-    };
-    let subject = intent.subject.clone().unwrap_or_default();
-    (intent.kind.as_str(), target.to_owned(), subject)
-}
 
 /// Every write was journaled first, and nothing was done twice or left out.
 pub fn assert_history_is_the_journal(house: &House) {
     let intents = house.intents();
-    let mut written = Vec::new();
+    let mut done = Vec::new();
     for write in house.history() {
-        for deed_done in deeds(&write, house) {
-            let before = |intent: &&Intent| deed(intent) == deed_done && intent.at <= write.at;
-            assert!(
-                intents.iter().any(|i| before(&i)),
-                "not journaled: {deed_done:?}"
-            );
-            written.push(deed_done);
+        for deed in written(&write, &house.world.state()) {
+            let before =
+                |intent: &Intent| intent.at <= write.at && deeds_of(intent).contains(&deed);
+            assert!(intents.iter().any(before), "not journaled: {deed:?}");
+            done.push(deed);
         }
     }
-    written.sort();
-    let once: BTreeSet<&Deed> = written.iter().collect();
-    assert_eq!(once.len(), written.len(), "something was written twice");
-    let mut planned: Vec<Deed> = intents.iter().map(deed).collect();
+    done.sort();
+    let once: BTreeSet<&Deed> = done.iter().collect();
+    assert_eq!(once.len(), done.len(), "something was written twice");
+    let mut planned: Vec<Deed> = intents.iter().flat_map(deeds_of).collect();
     planned.sort();
-    assert_eq!(written, planned);
+    assert_eq!(done, planned);
 }
 
 #[tokio::test(flavor = "multi_thread")]

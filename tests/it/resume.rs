@@ -1,10 +1,11 @@
 //! A pass that ends anywhere goes on where it ended: nothing lost, nothing twice.
 
 use crate::house::{Edit, House, ROOMY};
+use crate::invariants::{self, Deed, deeds_of};
 use crate::oracle;
-use crate::pass::{Deed, deed, deeds};
 use driftless::clock::Brake;
 use driftless::journal::Entry;
+use driftless::model::EffectKind;
 use driftless::pass::Options;
 use driftless::sandbox::faults::FaultKind;
 use std::collections::BTreeMap;
@@ -143,7 +144,7 @@ async fn a_push_whose_replies_are_lost_at_any_request_ends_right_and_on_record()
         house.close();
         finish(&mut house, nth).await;
         for (done, times) in written(&house) {
-            let is_job = ["property", "suppression"].contains(&done.0);
+            let is_job = [EffectKind::Property, EffectKind::Suppression].contains(&done.kind);
             assert!(times == 1 || is_job, "at {nth}: {done:?}");
         }
     }
@@ -180,7 +181,7 @@ async fn finish(house: &mut House, nth: u32) {
 fn written(house: &House) -> BTreeMap<Deed, usize> {
     let mut written = BTreeMap::new();
     for write in house.history() {
-        for done in deeds(&write, house) {
+        for done in invariants::written(&write, &house.world.state()) {
             *written.entry(done).or_default() += 1;
         }
     }
@@ -190,7 +191,9 @@ fn written(house: &House) -> BTreeMap<Deed, usize> {
 fn assert_each_write_was_journaled(house: &House, nth: u32) {
     let mut journaled: BTreeMap<Deed, usize> = BTreeMap::new();
     for intent in house.intents() {
-        *journaled.entry(deed(&intent)).or_default() += 1;
+        for deed in deeds_of(&intent) {
+            *journaled.entry(deed).or_default() += 1;
+        }
     }
     for (done, times) in written(house) {
         let intents = journaled.get(&done).copied().unwrap_or(0);

@@ -4,7 +4,7 @@ use driftless::clock::Clock;
 use driftless::mirror::Mirror;
 use driftless::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, Speed, World, generate};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -96,17 +96,32 @@ impl Lab {
         path
     }
 
-    /// The records of a shop's journal, in order.
-    pub fn journal(&self, shop: &str) -> Vec<Json> {
-        let folder = self.state(shop).join("journal");
-        let mut files: Vec<PathBuf> = fs::read_dir(folder)
-            .unwrap()
+    /// A shop's journal, one file after the other; empty before there is one.
+    pub fn journal_text(&self, shop: &str) -> String {
+        let Ok(folder) = fs::read_dir(self.state(shop).join("journal")) else {
+            return String::new();
+        };
+        let mut files: Vec<PathBuf> = folder
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|ending| ending == "log"))
             .collect();
         files.sort();
-        let text = files.iter().map(|path| fs::read_to_string(path).unwrap());
-        let text: String = text.collect();
+        let text = files.iter().map(|path| fs::read(path).unwrap());
+        // A kill may leave half a letter at the end.
+        String::from_utf8_lossy(&text.collect::<Vec<_>>().concat()).into_owned()
+    }
+
+    /// The effects of a shop's last plan, one a line.
+    pub fn planned(&self, shop: &str) -> String {
+        let text = fs::read_to_string(self.state(shop).join("plan.jsonl")).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        // Between what it rests on and its end.
+        lines[1..lines.len() - 1].concat()
+    }
+
+    /// The records of a shop's journal, in order.
+    pub fn journal(&self, shop: &str) -> Vec<Json> {
+        let text = self.journal_text(shop);
         let records = text.lines().map(|line| {
             let json = line.splitn(3, ' ').nth(2).unwrap();
             serde_json::from_str(json).unwrap()
@@ -193,6 +208,18 @@ impl Town {
         let requests = self.sandbox.as_ref().unwrap().requests();
         let of_it = requests.iter().filter(|((_, path), _)| path == endpoint);
         of_it.map(|(_, (count, _))| count).sum()
+    }
+
+    /// Requests answered so far.
+    pub fn answers(&self) -> u64 {
+        let requests = self.sandbox.as_ref().unwrap().requests();
+        requests.values().map(|(count, _)| count).sum()
+    }
+
+    /// Method and path of everything that was asked so far.
+    pub fn endpoints(&self) -> BTreeSet<(String, String)> {
+        let requests = self.sandbox.as_ref().unwrap().requests();
+        requests.into_keys().collect()
     }
 
     /// Writes accepted upstream so far.

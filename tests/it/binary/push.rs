@@ -2,6 +2,8 @@
 
 use super::lab::{Lab, Town};
 use super::process::{Running, eventually, run};
+use crate::invariants::{self, Consents, Evidence, Rest};
+use driftless::journal::Entry;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,6 +16,7 @@ fn a_push_killed_again_and_again_ends_with_every_intent_ended_once_and_the_lists
     run(&mut lab.reconcile(&shop, &["--observe"])).expect(0);
     assert_eq!(town.writes(), 0);
     lab.release(&shop);
+    let consents = invariants::consents(&town.world.state());
 
     // Between a write and its journaled outcome there is now time to be killed.
     town.world.state().faults.latency = Duration::from_millis(40);
@@ -43,9 +46,7 @@ fn a_push_killed_again_and_again_ends_with_every_intent_ended_once_and_the_lists
     );
     assert_eq!(quiet["shops"][0]["recovered"], 0);
 
-    let journal = lab.journal("acme");
-    every_intent_has_one_end(&journal);
-    every_write_was_intended(&town, &journal);
+    every_promise_is_kept(&lab, &town, &consents);
     the_lists_hold_what_they_should(&town, &quiet["shops"][0]);
 }
 
@@ -61,52 +62,25 @@ fn open(journal: &[Json]) -> usize {
         .count()
 }
 
-fn every_intent_has_one_end(journal: &[Json]) {
-    let mut ends = BTreeMap::<&str, u32>::new();
-    for record in journal {
-        match record["type"].as_str().unwrap() {
-            "intent" => {
-                let id = record["id"].as_str().unwrap();
-                assert_eq!(ends.insert(id, 0), None, "{id} was intended twice");
-            }
-            "outcome" => {
-                let id = record["effect"].as_str().unwrap();
-                *ends.get_mut(id).expect("an end without an intent") += 1;
-            }
-            _ => {}
-        }
-    }
-    assert!(ends.len() > 1000, "{} intents", ends.len());
-    let wrong: Vec<_> = ends.iter().filter(|(_, ends)| **ends != 1).collect();
-    assert!(wrong.is_empty(), "not ended once: {wrong:?}");
-}
-
-fn every_write_was_intended(town: &Town, journal: &[Json]) {
-    let mut intended = BTreeSet::new();
-    for record in journal.iter().filter(|r| r["type"] == "intent") {
-        if let Some(subject) = record["subject"].as_str() {
-            intended.insert((
-                record["kind"].as_str().unwrap().to_owned(),
-                subject.to_owned(),
-            ));
-        }
-    }
-    let state = town.world.state();
-    let mut checked = 0;
-    for write in &state.history {
-        let kind = match write.kind {
-            "list add" => "list_add",
-            "import" => "property",
-            "list create" => continue,
-            other => panic!("an unplanned `{other}`"),
-        };
-        for subject in &write.subjects {
-            let known = intended.contains(&(kind.to_owned(), subject.clone()));
-            assert!(known, "{kind} of {subject} was never intended");
-            checked += 1;
-        }
-    }
-    assert!(checked > 1000, "{checked} subjects");
+fn every_promise_is_kept(lab: &Lab, town: &Town, consents: &BTreeMap<String, Consents>) {
+    let journal = invariants::entries(&lab.journal_text("acme"));
+    let intents = journal.iter().filter(|e| matches!(e, Entry::Intent(_)));
+    assert!(intents.count() > 1000);
+    let plan = lab.planned("acme");
+    let evidence = Evidence {
+        world: &town.world.state(),
+        journal: &journal,
+        asked: &town.endpoints(),
+        consents,
+        others: &[],
+        stopped: &[],
+    };
+    let rest = Rest {
+        plan: &plan,
+        mirror: &[],
+        undisturbed: &[],
+    };
+    assert_eq!(invariants::at_rest(&evidence, &rest), []);
 }
 
 fn the_lists_hold_what_they_should(town: &Town, summary: &Json) {
