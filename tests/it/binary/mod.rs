@@ -10,6 +10,7 @@
 )]
 
 mod check;
+mod crashes;
 mod daemon;
 mod disk;
 mod fill;
@@ -19,5 +20,6 @@ mod process;
 mod push;
 mod reconcile;
 mod secrets;
+mod siege;
 mod stop;
 mod verify;
