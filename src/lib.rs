@@ -20,7 +20,7 @@
 //! | 1 pure | [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
 //! | 2 shell | [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
 //! | 3 shell | [`api`]: transport → record → budget → retry → typed endpoints |
-//! | 4 shell | [`pull`], [`push`] |
+//! | 4 shell | [`pull`], [`push`], [`backup`] |
 //! | 5 shell | [`pass`] |
 //! | 6 shell | [`report`], [`daemon`] |
 //! | 7 shell | [`cli`] |
@@ -58,6 +58,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -38,6 +38,14 @@ pub enum Command {
     Receipts(Receipts),
     /// Read mirror and journal to their end and say what is damaged. The daemon must not run.
     Verify(Verify),
+    /// Copy everything a shop holds into one file. The daemon may run: a pass under way is finished
+    /// first.
+    Backup(Backup),
+    /// Make mirror and journal of a backup. The daemon must not run; the next pass observes only.
+    Restore(Restore),
+    /// Set the mirror aside for a new one, which the next pass fills, observing only. The daemon must
+    /// not run.
+    Rebuild(Rebuild),
     /// Evaluate segment definitions.
     #[command(subcommand)]
     Segment(Segment),
@@ -214,6 +222,35 @@ pub struct Check {
 /// Read mirror and journal to their end.
 #[derive(Clone, Debug, Args)]
 pub struct Verify {
+    /// Where the shops are described.
+    #[command(flatten)]
+    pub shops: Shops,
+}
+
+/// Copy everything a shop holds into one file.
+#[derive(Clone, Debug, Args)]
+pub struct Backup {
+    /// Where the shop is described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// The file to make; it must not exist. It holds personal data and is not encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// Make mirror and journal of a backup.
+#[derive(Clone, Debug, Args)]
+pub struct Restore {
+    /// A backup of this shop.
+    pub file: PathBuf,
+    /// Where the shop is described; its state directory must hold neither mirror nor journal.
+    #[command(flatten)]
+    pub shops: Shops,
+}
+
+/// Set the mirror aside for a new one.
+#[derive(Clone, Debug, Args)]
+pub struct Rebuild {
     /// Where the shops are described.
     #[command(flatten)]
     pub shops: Shops,

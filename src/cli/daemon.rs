@@ -6,13 +6,14 @@ use super::{Exit, output, reconcile};
 use crate::clock::{Clock, Stop};
 use crate::config::{self, Environment};
 use crate::daemon::{
-    self, DaemonError, Listen, Notifier, OpenError, PassResult, Settings, Stopped,
+    self, DaemonError, Listen, Notifier, OpenError, PassResult, Refusal, Settings, Stopped,
 };
 use crate::model::Moment;
 use crate::pass::Options;
 use crate::report;
 use crate::telemetry::{Meter, Metrics, Progress};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A request in flight, a page or a batch may end within this, and systemd waits longer.
@@ -113,6 +114,10 @@ impl daemon::Shop for ShopSettings {
         &self.config.name
     }
 
+    fn state_dir(&self) -> &Path {
+        &self.config.state_dir
+    }
+
     fn revision(&self) -> &str {
         &self.revision
     }
@@ -192,5 +197,14 @@ impl daemon::Worker for Worker {
                 status: serde_json::Value::Null,
             },
         }
+    }
+
+    fn back_up(&mut self) -> Result<File, Refusal> {
+        let made = tokio::task::block_in_place(|| self.shop.back_up());
+        made.map_err(|error| {
+            let (exit, message) = shops::fault_of_backup(error);
+            let exit = exit.code();
+            Refusal { exit, message }
+        })
     }
 }

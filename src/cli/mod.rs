@@ -1,6 +1,7 @@
 //! Arguments, commands, progress and exit codes.
 
 mod args;
+mod backup;
 mod check;
 mod daemon;
 #[cfg(feature = "sandbox")]
@@ -9,9 +10,11 @@ mod exit;
 mod output;
 mod plan;
 mod progress;
+mod rebuild;
 mod receipts;
 mod reconcile;
 mod release;
+mod restore;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod segment;
@@ -72,6 +75,9 @@ async fn command(cli: Cli) -> Exit {
         Some(Command::Release(args)) => release::run(&args),
         Some(Command::Receipts(args)) => receipts::run(&args),
         Some(Command::Verify(verify)) => verify::run(&verify),
+        Some(Command::Backup(backup)) => backup::run(&backup),
+        Some(Command::Restore(restore)) => restore::run(&restore),
+        Some(Command::Rebuild(rebuild)) => rebuild::run(&rebuild),
         #[cfg(feature = "sandbox")]
         Some(Command::Sandbox(sandbox)) => sandbox::run(&sandbox).await,
         #[cfg(feature = "sandbox")]

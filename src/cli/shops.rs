@@ -2,6 +2,7 @@
 
 use super::{Exit, output};
 use crate::api::{ApiError, Fault};
+use crate::backup::BackupError;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::daemon::{KeyLock, lock_dir};
@@ -21,6 +22,19 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<config::Shop>, Exit> {
 /// Reads all configs for a command that talks to no vendor; no secret is read.
 pub(super) fn load_offline(paths: &[PathBuf]) -> Result<Vec<config::Shop>, Exit> {
     read(paths, &Environment::process().offline())
+}
+
+/// Reads the config of one shop for a command that talks to no vendor.
+pub(super) fn load_one(paths: &[PathBuf]) -> Result<config::Shop, Exit> {
+    let shops = load_offline(paths)?;
+    let [shop] = <[config::Shop; 1]>::try_from(shops).map_err(|shops| {
+        let text = format!(
+            "this is for one shop at a time, --config names {}",
+            shops.len()
+        );
+        output::fault(Exit::Usage, &text)
+    })?;
+    Ok(shop)
 }
 
 fn read(paths: &[PathBuf], environment: &Environment) -> Result<Vec<config::Shop>, Exit> {
@@ -100,6 +114,7 @@ pub(super) fn exit_of_open(error: &OpenError) -> Exit {
         OpenError::StateDir { .. } | OpenError::Pseudonyms(_) => Exit::Refused,
         OpenError::Mirror(error) => exit_of_mirror(error),
         OpenError::Journal(error) => exit_of_journal(error),
+        OpenError::Backup(error) => exit_of_backup(error),
         OpenError::Api(error) => exit_of_api(error),
     }
 }
@@ -154,8 +169,42 @@ pub(super) fn exit_of_journal(error: &JournalError) -> Exit {
         | JournalError::Rewritten { .. }
         | JournalError::Missing { .. }
         | JournalError::Newer { .. } => Exit::Damaged,
+        JournalError::Locked => Exit::Locked,
         _ => Exit::Disk,
     }
+}
+
+/// The exit of a backup that was not made, or not restored.
+pub(super) fn exit_of_backup(error: &BackupError) -> Exit {
+    match error {
+        BackupError::Absent { .. } | BackupError::Exists { .. } | BackupError::Occupied { .. } => {
+            Exit::Usage
+        }
+        BackupError::Foreign { .. }
+        | BackupError::Newer { .. }
+        | BackupError::Unfinished { .. }
+        | BackupError::Damaged { .. }
+        | BackupError::MirrorFormat { .. } => Exit::Damaged,
+        BackupError::OtherShop { .. } => Exit::Config,
+        BackupError::NoRoom { .. } | BackupError::Io { .. } => Exit::Disk,
+        BackupError::Mirror(error) => exit_of_mirror(error),
+        BackupError::Journal(error) => exit_of_journal(error),
+    }
+}
+
+/// What the pass after a restore or a rebuild does.
+pub(super) fn what_follows(shop: &config::Shop) -> &'static str {
+    match shop.policy.guards.first_run {
+        true => "Passes only observe until `driftless release`.",
+        false => {
+            "The guard first_run is off, so the next pass may write; see first what it would: --observe."
+        }
+    }
+}
+
+/// Exit and text of a backup that was not made, or not restored.
+pub(super) fn fault_of_backup(error: BackupError) -> (Exit, String) {
+    (exit_of_backup(&error), error.to_string())
 }
 
 /// The exit of a vendor's refusal or silence.

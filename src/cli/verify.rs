@@ -113,7 +113,7 @@ fn report(shop: &config::Shop, audit: &mirror::Audit) -> Exit {
     for fault in &audit.faults {
         output::note(&format!("{name}: {fault}"));
     }
-    let remedy = "the mirror is damaged: move `mirror` in the state directory aside; the next pass \
-                  fills it again";
+    let remedy = "the mirror is damaged: `driftless rebuild` sets it aside, and the next pass fills a \
+                  new one";
     output::fault(Exit::Damaged, &format!("{name}: {remedy}"))
 }

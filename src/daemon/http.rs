@@ -99,10 +99,6 @@ fn loopback(address: SocketAddr) -> Result<SocketAddr, ListenError> {
 #[derive(Debug)]
 pub(super) struct Server {
     /// Where it listens in truth: port 0 has become a real one.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "only tests ask for a free port")
-    )]
     pub listen: Listen,
     task: JoinHandle<()>,
     socket: Option<PathBuf>,
@@ -128,7 +124,7 @@ pub(super) async fn serve(listen: &Listen, house: Arc<House>) -> Result<Server, 
         },
     };
     let pages = pages(house);
-    let (listen, task, socket) = match listen {
+    let server = match listen {
         Listen::Tcp(address) => {
             let listener = TcpListener::bind(loopback(*address)?).await;
             let listener = listener.map_err(failed)?;
@@ -138,26 +134,33 @@ pub(super) async fn serve(listen: &Listen, house: Arc<House>) -> Result<Server, 
                 // Never returns an error: accept errors are retried inside.
                 let _ = axum::serve(listener, guarded).await;
             });
-            (Listen::Tcp(bound), task, None)
+            Server {
+                listen: Listen::Tcp(bound),
+                task,
+                socket: None,
+            }
         }
-        Listen::Unix(path) => {
-            let listener = bind_unix(path).map_err(failed)?;
-            let task = tokio::spawn(async move {
-                let _ = axum::serve(listener, pages).await;
-            });
-            (listen.clone(), task, Some(path.clone()))
-        }
+        Listen::Unix(path) => serve_socket(path, 0o660, pages).map_err(failed)?,
     };
-    tracing::info!(%listen, "Serving /livez, /readyz, /status and /metrics");
+    tracing::info!(listen = %server.listen, "Serving /livez, /readyz, /status and /metrics");
+    Ok(server)
+}
+
+/// Serves at a socket file, which those may use whom its mode names.
+pub(super) fn serve_socket(path: &Path, mode: u32, pages: Router) -> io::Result<Server> {
+    let listener = bind_unix(path, mode)?;
+    let task = tokio::spawn(async move {
+        let _ = axum::serve(listener, pages).await;
+    });
     Ok(Server {
-        listen,
+        listen: Listen::Unix(path.to_owned()),
         task,
-        socket,
+        socket: Some(path.to_owned()),
     })
 }
 
 /// Binds a socket file, in place of a stale one if need be.
-fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let stale = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
     if stale {
         match std::os::unix::net::UnixStream::connect(path) {
@@ -166,7 +169,7 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
         }
     }
     let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 

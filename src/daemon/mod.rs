@@ -5,6 +5,7 @@
 //! a pass does comes from above, through [`Workshop`], [`Shop`] and [`Worker`].
 
 mod board;
+mod control;
 mod http;
 mod lock;
 mod notify;
@@ -17,10 +18,11 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub use control::ask_for_backup;
 pub use http::{Listen, ListenError};
 pub use lock::{KeyLock, LockError, lock_dir};
 pub use notify::Notifier;
 pub use run::{DaemonError, Settings, Stopped, Unopened, run};
 pub use signals::{Signal, signals};
 pub use vigil::{PATIENCE, Pulse, Vigil};
-pub use work::{OpenError, PassResult, Shop, Worker, Workshop};
+pub use work::{OpenError, PassResult, Refusal, Shop, Worker, Workshop};

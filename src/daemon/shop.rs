@@ -2,6 +2,7 @@
 //! others.
 
 use super::board::{Board, Entry};
+use super::control::{Answer, Control};
 use super::{KeyLock, OpenError, PassResult, Shop, Worker};
 use crate::clock::{Clock, Stop};
 use crate::model::Moment;
@@ -45,9 +46,11 @@ pub(super) struct Keeper<S: Shop> {
 }
 
 /// Why a wait is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Woken {
     Due,
+    /// Somebody wants a backup.
+    Asked(Answer),
     Replaced,
     Stopped,
 }
@@ -97,7 +100,10 @@ impl<S: Shop> Keeper<S> {
             let retry = self.now().plus(backoff(attempts, self.random.u64(..)));
             tracing::error!(exit = error.exit, %retry, "Cannot open the shop: {error}");
             self.entry.unopened(error, retry, self.now());
-            if self.wait(retry).await == Woken::Replaced {
+            if matches!(
+                self.wait(retry, &mut Control::closed()).await,
+                Woken::Replaced
+            ) {
                 attempts = 0;
             }
         }
@@ -125,10 +131,17 @@ impl<S: Shop> Keeper<S> {
     async fn tend(&mut self, mut worker: S::Worker) {
         self.last_start = self.last_start.max(worker.last_pass());
         let mut due = self.first_due();
+        // Dropped before the worker, whose lock makes the directory, and so the socket file, ours.
+        let mut control = Control::open(self.shop.state_dir());
         loop {
             self.entry.waiting(due, self.now());
-            if self.wait(due).await != Woken::Due {
-                return;
+            match self.wait(due, &mut control).await {
+                Woken::Due => {}
+                Woken::Asked(answer) => {
+                    answer.with(|| worker.back_up());
+                    continue;
+                }
+                Woken::Replaced | Woken::Stopped => return,
             }
             let panicked = self.pass(&mut worker).await;
             if panicked {
@@ -207,7 +220,7 @@ impl<S: Shop> Keeper<S> {
 
     /// Waits until `due`, by wall time or by elapsed time, whichever comes first: a clock set back
     /// must not put a pass off.
-    async fn wait(&mut self, due: Moment) -> Woken {
+    async fn wait(&mut self, due: Moment, control: &mut Control) -> Woken {
         let (clock, begun) = (self.house.clock.clone(), self.house.clock.monotonic());
         let span = due.since(clock.now());
         loop {
@@ -217,6 +230,9 @@ impl<S: Shop> Keeper<S> {
             if let Ok(shop) = self.inbox.try_recv() {
                 return self.adopt(shop);
             }
+            if let Some(answer) = control.asked_already() {
+                return Woken::Asked(answer);
+            }
             let waited = clock.monotonic().saturating_sub(begun);
             let left = due.since(clock.now()).min(span.saturating_sub(waited));
             if left.is_zero() {
@@ -225,6 +241,7 @@ impl<S: Shop> Keeper<S> {
             tokio::select! {
                 () = self.stop.wait() => return Woken::Stopped,
                 Some(shop) = self.inbox.recv() => return self.adopt(shop),
+                answer = control.asked() => return Woken::Asked(answer),
                 () = clock.sleep(left.min(LOOK)) => {}
             }
         }

@@ -3,7 +3,10 @@
 use crate::clock::Stop;
 use crate::model::Moment;
 use crate::telemetry::Meter;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::future::Future;
+use std::path::Path;
 
 /// Where shops come from.
 pub trait Workshop: Send + Sync + 'static {
@@ -22,6 +25,9 @@ pub trait Shop: Send + Sync + 'static {
 
     /// The name, unique among the shops of one load.
     fn name(&self) -> &str;
+
+    /// The directory that an open shop has to itself; its control socket lies there.
+    fn state_dir(&self) -> &Path;
 
     /// Differs whenever the settings differ, secrets included; an unchanged shop is left alone at a
     /// reload.
@@ -50,6 +56,20 @@ pub trait Worker: Send + 'static {
     /// One pass. Returns soon after `stop` is set, with whatever was in flight on record. Long
     /// computations must leave the runtime free (`tokio::task::block_in_place`).
     fn pass(&mut self, stop: Stop) -> impl Future<Output = PassResult> + Send;
+
+    /// Everything the shop holds in one file without a name, to be read from its beginning. Called
+    /// between two passes. Must leave the runtime free, as a pass must.
+    fn back_up(&mut self) -> Result<File, Refusal>;
+}
+
+/// What was asked for cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What the process that asked ends with (reliability.md, section 10).
+    pub exit: u8,
+    /// What, where and the remedy; no secret, no personal data.
+    pub message: String,
 }
 
 /// A shop cannot be opened.

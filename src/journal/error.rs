@@ -6,8 +6,8 @@ use std::io;
 pub enum JournalError {
     /// A record before the last append is damaged; nothing after it can be trusted.
     #[error(
-        "journal file {file:08}.log is damaged at line {line}: restore the file from a backup, \
-         or move the journal directory away after checking what was in flight"
+        "journal file {file:08}.log is damaged at line {line}: restore the shop from a backup \
+         (`driftless restore`), or move the journal directory away after checking what was in flight"
     )]
     Damaged {
         /// The file's number.
@@ -27,7 +27,9 @@ pub enum JournalError {
         line: u64,
     },
     /// A file between two others, or the first, is gone.
-    #[error("journal file {file:08}.log is missing: restore it from a backup")]
+    #[error(
+        "journal file {file:08}.log is missing: restore the shop from a backup (`driftless restore`)"
+    )]
     Missing {
         /// The file's number.
         file: u64,

@@ -220,7 +220,7 @@ fn sync_dir(dir: &Path) -> Result<(), JournalError> {
     synced.map_err(JournalError::io("sync the directory of"))
 }
 
-fn path(dir: &Path, number: u64) -> PathBuf {
+pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(file_name(number))
 }
 

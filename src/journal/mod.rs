@@ -10,6 +10,7 @@
 
 mod audit;
 mod chain;
+mod copy;
 mod entry;
 mod error;
 mod files;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use audit::{Audit, audit};
 pub use chain::Link;
+pub use copy::restore_file;
 pub use entry::{EffectId, Entry, Intent, Job, Outcome, Purpose, RunId};
 pub use error::JournalError;
 pub use reader::{Reading, read};
@@ -80,7 +82,7 @@ impl Journal {
         Self::open_with(dir, FILE_BYTES)
     }
 
-    fn open_with(dir: &Path, file_bytes: u64) -> Result<(Self, Recovery), JournalError> {
+    pub(crate) fn open_with(dir: &Path, file_bytes: u64) -> Result<(Self, Recovery), JournalError> {
         files::create_dir(dir)?;
         let lock = lock(dir)?;
         let mut state = State::default();

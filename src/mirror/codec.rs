@@ -104,7 +104,7 @@ mod tests {
         let sealed = seal(&key, vec![VERSION - 1, 7]);
         let refused = payload(&key, &sealed).unwrap_err();
         assert!(matches!(refused, MirrorError::Older { .. }));
-        assert!(refused.to_string().contains("move `mirror`"));
+        assert!(refused.to_string().contains("driftless rebuild"));
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub enum MirrorError {
     },
     /// A value's checksum or form is wrong; it was not used.
     #[error(
-        "the mirror's shelf `{shelf}` holds a damaged value: move `mirror` in the state \
-         directory aside; the next pass fills it again"
+        "the mirror's shelf `{shelf}` holds a damaged value: `driftless rebuild` sets the \
+         mirror aside, and the next pass fills a new one"
     )]
     BadValue {
         /// Where.
@@ -32,7 +32,7 @@ pub enum MirrorError {
     /// A value was written by a later version.
     #[error(
         "the mirror's shelf `{shelf}` has format {found}, this driftless reads up to {known}: \
-         use the version that wrote it, or move `mirror` in the state directory aside"
+         use the version that wrote it, or `driftless rebuild`"
     )]
     Newer {
         /// Where.
@@ -44,8 +44,8 @@ pub enum MirrorError {
     },
     /// A value was written by an earlier version, in a format that is no longer read.
     #[error(
-        "the mirror has format {found}, this driftless reads {known}: move `mirror` in the state \
-         directory aside; the next pass fills it again"
+        "the mirror has format {found}, this driftless reads {known}: `driftless rebuild` sets it \
+         aside, and the next pass fills a new one"
     )]
     Older {
         /// The value's format.
@@ -74,8 +74,8 @@ pub enum MirrorError {
     Failed,
     /// A dense number would not fit its width.
     #[error(
-        "the mirror has no number left for another {what}: move `mirror` in the state directory \
-         aside; the next pass numbers afresh"
+        "the mirror has no number left for another {what}: `driftless rebuild` sets it aside, and the \
+         next pass numbers afresh"
     )]
     Exhausted {
         /// Of what kind.
@@ -98,6 +98,14 @@ pub enum MirrorError {
 }
 
 impl MirrorError {
+    /// Whether what is on disk cannot be understood, as opposed to not be had.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::BadValue { .. } | Self::Newer { .. } | Self::Older { .. }
+        )
+    }
+
     pub(super) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, source }
     }

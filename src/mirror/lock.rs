@@ -7,15 +7,19 @@ use std::io::{Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Held as long as it lives; the system releases it when the process ends, however it ends.
+/// The right to work on a state directory. Held as long as it lives; the system releases it when the
+/// process ends, however it ends. An open mirror holds it.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub struct StateLock {
     _file: File,
 }
 
-impl Lock {
+impl StateLock {
     /// Takes `<state_dir>/lock` and writes down who holds it.
-    pub(super) fn take(state_dir: &Path, now: Moment) -> Result<Self, MirrorError> {
+    ///
+    /// # Errors
+    /// [`MirrorError::Locked`] when another one is held, and whatever the file system says.
+    pub fn take(state_dir: &Path, now: Moment) -> Result<Self, MirrorError> {
         let path = state_dir.join("lock");
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);

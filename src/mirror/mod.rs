@@ -12,6 +12,7 @@ mod bitmap;
 mod bytes;
 mod changed;
 mod codec;
+mod copy;
 mod disagreements;
 mod error;
 mod export;
@@ -42,11 +43,13 @@ mod timers;
 mod tests;
 
 pub use audit::Audit;
+pub use copy::{FORMAT, RawEntry, Rebuilt};
 pub use error::MirrorError;
 pub use fold::Folded;
 pub use groups::Look;
 pub use joins::Joins;
 pub use listing::{LIST_LAG, Listed};
+pub use lock::StateLock;
 pub use memberships::Membership;
 pub use notes::{Evaluated, Pins};
 pub use page::Page;
@@ -114,12 +117,15 @@ impl Mirror {
     /// verified; the caller should log that it was [`Repaired`].
     pub fn open(state_dir: &Path, now: Moment) -> Result<(Self, Option<Repaired>), MirrorError> {
         let (store, repaired) = Store::open(state_dir, now)?;
-        let mirror = Self {
+        Ok((Self::over(store)?, repaired))
+    }
+
+    fn over(store: Store) -> Result<Self, MirrorError> {
+        Ok(Self {
             writer: Mutex::new(Writer::load(&store)?),
             folding: Mutex::new(()),
             store,
-        };
-        Ok((mirror, repaired))
+        })
     }
 
     /// Reads every value and checks its checksum; how many there are.

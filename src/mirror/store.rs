@@ -1,7 +1,7 @@
 //! sled, and what it needs around it to keep its word.
 
 use super::codec;
-use super::{MirrorError, lock::Lock};
+use super::{MirrorError, StateLock};
 use crate::model::Moment;
 use serde::de::DeserializeOwned;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -20,7 +20,7 @@ const CACHE_BYTES: u64 = 64 << 20;
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-const REFILL: &str = "move `mirror` in the state directory aside; the next pass fills it again";
+const REFILL: &str = "`driftless rebuild` sets it aside, and the next pass fills a new one";
 
 /// What was set aside to make the mirror open again. Worth a warning in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) struct Store {
     file: File,
     failed: AtomicBool,
     /// Last, so that it is released after the database was closed.
-    _lock: Lock,
+    _lock: StateLock,
 }
 
 /// A value whose checksum was right.
@@ -51,6 +51,11 @@ pub(super) struct Payload {
 }
 
 impl Payload {
+    /// The whole value as it lies, of which this may be a part: version byte, payload, checksum.
+    pub(super) fn sealed(&self) -> &[u8] {
+        &self.sealed
+    }
+
     /// A part of it; the bytes stay where they are.
     pub(super) fn part(&self, range: Range<usize>) -> Self {
         debug_assert!(range.end <= self.len());
@@ -81,7 +86,7 @@ impl Store {
         let dir = state_dir.join("mirror");
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
         made.map_err(MirrorError::io("create the mirror's directory"))?;
-        let lock = Lock::take(state_dir, now)?;
+        let lock = StateLock::take(state_dir, now)?;
         drop_unfinished_snapshots(&dir)?;
         let (db, set_aside) = match open_patiently(&dir) {
             Ok(db) => (db, None),
@@ -191,12 +196,22 @@ impl Store {
         written
     }
 
-    fn apply_and_sync(&self, batch: sled::Batch) -> Result<(), MirrorError> {
+    /// Applies a batch that a power cut may take back, to a store that counts only once it is whole.
+    pub(super) fn fill(&self, batch: sled::Batch) -> Result<(), MirrorError> {
         let applied = self.db.apply_batch(batch);
-        applied.map_err(MirrorError::store("write a batch"))?;
+        applied.map_err(MirrorError::store("write a batch"))
+    }
+
+    fn apply_and_sync(&self, batch: sled::Batch) -> Result<(), MirrorError> {
+        self.fill(batch)?;
         self.db.flush().map_err(MirrorError::store("flush"))?;
         let synced = self.file.sync_data();
         synced.map_err(MirrorError::io("sync the mirror's file"))
+    }
+
+    /// Bytes on disk; 0 when sled cannot say.
+    pub(super) fn size_on_disk(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or_default()
     }
 
     /// Reads every value and checks its checksum; their number.
@@ -302,12 +317,7 @@ fn quarantine_snapshots(
             remedy: REFILL,
         });
     }
-    let quarantine = (1_u32..)
-        .map(|n| state_dir.join(format!("quarantine-{n}")))
-        .find(|path| !path.exists())
-        .expect("some number is free");
-    let made = DirBuilder::new().mode(0o700).create(&quarantine);
-    made.map_err(MirrorError::io("create a quarantine directory"))?;
+    let quarantine = quarantine(state_dir)?;
     for path in &files {
         let Some(name) = path.file_name() else {
             continue;
@@ -316,6 +326,23 @@ fn quarantine_snapshots(
         moved.map_err(MirrorError::io("set a snapshot aside"))?;
     }
     Ok((quarantine, files.len()))
+}
+
+/// A new directory for what is set aside.
+pub(super) fn quarantine(state_dir: &Path) -> Result<PathBuf, MirrorError> {
+    let place = (1_u32..)
+        .map(|n| state_dir.join(format!("quarantine-{n}")))
+        .find(|path| !path.exists())
+        .expect("some number is free");
+    let made = DirBuilder::new().mode(0o700).create(&place);
+    made.map_err(MirrorError::io("create a quarantine directory"))?;
+    Ok(place)
+}
+
+/// Makes what was created or renamed in a directory survive a power cut.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), MirrorError> {
+    let synced = File::open(dir).and_then(|dir| dir.sync_all());
+    synced.map_err(MirrorError::io("sync the state directory"))
 }
 
 fn snapshots(dir: &Path) -> Result<Vec<PathBuf>, MirrorError> {

@@ -18,7 +18,7 @@ mod undo;
 pub use evaluate::Evaluation;
 pub use parity::Parity;
 pub use plan_file::{Head, PlanFile, PlanFileError};
-pub use release::{ReleaseError, release};
+pub use release::{ReleaseError, hold, release};
 pub use shop::{OpenError, OpenNotes, Shop};
 pub use summary::{Effects, People, Summary, Traffic};
 
@@ -163,7 +163,7 @@ impl Shop {
         if trips.is_empty() && !dry_run {
             if options.task != Task::Rules {
                 // Else the next pass would do again what this one takes back.
-                self.hold()?;
+                hold(&self.config.state_dir)?;
             }
             self.remember_managed_lists(&plan.effects)?;
             let applied = options.only.as_ref().map(|file| &file.id);

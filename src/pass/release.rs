@@ -64,6 +64,20 @@ pub fn release(shop: &config::Shop, now: Moment) -> Result<Head, ReleaseError> {
     Ok(head)
 }
 
+/// Takes the release back: from the next pass on the rules only observe. The daemon may run.
+///
+/// # Errors
+/// [`PassError::File`] when the file cannot be removed.
+pub fn hold(state_dir: &Path) -> Result<(), PassError> {
+    let path = path(state_dir);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(PassError::File { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where the plan of the last pass lies.
 pub(super) fn plan_path(state_dir: &Path) -> PathBuf {
     state_dir.join("plan.jsonl")
@@ -84,16 +98,5 @@ impl Shop {
         let text = std::fs::read(path(&self.config.state_dir)).unwrap_or_default();
         let release: Option<Release> = serde_json::from_slice(&text).ok();
         release.is_some_and(|release| release.rules == rules_hash(&self.config.policy))
-    }
-
-    /// Takes the release back.
-    pub(super) fn hold(&self) -> Result<(), PassError> {
-        let path = path(&self.config.state_dir);
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(PassError::File { path, source })
-            }
-            _ => Ok(()),
-        }
     }
 }

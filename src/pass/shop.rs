@@ -2,12 +2,14 @@
 
 use super::PassError;
 use crate::api::{ApiError, Vendors};
+use crate::backup::{self, BackupError};
 use crate::clock::Clock;
 use crate::config;
 use crate::journal::{Journal, JournalError};
 use crate::mirror::{Mirror, MirrorError, Repaired};
 use crate::model::Moment;
 use crate::telemetry::{Meter, PseudonymError, Pseudonyms};
+use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
@@ -54,6 +56,9 @@ pub enum OpenError {
     /// The key of the pseudonyms in logs.
     #[error(transparent)]
     Pseudonyms(#[from] PseudonymError),
+    /// What a restore has built cannot be moved to its place.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// A client could not be built.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -74,6 +79,7 @@ impl Shop {
         let mut private = std::fs::DirBuilder::new();
         private.recursive(true).mode(0o700);
         private.create(dir).map_err(failed)?;
+        backup::settle(dir)?;
         let (mirror, repaired) = Mirror::open(dir, clock.now())?;
         let pseudonyms = Pseudonyms::open(dir)?;
         let (journal, recovery) = Journal::open(&dir.join("journal"))?;
@@ -117,21 +123,54 @@ impl Shop {
         &self.mirror
     }
 
+    /// Everything this shop holds, as a backup in a file without a name, to be read from its beginning.
+    /// Between two passes all of it belongs to one moment.
+    ///
+    /// # Errors
+    /// Damage in mirror or journal, too little room, and whatever else the disk says.
+    pub fn back_up(&self) -> Result<File, BackupError> {
+        let dir = &self.config.state_dir;
+        let source = backup::Source {
+            shop: &self.config.name,
+            key_file: &Pseudonyms::key_file(dir),
+            mirror: &self.mirror,
+            journal: &self.journal,
+        };
+        self.check_room(source.size())?;
+        let mut file = backup::spool(dir)?;
+        backup::write(&source, self.clock.now(), &mut file, dir)?;
+        Ok(file)
+    }
+
+    /// A full disk would stop every mirror on it.
+    fn check_room(&self, bytes: u64) -> Result<(), BackupError> {
+        let wanted = bytes.saturating_add(self.config.min_free_disk);
+        match self.free_disk() {
+            Some(free) if free < wanted => Err(BackupError::NoRoom {
+                path: self.config.state_dir.clone(),
+                free,
+                wanted,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// A pass that runs out of space midway is survivable, but one that does not start is better.
     pub(super) fn check_disk(&self) -> Result<(), PassError> {
-        let path = &self.config.state_dir;
         let least = self.config.min_free_disk;
-        match rustix::fs::statvfs(path) {
-            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < least => {
-                let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-                Err(PassError::DiskLow {
-                    path: path.clone(),
-                    free,
-                    least,
-                })
-            }
-            // A file system that cannot say is not known to be full.
-            Ok(_) | Err(_) => Ok(()),
+        match self.free_disk() {
+            Some(free) if free < least => Err(PassError::DiskLow {
+                path: self.config.state_dir.clone(),
+                free,
+                least,
+            }),
+            _ => Ok(()),
         }
+    }
+
+    /// Bytes free for us; `None` when the file system cannot say, for it is not known to be full.
+    fn free_disk(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.config.state_dir).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }

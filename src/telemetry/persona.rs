@@ -56,7 +56,7 @@ pub enum PseudonymError {
 impl Pseudonyms {
     /// Reads the key from `<state_dir>/log.key`; makes one with mode 0600 where there is none.
     pub fn open(state_dir: &Path) -> Result<Self, PseudonymError> {
-        let path = state_dir.join(KEY_FILE);
+        let path = Self::key_file(state_dir);
         let at = |source| PseudonymError::Io {
             path: path.clone(),
             source,
@@ -74,6 +74,11 @@ impl Pseudonyms {
             return Err(PseudonymError::Damaged { path, found });
         }
         Ok(Self::with_key(&key))
+    }
+
+    /// Where a shop's key lies. Whoever has it can undo the pseudonyms in its logs.
+    pub fn key_file(state_dir: &Path) -> PathBuf {
+        state_dir.join(KEY_FILE)
     }
 
     fn with_key(key: &[u8]) -> Self {

@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["pace"],
     &["telemetry", "clock", "config", "mirror", "journal"],
     &["api"],
-    &["pull", "push"],
+    &["pull", "push", "backup"],
     &["pass"],
     &["report", "daemon"],
     &["cli"],

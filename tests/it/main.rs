@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod backup;
 mod binary;
 mod determinism;
 mod guards;

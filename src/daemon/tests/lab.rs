@@ -6,8 +6,10 @@ use crate::model::{EffectKind, End, Moment};
 use crate::telemetry::{Meter, Metrics};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -82,6 +84,8 @@ pub struct FakeWorkshop {
     pub plans: Plans,
     /// Ends every key: locks hold for the whole machine, and other tests run on it.
     lab: String,
+    /// Shops have their state directories in it, where these exist.
+    dir: PathBuf,
     diary: Diary,
     metrics: Metrics,
 }
@@ -98,6 +102,7 @@ impl Workshop for FakeWorkshop {
             },
             meter: Meter::registered(&name, &self.metrics),
             diary: self.diary.clone(),
+            state_dir: self.dir.join(&name),
             name,
             plan,
         });
@@ -112,6 +117,7 @@ pub struct FakeShop {
     plan: Plan,
     meter: Meter,
     diary: Diary,
+    state_dir: PathBuf,
 }
 
 impl Shop for FakeShop {
@@ -119,6 +125,9 @@ impl Shop for FakeShop {
 
     fn name(&self) -> &str {
         &self.name
+    }
+    fn state_dir(&self) -> &Path {
+        &self.state_dir
     }
     fn revision(&self) -> &str {
         &self.plan.revision
@@ -175,6 +184,19 @@ impl Worker for FakeWorker {
             summary: "3 effects confirmed".to_owned(),
             status: json!({ "effects": 3 }),
         }
+    }
+
+    fn back_up(&mut self) -> Result<File, Refusal> {
+        let FakeShop { name, diary, .. } = &self.0;
+        diary.write(name, "is backed up");
+        if self.0.plan.act == Act::Fail {
+            let message = "the disk is full".to_owned();
+            return Err(Refusal { exit: 74, message });
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(name.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        Ok(file)
     }
 }
 
@@ -247,6 +269,7 @@ impl Lab {
             workshop: FakeWorkshop {
                 plans: Arc::new(Mutex::new(Ok(plans))),
                 lab: dir.path().file_name().unwrap().to_string_lossy().into(),
+                dir: dir.path().to_owned(),
                 diary: diary.clone(),
                 metrics: metrics.clone(),
             },

@@ -1,5 +1,6 @@
 //! The whole loop with fake shops, on timers that stand still while anybody works.
 
+mod control;
 mod lab;
 mod life;
 mod pages;

@@ -120,7 +120,7 @@ fn a_damage_beyond_repair_names_the_remedy() {
     }
     let refused = Mirror::open(dir.path(), NOW).map(drop).unwrap_err();
     assert!(matches!(refused, MirrorError::Damaged { .. }), "{refused}");
-    assert!(refused.to_string().contains("move `mirror`"));
+    assert!(refused.to_string().contains("driftless rebuild"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod audit;
 mod changed;
+mod copy;
 mod damage;
 mod evaluation;
 mod events;
