@@ -9,6 +9,7 @@ use crate::pass::{Options, PlanFile, PlanFileError, Summary, Task};
 use crate::policy::{Allowances, Guard};
 use crate::report::{self, Diff};
 use crate::telemetry::{self, Meter};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,7 +91,7 @@ async fn made(once: &Once, options: Options, out: &Path) -> Result<Summary, Faul
     let plan = config.state_dir.join("plan.jsonl");
     let Done { summary, diff } = pass(config, options).await?;
     output::say(&format!("{}\n{diff}", report::text(&summary)));
-    std::fs::copy(&plan, out).map_err(|error| {
+    keep(&plan, out).map_err(|error| {
         let place = out.display();
         (Exit::Disk, format!("cannot write {place}: {error}"))
     })?;
@@ -107,6 +108,13 @@ async fn written(once: &Once, options: Options) -> Result<Summary, Fault> {
     let Done { summary, diff } = pass(only_shop(once)?, options).await?;
     output::say(&format!("{diff}\n{}", report::text(&summary)));
     Ok(summary)
+}
+
+/// Copies a plan, whole or not at all. It may be asked for where it lies already.
+fn keep(plan: &Path, out: &Path) -> io::Result<()> {
+    let half = out.with_added_extension("new");
+    std::fs::copy(plan, &half)?;
+    std::fs::rename(&half, out)
 }
 
 fn only_shop(once: &Once) -> Result<config::Shop, Fault> {
@@ -146,6 +154,7 @@ async fn pass(config: config::Shop, options: Options) -> Result<Done, Fault> {
 /// The exit of a file that is no plan.
 pub(super) fn exit_of(error: &PlanFileError) -> Exit {
     match error {
+        PlanFileError::Io { source, .. } if source.kind() == ErrorKind::NotFound => Exit::Usage,
         PlanFileError::Io { .. } => Exit::Disk,
         PlanFileError::NotAPlan { .. } => Exit::Damaged,
     }

@@ -33,7 +33,7 @@ fn one(shop: &config::Shop, args: &Receipts) -> Exit {
             let each = |intent: &Intent, outcome: Option<&Outcome>| {
                 count += 1;
                 output::say(&match args.json {
-                    true => receipt_json(intent, outcome).to_string(),
+                    true => receipt_json(&shop.name, intent, outcome).to_string(),
                     false => receipt(intent, outcome),
                 });
             };
@@ -163,8 +163,10 @@ fn receipt(intent: &Intent, outcome: Option<&Outcome>) -> String {
     format!("{at}  {end}{code}  {what}{why}")
 }
 
-fn receipt_json(intent: &Intent, outcome: Option<&Outcome>) -> Json {
+fn receipt_json(shop: &str, intent: &Intent, outcome: Option<&Outcome>) -> Json {
     json!({
+        "shop": shop,
+        "run": intent.run,
         "effect": intent.id,
         "kind": intent.kind,
         "subject": intent.subject,

@@ -132,7 +132,8 @@ pub(super) fn exit_of(error: &PassError) -> Exit {
         },
         PassError::Push(error) => exit_of_push(error),
         PassError::Mirror(error) => exit_of_mirror(error),
-        PassError::NoSuchRun { .. } => Exit::Usage,
+        PassError::NoSuchRun { .. } | PassError::TooOld { .. } => Exit::Usage,
+        PassError::NothingHolds => Exit::Config,
         PassError::Stale(_) => Exit::Guard,
         PassError::File { .. } | PassError::DiskLow { .. } => Exit::Disk,
     }

@@ -20,6 +20,27 @@ impl Link {
     }
 }
 
+/// The links of a journal that is being read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Chain {
+    pub(super) link: Link,
+    /// Only the appends of old, before all others, state none.
+    is_stated: bool,
+}
+
+impl Chain {
+    /// Goes on with an append; whether it states what it should.
+    pub(super) fn append(&mut self, lines: &[u8], stated: Option<Link>) -> bool {
+        self.link = self.link.after(lines);
+        let holds = match stated {
+            Some(stated) => stated == self.link,
+            None => !self.is_stated,
+        };
+        self.is_stated |= stated.is_some();
+        holds
+    }
+}
+
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -54,6 +75,17 @@ mod tests {
         assert_ne!(one, other);
         assert_ne!(one.after(b"c\n"), other.after(b"c\n"));
         assert_ne!(one.after(b"c\n"), none.after(b"a\nc\n"));
+    }
+
+    #[test]
+    fn an_append_without_a_link_is_of_old_only_before_the_first_that_has_one() {
+        let mut chain = Chain::default();
+        assert!(chain.append(b"a\n", None));
+        let stated = chain.link.after(b"b\n");
+        assert!(chain.append(b"b\n", Some(stated)));
+        assert_eq!(chain.link, stated);
+        assert!(!chain.append(b"c\n", None));
+        assert!(!Chain::default().append(b"b\n", Some(stated)));
     }
 
     #[test]

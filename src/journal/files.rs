@@ -1,6 +1,6 @@
 //! The journal's files: `00000001.log` and so on, each up to a size.
 
-use super::chain::Link;
+use super::chain::Chain;
 use super::line::Commit;
 use super::{Entry, JournalError, line};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -27,8 +27,8 @@ pub(super) struct Read {
 /// The lines since the last whole append.
 #[derive(Default)]
 struct Pending {
-    /// Of the last whole append.
-    link: Link,
+    /// Up to the last whole append.
+    chain: Chain,
     entries: Vec<Entry>,
     /// The lines as they are.
     text: Vec<u8>,
@@ -67,13 +67,13 @@ pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>, JournalError> {
     Ok(numbers)
 }
 
-/// Reads one file, append by append, from the link of the file before to its own. Only in the last
+/// Reads one file, append by append, and goes on with the chain of the file before. Only in the last
 /// file may the last append be torn.
 pub(super) fn read(
     dir: &Path,
     number: u64,
     is_last: bool,
-    link: &mut Link,
+    chain: &mut Chain,
     mut visit: impl FnMut(Entry) -> Result<(), ()>,
 ) -> Result<Read, JournalError> {
     let file = File::open(path(dir, number)).map_err(JournalError::io("open"))?;
@@ -81,7 +81,7 @@ pub(super) fn read(
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     let mut pending = Pending {
-        link: *link,
+        chain: *chain,
         ..Pending::default()
     };
     let (mut sound, mut count) = (0, 0_u64);
@@ -92,14 +92,20 @@ pub(super) fn read(
             break;
         }
         count += 1;
+        if !line.ends_with(b"\n") && !pending.is_closed {
+            // Torn, or being written this very moment: what follows is no line of its own.
+            pending.bytes += line.len() as u64;
+            pending.bad.get_or_insert(count);
+            break;
+        }
         if let Some(entries) = pending.take_line(number, count, &line)? {
             for (line, entry) in (count - entries.len() as u64..).zip(entries) {
                 visit(entry).map_err(|()| damaged(line))?;
             }
             sound += pending.bytes;
-            *link = pending.link;
+            *chain = pending.chain;
             pending = Pending {
-                link: *link,
+                chain: *chain,
                 ..Pending::default()
             };
         }
@@ -143,13 +149,10 @@ impl Pending {
             return Ok(None);
         };
         match self.bad {
-            None if self.lines == records => {
-                self.link = self.link.after(&self.text);
-                match link.is_none_or(|link| link == self.link) {
-                    true => Ok(Some(std::mem::take(&mut self.entries))),
-                    false => Err(JournalError::Rewritten { file, line: count }),
-                }
-            }
+            None if self.lines == records => match self.chain.append(&self.text, link) {
+                true => Ok(Some(std::mem::take(&mut self.entries))),
+                false => Err(JournalError::Rewritten { file, line: count }),
+            },
             // A page that was not written holds no line breaks: with more lines than the commit line
             // counts, a bad one belongs to an append before, which was acknowledged.
             Some(_) if self.lines <= records => {

@@ -29,6 +29,7 @@ pub use error::JournalError;
 pub use reader::{Reading, read};
 
 use crate::model::{EffectKind, End, Moment};
+use chain::Chain;
 use files::Tail;
 use state::State;
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,11 +89,13 @@ impl Journal {
         let mut state = State::default();
         let mut tail = None;
         let mut cut_bytes = 0;
-        let mut link = Link::default();
+        let mut chain = Chain::default();
         let numbers = files::numbers(dir)?;
         for &number in &numbers {
             let is_last = numbers.last() == Some(&number);
-            let read = files::read(dir, number, is_last, &mut link, |entry| state.apply(&entry))?;
+            let read = files::read(dir, number, is_last, &mut chain, |entry| {
+                state.apply(&entry)
+            })?;
             if is_last {
                 cut_bytes = read.torn;
                 tail = Some(Tail::open(dir, number, &read)?);
@@ -114,7 +117,7 @@ impl Journal {
             dir: dir.to_owned(),
             tail,
             file_bytes,
-            link,
+            link: chain.link,
             state,
             poisoned: false,
             _lock: lock,

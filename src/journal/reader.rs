@@ -1,5 +1,6 @@
 //! Reading a journal without changing or locking it; nobody else is disturbed.
 
+use super::chain::Chain;
 use super::{Entry, JournalError, Link, files};
 use std::path::Path;
 
@@ -23,10 +24,12 @@ pub fn read(
     mut visit: impl FnMut(Entry) -> Result<(), ()>,
 ) -> Result<Reading, JournalError> {
     let mut reading = Reading::default();
+    let mut chain = Chain::default();
     let numbers = files::numbers(dir)?;
     for &number in &numbers {
         let is_last = numbers.last() == Some(&number);
-        let read = files::read(dir, number, is_last, &mut reading.link, &mut visit)?;
+        let read = files::read(dir, number, is_last, &mut chain, &mut visit)?;
+        reading.link = chain.link;
         reading.files += 1;
         reading.torn_bytes = read.torn;
     }

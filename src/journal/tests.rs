@@ -193,6 +193,18 @@ fn an_audit_counts_what_there_is_and_disturbs_nobody() {
     fs::write(&path, [&whole, b"half a li".as_slice()].concat()).unwrap();
     assert_eq!(audit(dir.path()).unwrap().reading.torn_bytes, 9);
     assert_eq!(fs::read(&path).unwrap().len(), whole.len() + 9);
+    // Nor one of several lines, of which the last is half there.
+    let mut lines = Vec::new();
+    for run in 2..5 {
+        line::write(
+            &mut lines,
+            format!(r#"{{"type":"run","run":{run},"at":1}}"#).as_bytes(),
+        );
+    }
+    for length in 1..lines.len() {
+        fs::write(&path, [&whole, &lines[..length]].concat()).unwrap();
+        assert_eq!(audit(dir.path()).unwrap().reading.torn_bytes, length as u64);
+    }
     fs::write(&path, &whole).unwrap();
     journal.begin_run(later(2), "p1").unwrap();
     fs::rename(&path, dir.path().join("00000002.log")).unwrap();

@@ -31,6 +31,7 @@ use crate::policy::{Allowances, Guard, Lock};
 use crate::pull::{Fresh, Pull, PullError, Pulled};
 use crate::push::{Push, PushError, Pushed};
 use crate::telemetry::Progress;
+use crate::unify;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -90,6 +91,18 @@ pub enum PassError {
         /// The run.
         run: RunId,
     },
+    /// The run's former values are not to be trusted any more.
+    #[error("run {run} is more than 30 days old: its former values are not brought back")]
+    TooOld {
+        /// The run.
+        run: RunId,
+    },
+    /// Nothing would keep the next pass from doing again what an undoing takes back.
+    #[error(
+        "undo needs the guard `first_run`: without it the next pass does everything again; take \
+         `first_run = false` out of [guards]"
+    )]
+    NothingHolds,
     /// A plan file rests on something that has changed; nothing was read or written.
     #[error("the plan is stale: {0}; make a new one with `driftless plan`")]
     Stale(String),
@@ -126,21 +139,25 @@ impl Shop {
         if let Some(file) = &options.only {
             self.check_plan_file(file, began)?;
         }
+        if let Task::Undo(run) = options.task {
+            self.check_run(run)?;
+        }
 
         self.push(options).settle_jobs().await;
         let pulled = self.pull(options).fill().await?;
         let now = options.as_of.unwrap_or_else(|| self.clock.now());
         let recovered = self.push(options).recover()?;
 
-        let (evaluation, parity, fresh) = self.understand(&pulled, now, options).await?;
+        let people = unblocked(|| evaluate::unify(&self.mirror, &self.config.policy.identity))?;
+        let (evaluation, parity, fresh) = self.understand(&people, &pulled, now, options).await?;
         let Evaluation {
             draft,
             findings,
-            people,
+            people: numbers,
         } = evaluation;
         let mut plan = draft.finish();
         if let Task::Undo(run) = options.task {
-            plan = self.undo(run, plan.lists, now)?;
+            plan = self.undo(run, &people, plan.lists, now)?;
         }
         self.hold_back_in_vain(&mut plan)?;
         let mut circumstances = self.circumstances(&pulled, options, now)?;
@@ -156,12 +173,12 @@ impl Shop {
         self.write_parity(&parity)?;
         let plan_id = self.write_plan(&plan, options)?;
 
-        let suppresses = plan.wants(EffectKind::Suppression);
+        let suppresses = plan.counts().contains_key(&EffectKind::Suppression);
         let lock = suppresses.then(|| Lock::of(&self.config.policy.holidays, now));
 
         let mut pushed = Pushed::default();
         if trips.is_empty() && !dry_run {
-            if options.task != Task::Rules {
+            if options.task != Task::Rules && !plan.effects.is_empty() {
                 // Else the next pass would do again what this one takes back.
                 hold(&self.config.state_dir)?;
             }
@@ -170,7 +187,6 @@ impl Shop {
             let id = applied.unwrap_or(&plan_id);
             pushed = self.push(options).realise(&plan, id).await;
             trips.extend(pushed.canary.take());
-            self.remember_managed_lists(&[])?;
         }
         self.mend(fresh)?;
         if !dry_run && !options.stop.is_set() {
@@ -184,7 +200,7 @@ impl Shop {
             dry_run,
             pulled: pulled.counts,
             quarantined: pulled.quarantined,
-            people,
+            people: numbers,
             findings: records::count(&findings),
             parity,
             planned: plan.counts(),
@@ -204,16 +220,16 @@ impl Shop {
         })
     }
 
-    /// Who is who, who is in which segment, what is wrong, and what should be.
+    /// Who is in which segment, what is wrong, and what should be.
     async fn understand(
         &self,
+        people: &unify::People,
         pulled: &Pulled,
         now: Moment,
         options: &Options,
     ) -> Result<(Evaluation<'_>, Vec<Parity>, Vec<Fresh>), PassError> {
-        let people = unblocked(|| evaluate::unify(&self.mirror, &self.config.policy.identity))?;
         let book = self.book()?;
-        let evaluated = unblocked(|| self.evaluate_segments(&book, &people, now, options))?;
+        let evaluated = unblocked(|| self.evaluate_segments(&book, people, now, options))?;
         let (parity, fresh) = match options.as_of {
             None => {
                 self.compare(&book, &evaluated, pulled, now, options)
@@ -223,7 +239,7 @@ impl Shop {
         };
         let named = self.named_memberships(&book, &evaluated);
         let seen = self.seen(options)?;
-        let mut evaluation = unblocked(|| self.evaluate(&people, named, seen, now, &options.stop))?;
+        let mut evaluation = unblocked(|| self.evaluate(people, named, seen, now, &options.stop))?;
         evaluation.findings.extend(self.drifting(now)?);
         Ok((evaluation, parity, fresh))
     }

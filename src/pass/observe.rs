@@ -174,8 +174,8 @@ impl Shop {
     }
 
     /// What we take off managed lists ourselves must not look like a broken listing afterwards: makes
-    /// what is left of each once `planned` is done the measure of its next listing. Asked before
-    /// the first effect is sent, for a crash may leave nobody to do it later.
+    /// what is left of each once `planned` is done the measure of its next listing. Called before
+    /// the first effect is sent: after a crash or a lost answer nobody knows how many have left.
     pub(super) fn remember_managed_lists(&self, planned: &[Effect]) -> Result<(), PassError> {
         let bindings = self.mirror.bindings()?;
         let mut page = self.mirror.page();

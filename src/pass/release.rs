@@ -3,12 +3,13 @@
 
 use super::files::replace;
 use super::plan_file::hex;
-use super::{Head, PassError, PlanFileError, Shop};
+use super::{Head, PassError, PlanFileError, Shop, Task};
 use crate::config;
-use crate::model::Moment;
+use crate::model::{EffectKind, Moment};
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +26,8 @@ struct Release {
 pub enum ReleaseError {
     /// Nobody can have looked at what they would do.
     #[error(
-        "no pass has observed these rules yet; look at their plan first: `driftless plan`, or a \
-         pass with --observe"
+        "no pass of the last 24 hours has observed these rules in this mode; look at their plan \
+         first: `driftless plan`, or a pass with --observe"
     )]
     NotObserved,
     /// The last plan cannot be read.
@@ -49,7 +50,8 @@ pub fn release(shop: &config::Shop, now: Moment) -> Result<Head, ReleaseError> {
         head => head?,
     };
     let rules = rules_hash(&shop.policy);
-    if head.rules != rules || head.as_of.is_some() {
+    let shows_them = head.task == Task::Rules && head.as_of.is_none() && head.shop == shop.name;
+    if head.rules != rules || !shows_them || now > head.expires {
         return Err(ReleaseError::NotObserved);
     }
     let at = now.to_string();
@@ -70,12 +72,13 @@ pub fn release(shop: &config::Shop, now: Moment) -> Result<Head, ReleaseError> {
 /// [`PassError::File`] when the file cannot be removed.
 pub fn hold(state_dir: &Path) -> Result<(), PassError> {
     let path = path(state_dir);
-    match std::fs::remove_file(&path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(PassError::File { path, source })
-        }
-        _ => Ok(()),
-    }
+    let removed = match std::fs::remove_file(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed,
+    };
+    // After a power cut it must not be back.
+    let synced = removed.and_then(|()| File::open(state_dir)?.sync_all());
+    synced.map_err(|source| PassError::File { path, source })
 }
 
 /// Where the plan of the last pass lies.
@@ -87,9 +90,14 @@ fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("released.json")
 }
 
-/// What tells these rules from any other.
+/// What tells these rules, and how far they may write, from any other.
 pub(super) fn rules_hash(policy: &Policy) -> String {
-    hex(&Sha256::digest(policy.rules_json())[..16])
+    let mut hash = Sha256::new();
+    hash.update(policy.rules_json());
+    for kind in EffectKind::ALL {
+        hash.update([u8::from(policy.allows(kind))]);
+    }
+    hex(&hash.finalize()[..16])
 }
 
 impl Shop {

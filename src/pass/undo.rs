@@ -1,45 +1,69 @@
 //! A plan that takes a run back: the values from before, wherever nobody has changed them since.
 
 use super::{PassError, Shop};
-use crate::journal::{Effected, Intent, RunId};
+use crate::journal::{self, Effected, Entry, Intent, RunId};
 use crate::mirror::MirrorError;
 use crate::model::{
-    Consent, Customer, CustomerId, Effect, EffectKind, End, HoldReason, ListId, Moment, Profile,
-    ProfileId, PropertyChange, Slot, Value,
+    Consent, Customer, CustomerId, Dossier, Effect, EffectKind, EmailState, End, HoldReason,
+    ListId, Moment, Profile, ProfileId, PropertyChange, Slot, Value,
 };
 use crate::plan::{ListChange, Plan};
+use crate::policy::MetafieldMap;
+use crate::unify::People;
 use roaring::RoaringBitmap;
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::btree_map::Entry as Known;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What there is to do about one effect.
 type Inverse = Result<Effect, HoldReason>;
 
+/// What of an effect a later run may have written as well: its subject and the thing that changed.
+type Place = (Option<String>, String);
+
+/// Former values are trusted so long (reliability.md, section 3).
+const UNDO_DAYS: u64 = 30;
+
 impl Shop {
+    /// Whether a run can be taken back at all; asked before anything is read.
+    pub(super) fn check_run(&self, run: RunId) -> Result<(), PassError> {
+        if !self.config.policy.guards.first_run {
+            return Err(PassError::NothingHolds);
+        }
+        match (1..=self.journal.last_run().0).contains(&run.0) {
+            true => Ok(()),
+            false => Err(PassError::NoSuchRun { run }),
+        }
+    }
+
     /// The effects that bring back what a run changed and that is still as the run left it. `lists`
     /// tells how large the managed lists are.
     pub(super) fn undo(
         &self,
         run: RunId,
+        people: &People,
         lists: Vec<ListChange>,
         now: Moment,
     ) -> Result<Plan, PassError> {
         let journaled = self.journal.effects_of(run);
         let journaled = journaled.map_err(crate::push::PushError::from)?;
-        if journaled.is_empty() {
-            return Err(PassError::NoSuchRun { run });
+        let oldest = now.minus(Duration::from_secs(UNDO_DAYS * 24 * 60 * 60));
+        if journaled.iter().any(|one| one.intent.at < oldest) {
+            return Err(PassError::TooOld { run });
         }
         let mut undoing = Undoing {
             shop: self,
             now,
             bindings: self.mirror.bindings()?,
             members: BTreeMap::new(),
+            refusers: self.refusers(people, &journaled)?,
+            later: self.later_than(run)?,
         };
         let mut effects = Vec::new();
         let mut held = BTreeMap::new();
         for Effected { intent, outcome } in journaled {
-            if outcome.is_none_or(|outcome| outcome.end != End::Confirmed) {
+            if !may_stand(outcome.map(|outcome| outcome.end)) {
                 continue;
             }
             let inverse = undoing.inverse(&intent)?;
@@ -61,6 +85,76 @@ impl Shop {
         let grounds = grounds.collect();
         Ok(Plan::new(effects, held, lists, grounds))
     }
+
+    /// Whoever of those that a run took off a list said no since, on either platform or by another of
+    /// their records, or is not known to have said yes.
+    fn refusers(
+        &self,
+        people: &People,
+        journaled: &[Effected],
+    ) -> Result<RoaringBitmap, PassError> {
+        let mut removed = RoaringBitmap::new();
+        for Effected { intent, .. } in journaled {
+            if intent.kind == EffectKind::ListRemove
+                && let Some(id) = intent.subject.as_deref().map(ProfileId::from)
+                && let Some(slot) = self.mirror.slot_of_profile(&id)?
+            {
+                removed.insert(slot.0);
+            }
+        }
+        let mut refusers = RoaringBitmap::new();
+        for person in people.iter() {
+            if person.slots.iter().any(|slot| removed.contains(slot.0))
+                && said_no(&self.mirror.dossier(&person)?)
+            {
+                refusers.extend(person.slots.iter().map(|slot| slot.0));
+            }
+        }
+        Ok(refusers)
+    }
+
+    /// What later runs wrote: it is theirs now, whatever its value.
+    fn later_than(&self, run: RunId) -> Result<BTreeSet<Place>, PassError> {
+        let mut later = BTreeSet::new();
+        let mut open = BTreeMap::new();
+        let dir = self.config.state_dir.join("journal");
+        let read = journal::read(&dir, |entry| {
+            match entry {
+                Entry::Intent(intent) if intent.run > run => {
+                    open.insert(intent.id, places(&intent));
+                }
+                Entry::Outcome(outcome) => {
+                    if let Some(places) = open.remove(&outcome.effect)
+                        && may_stand(Some(outcome.end))
+                    {
+                        later.extend(places);
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        });
+        read.map_err(crate::push::PushError::from)?;
+        later.extend(open.into_values().flatten());
+        Ok(later)
+    }
+}
+
+/// Whether an effect may be true upstream. What was superseded was sent without an answer: whether it
+/// was carried out shows in what is there now.
+fn may_stand(end: Option<End>) -> bool {
+    matches!(end, None | Some(End::Confirmed | End::Superseded))
+}
+
+fn places(intent: &Intent) -> Vec<Place> {
+    let place = |what: &str| (intent.subject.clone(), what.to_owned());
+    match intent.kind {
+        EffectKind::Property => {
+            let keys = intent.to.as_object().into_iter().flatten();
+            keys.map(|(key, _)| place(key)).collect()
+        }
+        _ => vec![place(&intent.target)],
+    }
 }
 
 /// What is asked about again and again while a run is taken back.
@@ -69,27 +163,43 @@ struct Undoing<'s> {
     now: Moment,
     bindings: BTreeMap<String, ListId>,
     members: BTreeMap<ListId, RoaringBitmap>,
+    /// They are put back on no list.
+    refusers: RoaringBitmap,
+    later: BTreeSet<Place>,
 }
 
 impl Undoing<'_> {
     fn inverse(&mut self, intent: &Intent) -> Result<Inverse, MirrorError> {
+        let is_later = |place| self.later.contains(place);
+        if intent.kind != EffectKind::Property && places(intent).iter().any(is_later) {
+            return Ok(Err(HoldReason::ChangedSince));
+        }
         Ok(match intent.kind {
             // Deleting a list and lifting a suppression are a person's to do.
             EffectKind::ListCreate | EffectKind::Suppression => Err(HoldReason::NotUndoable),
             EffectKind::ListAdd | EffectKind::ListRemove => self.other_side(intent)?,
             EffectKind::Property => match self.profile_of(intent)? {
-                Some((who, profile)) => properties(who, &profile, intent),
+                Some((who, profile)) => self.properties(who, &profile, intent),
                 None => Err(HoldReason::ChangedSince),
             },
             EffectKind::Tag => match self.customer_of(intent)? {
                 Some((who, customer)) => tags(who, &customer, intent),
                 None => Err(HoldReason::ChangedSince),
             },
+            EffectKind::Metafield if intent.target != self.metafield_name() => {
+                Err(HoldReason::NotUndoable)
+            }
             EffectKind::Metafield => match self.customer_of(intent)? {
                 Some((who, customer)) => metafield(who, customer, intent),
                 None => Err(HoldReason::ChangedSince),
             },
         })
+    }
+
+    /// The only one that the mirror knows.
+    fn metafield_name(&self) -> String {
+        let map = self.shop.config.policy.metafield.as_ref();
+        map.map(MetafieldMap::name).unwrap_or_default()
     }
 
     /// Off a list that was joined, or on one that was left.
@@ -100,7 +210,7 @@ impl Undoing<'_> {
         let Some(list) = list else {
             return Ok(Err(HoldReason::NotUndoable));
         };
-        let Some((who, profile)) = self.profile_of(intent)? else {
+        let Some((who, _)) = self.profile_of(intent)? else {
             return Ok(Err(HoldReason::ChangedSince));
         };
         let joined = intent.kind == EffectKind::ListAdd;
@@ -108,7 +218,7 @@ impl Undoing<'_> {
             Err(HoldReason::ChangedSince)
         } else if joined {
             Ok(Effect::OffList { list, who })
-        } else if said_no(&profile) {
+        } else if self.refusers.contains(who.0) {
             Err(HoldReason::ChangedSince)
         } else {
             Ok(Effect::OnList { list, who })
@@ -117,8 +227,8 @@ impl Undoing<'_> {
 
     fn members(&mut self, list: ListId) -> Result<&RoaringBitmap, MirrorError> {
         Ok(match self.members.entry(list) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
+            Known::Occupied(known) => known.into_mut(),
+            Known::Vacant(new) => {
                 let members = self.shop.mirror.members(new.key(), self.now)?;
                 new.insert(members.unwrap_or_default())
             }
@@ -152,36 +262,57 @@ impl Undoing<'_> {
             .customer(slot)?
             .map(|customer| (slot, customer)))
     }
-}
 
-/// Whoever unsubscribed or was suppressed since is put back on no list.
-fn said_no(profile: &Profile) -> bool {
-    let marketing = profile.email_marketing.as_ref();
-    let consent = marketing.map(|marketing| &marketing.consent);
-    profile.is_suppressed() || consent == Some(&Consent::Unsubscribed)
-}
-
-fn properties(who: Slot, profile: &Profile, intent: &Intent) -> Inverse {
-    let (Some(before), Some(after)) = (intent.from.as_object(), intent.to.as_object()) else {
-        return Err(HoldReason::NotUndoable);
-    };
-    let unchanged = after.iter().filter_map(|(key, after)| {
-        let now = profile.properties.get(key);
-        let same = match (now, Value::from_json(after)) {
-            (Some(now), Some(after)) => now.same_as(&after),
-            (now, after) => now.is_none() && after.is_none(),
+    /// Those that are still as the run left them, that no later run wrote, and that the mirror reads.
+    fn properties(&self, who: Slot, profile: &Profile, intent: &Intent) -> Inverse {
+        let (Some(before), Some(after)) = (intent.from.as_object(), intent.to.as_object()) else {
+            return Err(HoldReason::NotUndoable);
         };
-        same.then(|| PropertyChange {
-            key: key.clone(),
-            from: now.cloned(),
-            to: before.get(key).and_then(Value::from_json),
-        })
-    });
-    let changes: Vec<_> = unchanged.collect();
-    match changes.is_empty() {
-        true => Err(HoldReason::ChangedSince),
-        false => Ok(Effect::Properties { who, changes }),
+        let prefix = &self.shop.config.policy.properties.prefix;
+        let ours = after.iter().filter(|(key, _)| {
+            let place = (intent.subject.clone(), (*key).clone());
+            key.starts_with(prefix) && !self.later.contains(&place)
+        });
+        let unchanged = ours.filter_map(|(key, after)| {
+            let now = profile.properties.get(key);
+            let same = match (now, Value::from_json(after)) {
+                (Some(now), Some(after)) => now.same_as(&after),
+                (now, after) => now.is_none() && after.is_none(),
+            };
+            same.then(|| PropertyChange {
+                key: key.clone(),
+                from: now.cloned(),
+                to: before.get(key).and_then(Value::from_json),
+            })
+        });
+        let changes: Vec<_> = unchanged.collect();
+        match changes.is_empty() {
+            true => Err(HoldReason::ChangedSince),
+            false => Ok(Effect::Properties { who, changes }),
+        }
     }
+}
+
+/// Whether any record of a person says no to marketing mail, or none of them a clear yes.
+fn said_no(dossier: &Dossier) -> bool {
+    let refuses = |profile: &Profile| {
+        let marketing = profile.email_marketing.as_ref();
+        let consent = marketing.map(|marketing| &marketing.consent);
+        profile.is_suppressed()
+            || !matches!(
+                consent,
+                Some(Consent::Subscribed | Consent::NeverSubscribed)
+            )
+    };
+    let unsubscribed = |customer: &Customer| {
+        let consent = customer.email_consent.as_ref();
+        consent.is_some_and(|consent| consent.state == EmailState::Unsubscribed)
+    };
+    dossier.profiles.iter().any(|(_, profile)| refuses(profile))
+        || dossier
+            .customers
+            .iter()
+            .any(|(_, customer)| unsubscribed(customer))
 }
 
 fn tags(who: Slot, customer: &Customer, intent: &Intent) -> Inverse {
@@ -207,7 +338,9 @@ fn tags(who: Slot, customer: &Customer, intent: &Intent) -> Inverse {
 }
 
 fn metafield(who: Slot, customer: Customer, intent: &Intent) -> Inverse {
-    if customer.metafield.as_deref() != intent.to.as_str() {
+    let parsed = |text: &str| serde_json::from_str::<Json>(text).ok();
+    let now = customer.metafield.as_deref();
+    if now.and_then(parsed) != intent.to.as_str().and_then(parsed) {
         return Err(HoldReason::ChangedSince);
     }
     Ok(Effect::Metafield {
@@ -228,7 +361,7 @@ fn changed(before: ListChange, list: usize, effects: &[Effect]) -> ListChange {
         }
     }
     ListChange {
-        wanted: before.seen + join - leave,
+        wanted: (before.seen + join).saturating_sub(leave),
         join,
         leave,
         ..before

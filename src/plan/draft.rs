@@ -87,12 +87,6 @@ impl Plan {
         counts
     }
 
-    /// Whether it has effects of a kind, or would have them if nothing held them back.
-    pub fn wants(&self, kind: EffectKind) -> bool {
-        let planned = self.effects.iter().any(|effect| effect.kind() == kind);
-        planned || self.held_back.iter().any(|held| held.kind == kind)
-    }
-
     /// Distinct people touched by effects of these kinds.
     pub fn people(&self, kinds: &[EffectKind]) -> RoaringBitmap {
         let effects = self.effects.iter();
@@ -197,11 +191,20 @@ impl<'p> Draft<'p> {
         wishes: usize,
     ) {
         let wished = self.effects[wishes..].iter().filter_map(Effect::who);
+        let [adds, removes] =
+            [EffectKind::ListAdd, EffectKind::ListRemove].map(|kind| self.policy.allows(kind));
         let slots = dossier.profiles.iter().map(|(slot, _)| *slot);
         let moved = slots.filter(|slot| {
             let lists = self.lists.iter().zip(&self.seen.lists);
             lists.into_iter().any(|(wanted, seen)| {
-                wanted.certain.contains(slot.0) != seen.members.contains(slot.0)
+                match (
+                    wanted.certain.contains(slot.0),
+                    seen.members.contains(slot.0),
+                ) {
+                    (true, false) => adds,
+                    (false, true) => removes,
+                    _ => false,
+                }
             })
         });
         let touched: Vec<Slot> = wished.chain(moved).collect();
@@ -351,7 +354,12 @@ impl<'p> Draft<'p> {
             false if undecided => self.hold(EffectKind::ListCreate, unknown, 1),
             false => self.wish(Effect::ListExists { list }),
         }
-        for who in &join {
+        // Nobody can join what may not be created.
+        let joins = seen_list.exists || self.policy.allows(EffectKind::ListCreate);
+        if !joins {
+            self.hold(EffectKind::ListAdd, HoldReason::Mode, join.len());
+        }
+        for who in join.iter().filter(|_| joins) {
             self.wish(Effect::OnList {
                 list,
                 who: Slot(who),

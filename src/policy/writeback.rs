@@ -62,6 +62,13 @@ pub enum Fact {
     Bouncing,
 }
 
+impl MetafieldMap {
+    /// Namespace and key, as journals and plans spell it.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.namespace, self.key)
+    }
+}
+
 impl Fact {
     /// Every fact.
     pub const ALL: [Fact; 9] = [

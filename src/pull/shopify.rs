@@ -7,6 +7,7 @@ use crate::api::shopify::{BulkQuery, Shopify, decode_customer, decode_order};
 use crate::api::{ApiError, Cursor as PageCursor, Page};
 use crate::mirror::{MirrorError, Page as MirrorPage, Stream};
 use crate::model::{Customer, Moment, Order};
+use crate::policy::MetafieldMap;
 use std::time::Duration;
 
 /// Shopify's search index lags behind its records, unevenly (shopify.md, section 6).
@@ -127,6 +128,10 @@ fn all_orders(now: Moment) -> Bulk<Order> {
 impl Pull<'_> {
     /// Lets Shopify prepare what was never read.
     pub(super) async fn begin_bulk(&self, now: Moment) -> Result<(), PullError> {
+        // What customers were read without, or by another name, is not known of them.
+        let metafield = self.policy.metafield.as_ref().map(MetafieldMap::name);
+        let metafield: Vec<String> = metafield.into_iter().collect();
+        self.keep_only(&Stream::ShopifyCustomers, &metafield)?;
         self.start(&all_customers(), now).await?;
         self.start(&all_orders(now), now).await
     }

@@ -2,7 +2,7 @@
 
 use crate::mirror::{Mirror, MirrorError};
 use crate::model::{Effect, EffectKind, PropertyChange, Value};
-use crate::policy::Policy;
+use crate::policy::{MetafieldMap, Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -71,8 +71,7 @@ fn target(effect: &Effect, mirror: &Mirror, policy: &Policy) -> Result<String, M
         Effect::Tags { .. } => policy.tags.prefix.clone(),
         Effect::Metafield { .. } => {
             let map = policy.metafield.as_ref();
-            map.map(|map| format!("{}.{}", map.namespace, map.key))
-                .unwrap_or_default()
+            map.map(MetafieldMap::name).unwrap_or_default()
         }
     })
 }

@@ -6,8 +6,11 @@
 use crate::api::ApiError;
 use std::mem::take;
 
-/// A batch with more bad rows than this is not searched any further: something else is wrong.
+/// A batch with more bad rows than this is not searched any further in this pass.
 const MOST_CULPRITS: usize = 32;
+
+/// Nor is one of which so many are bad and none was taken: something else is wrong.
+const MOST_ALONE: usize = 8;
 
 /// What became of one call.
 pub(super) enum Answer {
@@ -27,6 +30,8 @@ pub(super) struct Isolation {
     /// Nothing is known of them yet.
     rest: Vec<usize>,
     culprits: Vec<(usize, ApiError)>,
+    /// Whether the vendor took any row.
+    any_settled: bool,
 }
 
 /// What the rows that are asked are.
@@ -48,6 +53,7 @@ impl Isolation {
             others: Vec::new(),
             rest: Vec::new(),
             culprits: Vec::new(),
+            any_settled: false,
         }
     }
 
@@ -59,12 +65,11 @@ impl Isolation {
     /// Takes in what became of them.
     pub(super) fn answer(&mut self, answer: Answer) {
         let asked = take(&mut self.asked);
+        self.any_settled |= matches!(answer, Answer::Settled);
         match (self.step, answer) {
             (Step::Whole, Answer::Settled) => {}
-            (Step::Whole, Answer::Refused(refusal)) if self.culprits.len() >= MOST_CULPRITS => {
-                let all = asked.into_iter().map(|row| (row, refusal.clone()));
-                self.culprits.extend(all);
-            }
+            // They wait for the next pass, which leaves out those that were found.
+            (Step::Whole, Answer::Refused(_)) if self.is_hopeless() => {}
             (Step::Half, Answer::Settled) => {
                 let others = take(&mut self.others);
                 self.suspect(others, None);
@@ -79,9 +84,9 @@ impl Isolation {
         }
     }
 
-    /// Those that are bad, each with the refusal that it stands for.
-    pub(super) fn culprits(self) -> Vec<(usize, ApiError)> {
-        self.culprits
+    /// Those that are known to be bad, each with its refusal.
+    pub(super) fn culprits(&self) -> &[(usize, ApiError)] {
+        &self.culprits
     }
 
     /// Goes on with rows of which one is bad: by a refusal of just these, or because the others of a
@@ -98,6 +103,16 @@ impl Isolation {
                 (self.asked, self.step) = (suspects, Step::Half);
             }
         }
+    }
+
+    /// Whether to look for more of them is not worth its calls.
+    fn is_hopeless(&self) -> bool {
+        let most = if self.any_settled {
+            MOST_CULPRITS
+        } else {
+            MOST_ALONE
+        };
+        self.culprits.len() >= most
     }
 
     fn go_on(&mut self) {
@@ -136,8 +151,8 @@ mod tests {
                 search.answer(Answer::Settled);
             }
         }
-        let found = search.culprits().into_iter();
-        let mut found: Vec<usize> = found.map(|(row, _)| row).collect();
+        let found = search.culprits().iter();
+        let mut found: Vec<usize> = found.map(|(row, _)| *row).collect();
         found.sort_unstable();
         (landed, found, calls)
     }
@@ -179,10 +194,15 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_bad_all_over_is_given_up() {
+    fn a_batch_that_is_bad_all_over_is_given_up_and_nobody_is_blamed_unheard() {
         let all: Vec<usize> = (0..1_000).collect();
         let (landed, found, calls) = sent(1_000, &all);
-        assert_eq!((landed.len(), found), (0, all));
-        assert!(calls <= MOST_CULPRITS * 12 + 1, "{calls} calls");
+        assert_eq!((landed.len(), found.len()), (0, MOST_ALONE));
+        assert!(calls <= MOST_ALONE * 12 + 1, "{calls} calls");
+        let many: Vec<usize> = (0..1_000).step_by(20).collect();
+        let (landed, found, _) = sent(1_000, &many);
+        assert_eq!(found.len(), MOST_CULPRITS);
+        assert!(found.iter().all(|row| many.contains(row)));
+        assert!(!landed.is_empty());
     }
 }

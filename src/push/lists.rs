@@ -60,7 +60,10 @@ impl Push<'_> {
         fates: &mut [Fate],
     ) -> Result<(), ApiError> {
         let mut search = Isolation::of(members.len());
-        while let Some(rows) = search.next() {
+        let mut ended = Ok(());
+        while let Some(rows) = search.next()
+            && !self.stop.is_set()
+        {
             let some = rows.iter().map(|row| members[*row].1.clone());
             let sent = self.send_members(change, &some.collect::<Vec<_>>()).await;
             let fate = match &sent {
@@ -80,14 +83,15 @@ impl Push<'_> {
             rows.iter()
                 .for_each(|row| fates[members[*row].0] = fate.clone());
             if !is_settled {
-                return sent;
+                ended = sent;
+                break;
             }
             search.answer(Answer::Settled);
         }
         for (row, refusal) in search.culprits() {
-            fates[members[row].0] = fate_of(&refusal);
+            fates[members[*row].0] = fate_of(refusal);
         }
-        Ok(())
+        ended
     }
 
     async fn send_members(&self, change: &Change<'_>, who: &[ProfileId]) -> Result<(), ApiError> {

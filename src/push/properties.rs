@@ -73,16 +73,24 @@ impl Push<'_> {
             places.push(index);
         }
         let mut search = Isolation::of(rows.len());
-        while let Some(some) = search.next() {
+        let mut ended = Ok(());
+        while let Some(some) = search.next()
+            && !self.stop.is_set()
+        {
             let carried: Vec<ImportRow> = some.iter().map(|row| rows[*row].clone()).collect();
             let some: Vec<usize> = some.iter().map(|row| places[*row]).collect();
-            let answer = self.import_some(run, &carried, &some, ids, fates).await?;
-            search.answer(answer);
+            match self.import_some(run, &carried, &some, ids, fates).await {
+                Ok(answer) => search.answer(answer),
+                Err(error) => {
+                    ended = Err(error);
+                    break;
+                }
+            }
         }
         for (row, refusal) in search.culprits() {
-            fates[places[row]] = fate_of(&refusal);
+            fates[places[*row]] = fate_of(refusal);
         }
-        Ok(())
+        ended
     }
 
     /// One job with these rows, whose effects stand at these places.

@@ -4,7 +4,7 @@ use crate::house::{Edit, House, ROOMY, hours};
 use crate::modes::suppress_at_risk;
 use driftless::journal::RunId;
 use driftless::model::{EffectKind, End, HoldReason};
-use driftless::pass::{Options, PassError, PlanFile, Summary, Task};
+use driftless::pass::{Options, PassError, PlanFile, ReleaseError, Summary, Task};
 use driftless::policy::{Allowances, Guard};
 use driftless::push::Described;
 use driftless::sandbox::world::State;
@@ -273,4 +273,137 @@ async fn a_run_that_never_was_cannot_be_undone() {
         refused,
         Err(PassError::NoSuchRun { run: RunId(7) })
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undoing_puts_nobody_back_who_said_no_since_on_either_platform() {
+    let mut house = House::of(300, &ROOMY).await;
+    house.settle().await;
+    house.clock.advance(hours(1));
+    let gone = suppress_at_risk(&house, 6);
+    assert_eq!(house.pass().await.trips, []);
+    assert!(!house.members("Win-back").iter().any(|id| gone.contains(id)));
+    // All of them may be mailed again, but one unsubscribed at Klaviyo and one in the shop.
+    house.clock.advance(hours(1));
+    let (klaviyo, shop) = {
+        let now = house.clock.now();
+        let mut state = house.world.state();
+        for id in &gone {
+            let profile = state.klaviyo.profiles.get_mut(id).unwrap();
+            profile.suppressions.clear();
+            profile.updated = now;
+        }
+        let pairs = state.truth.pairs.clone();
+        let customer_of = |id: &String| pairs.iter().find(|(profile, _)| profile == id);
+        let (shop, number) = gone.iter().find_map(customer_of).cloned().unwrap();
+        let customer = state.shopify.customers.get_mut(&number).unwrap();
+        customer.email_state = "UNSUBSCRIBED";
+        customer.updated = now;
+        let klaviyo = gone.iter().find(|id| **id != shop).unwrap().clone();
+        state.klaviyo.profiles.get_mut(&klaviyo).unwrap().consent = "UNSUBSCRIBED";
+        (klaviyo, shop)
+    };
+    let options = Options {
+        task: Task::Undo(RunId(2)),
+        ..Options::default()
+    };
+    let undone = applied(&mut house, &options).await;
+    assert_eq!(undone.trips, []);
+    let back = house.members("Win-back");
+    let returned = gone.iter().filter(|id| back.contains(id)).count();
+    assert!(returned >= 1 && returned <= gone.len() - 2, "{returned}");
+    assert!(!back.contains(&klaviyo) && !back.contains(&shop));
+    // The plan of an undoing shows nobody what the rules want.
+    let now = house.clock.now();
+    let refused = driftless::pass::release(&house.config(), now);
+    assert!(
+        matches!(refused, Err(ReleaseError::NotObserved)),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_later_run_wrote_is_not_taken_back_with_an_earlier_one() {
+    let mut house = House::of(200, &ROOMY).await;
+    house.settle().await;
+    let first = upstream(&house.world.state());
+    let undo = |run| Options {
+        task: Task::Undo(RunId(run)),
+        ..Options::default()
+    };
+    // Taken back and done again: the third run's doing is what stands there now.
+    applied(&mut house, &undo(1)).await;
+    house.unreleased(&dry(Task::Rules)).await.unwrap();
+    house.release();
+    assert_eq!(house.pass().await.trips, []);
+    assert_eq!(upstream(&house.world.state()), first);
+    let again = applied(&mut house, &undo(1)).await;
+    assert!(again.planned.is_empty(), "{:?}", again.planned);
+    // Nothing was taken back, so nothing is held.
+    let next = house.unreleased(&Options::default()).await.unwrap();
+    assert_eq!(
+        (next.trips, upstream(&house.world.state())),
+        (vec![], first)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_not_taken_back_where_nothing_would_hold_the_rules() {
+    let mut house = House::of(60, &ROOMY).await;
+    house.settle().await;
+    house.edit(&[("guards", "first_run", "false")]);
+    let refused = house.unreleased(&dry(Task::Undo(RunId(1)))).await;
+    assert!(matches!(refused, Err(PassError::NothingHolds)));
+    house.edit(&[("guards", "first_run", "true")]);
+    house.clock.advance(hours(31 * 24));
+    let old = house.unreleased(&dry(Task::Undo(RunId(1)))).await;
+    assert!(matches!(old, Err(PassError::TooOld { run: RunId(1) })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_reaches_no_further_than_the_mode_that_was_observed() {
+    let observing = ("write", "mode", "\"observe\"");
+    let mut house = House::of(60, &[ROOMY[0], ROOMY[1], observing]).await;
+    house.unreleased(&Options::default()).await.unwrap();
+    house.release();
+    house.edit(&[("write", "mode", "\"full\"")]);
+    let summary = house.unreleased(&Options::default()).await.unwrap();
+    assert_eq!(
+        summary.trips.first().map(|trip| trip.guard),
+        Some(Guard::FirstRun)
+    );
+    house.release();
+    assert_eq!(house.pass().await.trips, []);
+    assert!(house.writes() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metafield_of_another_name_is_read_anew_and_left_alone() {
+    let mut house = House::of(100, &[ROOMY[0], ROOMY[1], ROOMY[2], METAFIELD]).await;
+    house.settle().await;
+    let theirs = |state: &mut State| {
+        let customers = state.shopify.customers.values_mut();
+        for customer in customers {
+            let known = customer.metafields.values().next().cloned();
+            if let Some(mut metafield) = known {
+                "{\"of\":\"theirs\"}".clone_into(&mut metafield.value);
+                let name = ("custom".to_owned(), "loyalty".to_owned());
+                customer.metafields.insert(name, metafield);
+            }
+        }
+    };
+    theirs(&mut house.world.state());
+    house.edit(&[
+        ("shopify_metafield", "namespace", "\"custom\""),
+        ("shopify_metafield", "key", "\"loyalty\""),
+    ]);
+    let (_, effects) = planned(&mut house).await;
+    let mut changes = effects
+        .iter()
+        .filter(|one| one.kind == EffectKind::Metafield);
+    assert!(changes.all(|one| one.from == json!("{\"of\":\"theirs\"}")));
+    let before = upstream(&house.world.state())["metafields"].clone();
+    let undone = house.unreleased(&dry(Task::Undo(RunId(1)))).await.unwrap();
+    assert_eq!(undone.planned.get(&EffectKind::Metafield), None);
+    assert_eq!(upstream(&house.world.state())["metafields"], before);
 }

@@ -45,6 +45,26 @@ fn whoever_joins_leaves_or_changes_has_a_reason_and_nobody_else() {
 }
 
 #[test]
+fn nobody_joins_a_list_that_may_not_be_created() {
+    let mut policy = lapsed_list(Mode::Full);
+    policy.modes.insert(EffectKind::ListCreate, Mode::Observe);
+    let nothing = Seen {
+        lists: vec![SeenList::default()],
+        ..Seen::default()
+    };
+    let mut draft = against(&policy, nothing);
+    let dossier = person(vec![profile(1, "a@x.org")], Vec::new());
+    draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
+    let plan = draft.finish();
+    assert_eq!(plan.effects, []);
+    let held = plan.held_back.iter().map(|held| (held.kind, held.reason));
+    assert_eq!(
+        held.collect::<Vec<_>>(),
+        [EffectKind::ListCreate, EffectKind::ListAdd].map(|kind| (kind, HoldReason::Mode))
+    );
+}
+
+#[test]
 fn what_was_found_is_part_of_the_reason() {
     let evidence = Evidence::Silence {
         since: None,

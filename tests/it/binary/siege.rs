@@ -50,22 +50,22 @@ pub enum Phase {
     Pulling,
     /// An intent was journaled, its request not accepted.
     Intended,
-    /// The request was accepted, the end not journaled.
+    /// The request was accepted, the end not journaled: before the answer, the receipt, or the end.
     Sent,
-    /// All ends were journaled, the run's was not: receipts, the canary's read-back, the next batch.
+    /// All ends were journaled, the run's was not: the canary's read-back, or before the next batch.
     Concluded,
     /// The run had ended, the process had not.
     Leaving,
 }
 
 impl Phase {
-    /// The share of all kills that must have hit it: less than half of what is usual.
-    pub const SHARES: [(Phase, f64); 5] = [
+    /// The share of all kills that must have hit it: less than half of what is usual. The others
+    /// last no longer than an append, and are hit by luck.
+    pub const SHARES: [(Phase, f64); 4] = [
         (Self::Opening, 0.1),
         (Self::Pulling, 0.1),
-        (Self::Intended, 0.04),
-        (Self::Sent, 0.04),
-        (Self::Concluded, 0.01),
+        (Self::Intended, 0.02),
+        (Self::Sent, 0.05),
     ];
 }
 
@@ -254,8 +254,8 @@ impl<'a> Siege<'a> {
         let few = |most: usize| (most as f64).powf(share).ceil() as usize;
         match (self.random.u8(0..6), applies) {
             (0, _) | (1, false) => Aim::After(pace.opening.mul_f64(self.random.f64())),
-            (2 | 3, true) => Aim::Appends(few(pace.appends)),
-            (4.., true) => Aim::Writes(few(pace.writes)),
+            (2..=4, true) => Aim::Appends(few(pace.appends)),
+            (5.., true) => Aim::Writes(few(pace.writes)),
             _ => Aim::Answers(self.random.u64(1..=pace.answers.max(1))),
         }
     }
