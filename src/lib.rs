@@ -2,7 +2,7 @@
 //!
 //! It mirrors both inside their rate limits, works out for every person what is true now, says where
 //! the platforms disagree and why, and patches lists, profile properties, suppressions and customer
-//! tags back: planned, guarded, journaled.
+//! tags back: planned, guarded, journaled, undoable.
 //!
 //! # The tour
 //!
@@ -41,7 +41,7 @@
 //!
 //! * Nothing is sent that was not journaled first, with fdatasync.
 //! * No value of [`model::Effect`] can raise anybody's consent.
-//! * A tripped guard means zero writes in that plan.
+//! * A tripped guard means zero writes in that plan; rules that nobody released only observe.
 //! * A page's records and its cursor commit together.
 //! * Below [`clock`], `now` is an argument; the same inputs give the same plan, byte for byte.
 //!
@@ -52,8 +52,8 @@
 //! [`score`] sees the last order 400 days ago and says `lapsed`. [`plan`] finds the profile's bit in
 //! the wanted set of a managed list, not in the one seen upstream, and plans
 //! [`model::Effect::OnList`]. The [`plan::guard`]s agree; [`push`] writes the intent to the
-//! [`journal`], adds the profile with up to 999 others in one call, journals the outcome and tells
-//! the mirror. The next pass finds nothing to do.
+//! [`journal`], adds the profile with up to 999 others in one call, tells the mirror and journals
+//! the outcome. The next pass finds nothing to do.
 
 #![forbid(unsafe_code)]
 

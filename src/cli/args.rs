@@ -41,10 +41,9 @@ pub enum Command {
     /// Copy everything a shop holds into one file. The daemon may run: a pass under way is finished
     /// first.
     Backup(Backup),
-    /// Make mirror and journal of a backup. The daemon must not run; the next pass observes only.
+    /// Make mirror and journal of a backup; passes only observe until `release`. The daemon must not run.
     Restore(Restore),
-    /// Set the mirror aside for a new one, which the next pass fills, observing only. The daemon must
-    /// not run.
+    /// Set the mirror aside for a new one; passes only observe until `release`. The daemon must not run.
     Rebuild(Rebuild),
     /// Evaluate segment definitions.
     #[command(subcommand)]

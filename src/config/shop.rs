@@ -288,7 +288,7 @@ fn policy(root: &Section<'_>, folder: &Path, default_country: Option<String>) ->
     if policy.bounce.act && !policy.allows(EffectKind::Suppression) {
         root.warn(
             "rules.bounce.act",
-            "suppresses nobody unless `write.mode` is \"full\"",
+            "suppresses nobody: it takes `write.mode = \"full\"`, and nothing else in [write.kinds]",
         );
     }
     segments::warn_of_slips(root, &policy);
