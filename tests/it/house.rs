@@ -117,10 +117,13 @@ impl House {
         self.shop.as_mut().unwrap()
     }
 
-    /// A pass, after which an operator releases the rules that it observed.
+    /// A pass, after which an operator releases the rules that it observed, unless it shows another
+    /// day.
     pub async fn run(&mut self, options: &Options) -> Result<Summary, PassError> {
         let summary = self.unreleased(options).await?;
-        self.release();
+        if options.as_of.is_none() {
+            self.release();
+        }
         Ok(summary)
     }
 

@@ -111,7 +111,7 @@ async fn observing_writes_nothing_whatever_the_mode() {
         as_of: Some(house.clock.now()),
         ..Options::default()
     };
-    let summary = house.unreleased(&options).await.unwrap();
+    let summary = house.run(&options).await.unwrap();
     assert!(summary.dry_run && !summary.planned.is_empty());
     assert_eq!(house.writes(), 0);
     assert_eq!(house.intents(), []);
