@@ -5,7 +5,7 @@ use super::{Exit, output, progress, reconcile, shops};
 use crate::clock::Clock;
 use crate::config;
 use crate::journal::RunId;
-use crate::pass::{Options, PlanFile, PlanFileError, Summary, Task};
+use crate::pass::{Head, Options, PlanFile, PlanFileError, Summary, Task};
 use crate::policy::{Allowances, Guard};
 use crate::report::{self, Diff};
 use crate::telemetry::{self, Meter};
@@ -87,6 +87,7 @@ fn allowances(allow: &[(Guard, u64)]) -> Allowances {
 
 /// A dry run whose plan is shown and copied.
 async fn made(once: &Once, options: Options, out: &Path) -> Result<Summary, Fault> {
+    refuse_other(out)?;
     let config = only_shop(once)?;
     let plan = config.state_dir.join("plan.jsonl");
     let Done { summary, diff } = pass(config, options).await?;
@@ -96,18 +97,60 @@ async fn made(once: &Once, options: Options, out: &Path) -> Result<Summary, Faul
         (Exit::Disk, format!("cannot write {place}: {error}"))
     })?;
     let place = out.display();
-    output::say(&format!(
-        "The plan is in {place} and holds for 24 hours. `driftless apply {place}` carries it out; that \
-         needs no release."
-    ));
+    let allow = summary.trips.iter();
+    let allow = allow.map(|trip| (trip.guard, trip.count));
+    // Whoever applies a plan has seen it.
+    let allow = allow.filter(|(guard, _)| *guard != Guard::FirstRun);
+    let allow: String = allow
+        .map(|(guard, n)| format!(" --allow {guard}={n}"))
+        .collect();
+    output::say(&match summary.planned.is_empty() {
+        true => format!("The plan in {place} has nothing to do."),
+        false => format!(
+            "The plan is in {place} and holds for 24 hours. `driftless apply {place}{allow}` carries it \
+             out; that needs no release."
+        ),
+    });
     Ok(summary)
 }
 
 /// A pass that is free to write.
 async fn written(once: &Once, options: Options) -> Result<Summary, Fault> {
-    let Done { summary, diff } = pass(only_shop(once)?, options).await?;
+    let config = only_shop(once)?;
+    if let Some(file) = options
+        .only
+        .as_ref()
+        .filter(|file| file.head.shop != config.name)
+    {
+        let (theirs, ours) = (&file.head.shop, &config.name);
+        let text =
+            format!("the plan is of the shop `{theirs}`, the config of `{ours}`: use its own");
+        return Err((Exit::Config, text));
+    }
+    let undoes = options.task != Task::Rules;
+    let Done { summary, diff } = pass(config, options).await?;
     output::say(&format!("{diff}\n{}", report::text(&summary)));
+    if undoes && summary.trips.is_empty() && !summary.planned.is_empty() {
+        output::say("The release is taken back: passes only observe until `driftless release`.");
+    }
     Ok(summary)
+}
+
+/// What is no plan is not written over, and a place that cannot be is not found out after a pass.
+fn refuse_other(out: &Path) -> Result<(), Fault> {
+    let place = out.display();
+    if out.exists() && Head::read(out).is_err() {
+        let text = format!("{place} is there already and is no plan: give another name");
+        return Err((Exit::Usage, text));
+    }
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.is_none_or(Path::is_dir) {
+        true => Ok(()),
+        false => Err((
+            Exit::Usage,
+            format!("{place} lies in no directory that exists"),
+        )),
+    }
 }
 
 /// Copies a plan, whole or not at all. It may be asked for where it lies already.

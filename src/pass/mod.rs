@@ -209,6 +209,7 @@ impl Shop {
             lock,
             trips,
             effects: Effects {
+                run: pushed.run,
                 ends: pushed.ends,
                 unknown: pushed.unknown,
                 refusals: pushed.refusals,

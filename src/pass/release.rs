@@ -26,7 +26,7 @@ struct Release {
 pub enum ReleaseError {
     /// Nobody can have looked at what they would do.
     #[error(
-        "no pass of the last 24 hours has observed these rules in this mode; look at their plan \
+        "the last plan is none of these rules in this mode, or older than 24 hours; look at theirs \
          first: `driftless plan`, or a pass with --observe"
     )]
     NotObserved,

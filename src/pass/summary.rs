@@ -1,6 +1,7 @@
 //! What one pass amounted to: the numbers behind every report.
 
 use super::Parity;
+use crate::journal::RunId;
 use crate::model::{Code, EffectKind, End, HeldBack, Moment, Money};
 use crate::plan::{ListChange, Trip};
 use crate::policy::{Lock, Mode, Stage, Tier};
@@ -94,6 +95,8 @@ impl People {
 /// What became of the planned effects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
+    /// Their run in the journal, if there were any.
+    pub run: Option<RunId>,
     /// Ends by kind.
     pub ends: BTreeMap<(EffectKind, End), u64>,
     /// Sent, without an answer; the next pass looks before it sends again.

@@ -60,6 +60,8 @@ pub struct Push<'a> {
 /// What became of the effects of one push.
 #[derive(Clone, Debug, Default)]
 pub struct Pushed {
+    /// The run in the journal; `None` when there was nothing to do.
+    pub run: Option<RunId>,
     /// Ends by kind.
     pub ends: BTreeMap<(EffectKind, End), u64>,
     /// Sent, without an answer.
@@ -110,6 +112,7 @@ impl Push<'_> {
         }
         self.grounds = Grounds::clone(&plan.grounds);
         let run = self.journal.begin_run(self.clock.now(), id)?;
+        pushed.run = Some(run);
         let (first, rest) = canary::split(&plan.effects, &self.policy.guards);
         let mut done = Vec::new();
         self.round(run, &first, pushed, Some(&mut done)).await?;

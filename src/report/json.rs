@@ -45,6 +45,7 @@ pub fn summary(summary: &Summary) -> Json {
             "guards": summary.trips,
         },
         "effects": ends.collect::<Vec<_>>(),
+        "run": summary.effects.run,
         "unknown": summary.effects.unknown,
         "recovered": summary.effects.recovered,
         "failure": summary.failure.as_ref().map(|failure| failure.to_string()),

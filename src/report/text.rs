@@ -181,7 +181,10 @@ fn effects(out: &mut String, summary: &Summary) -> fmt::Result {
     if effects.ends.is_empty() && effects.unknown == 0 && effects.recovered == 0 {
         return Ok(());
     }
-    writeln!(out, "  effects")?;
+    match effects.run {
+        Some(run) => writeln!(out, "  effects of run {run}")?,
+        None => writeln!(out, "  effects")?,
+    }
     for kind in EffectKind::ALL {
         for end in [
             End::Confirmed,

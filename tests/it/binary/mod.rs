@@ -17,6 +17,7 @@ mod disk;
 mod fill;
 mod lab;
 mod pages;
+mod plans;
 mod process;
 mod push;
 mod reconcile;
