@@ -128,8 +128,13 @@ pub struct Log {
 impl Run {
     /// The guards released for this run.
     pub fn allowances(&self) -> Allowances {
-        Allowances(self.allow.iter().copied().collect())
+        allowances(&self.allow)
     }
+}
+
+/// The guards that were named with how many.
+pub(super) fn allowances(allow: &[(Guard, u64)]) -> Allowances {
+    Allowances(allow.iter().copied().collect())
 }
 
 /// One pass over one shop, for an operator who looks at it.
@@ -149,7 +154,7 @@ pub struct Plan {
     /// Which shop.
     #[command(flatten)]
     pub once: Once,
-    /// Where to put it; what is there is replaced.
+    /// Where to put it; a plan that is there is replaced.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// End with 2 when there is something to do.

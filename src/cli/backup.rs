@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// Writes one shop's backup, from its daemon if that runs.
 pub(super) fn run(args: &Backup) -> Exit {
-    let shop = match shops::load_one(&args.shops.config) {
+    let shop = match shops::load_offline(&args.shops.config).and_then(shops::only) {
         Ok(shop) => shop,
         Err(exit) => return exit,
     };

@@ -1,12 +1,12 @@
 //! Plans that an operator looks at before anything is written: made, applied, taken back.
 
-use super::args::{Apply, Once, Plan, Undo};
+use super::args::{self, Apply, Once, Plan, Undo};
 use super::{Exit, output, progress, reconcile, shops};
 use crate::clock::Clock;
 use crate::config;
 use crate::journal::RunId;
 use crate::pass::{Head, Options, PlanFile, PlanFileError, Summary, Task};
-use crate::policy::{Allowances, Guard};
+use crate::policy::Guard;
 use crate::report::{self, Diff};
 use crate::telemetry::{self, Meter};
 use std::io::{self, ErrorKind};
@@ -22,6 +22,11 @@ struct Done {
 
 /// An exit with the words for it.
 type Fault = (Exit, String);
+
+/// Prints the words, and passes the exit on.
+fn told((exit, text): Fault) -> Exit {
+    output::fault(exit, &text)
+}
 
 /// Makes a plan and keeps it.
 pub(super) async fn plan(args: &Plan) -> Exit {
@@ -44,7 +49,7 @@ pub(super) async fn apply(args: &Apply) -> Exit {
     let options = Options {
         task: file.head.task,
         only: Some(Arc::new(file)),
-        allow: allowances(&args.allow),
+        allow: args::allowances(&args.allow),
         ..Options::default()
     };
     ended(written(&args.once, options).await)
@@ -53,7 +58,7 @@ pub(super) async fn apply(args: &Apply) -> Exit {
 /// Takes a run back, or only plans to.
 pub(super) async fn undo(args: &Undo) -> Exit {
     let task = Task::Undo(RunId(args.run));
-    let allow = allowances(&args.allow);
+    let allow = args::allowances(&args.allow);
     match &args.out {
         Some(out) => {
             let options = Options {
@@ -74,28 +79,16 @@ pub(super) async fn undo(args: &Undo) -> Exit {
     }
 }
 
-fn ended(result: Result<Summary, Fault>) -> Exit {
-    match result {
-        Ok(summary) => reconcile::exit_of(&summary),
-        Err((exit, text)) => output::fault(exit, &text),
-    }
-}
-
-fn allowances(allow: &[(Guard, u64)]) -> Allowances {
-    Allowances(allow.iter().copied().collect())
+fn ended(result: Result<Summary, Exit>) -> Exit {
+    result.map_or_else(|exit| exit, |summary| reconcile::exit_of(&summary))
 }
 
 /// A dry run whose plan is shown and copied.
-async fn made(once: &Once, options: Options, out: &Path) -> Result<Summary, Fault> {
-    refuse_other(out)?;
+async fn made(once: &Once, options: Options, out: &Path) -> Result<Summary, Exit> {
+    refuse_other(out).map_err(told)?;
     let config = only_shop(once)?;
-    let plan = config.state_dir.join("plan.jsonl");
-    let Done { summary, diff } = pass(config, options).await?;
+    let Done { summary, diff } = pass(config, options, Some(out)).await.map_err(told)?;
     output::say(&format!("{}\n{diff}", report::text(&summary)));
-    keep(&plan, out).map_err(|error| {
-        let place = out.display();
-        (Exit::Disk, format!("cannot write {place}: {error}"))
-    })?;
     let place = out.display();
     let allow = summary.trips.iter();
     let allow = allow.map(|trip| (trip.guard, trip.count));
@@ -107,15 +100,15 @@ async fn made(once: &Once, options: Options, out: &Path) -> Result<Summary, Faul
     output::say(&match summary.planned.is_empty() {
         true => format!("The plan in {place} has nothing to do."),
         false => format!(
-            "The plan is in {place} and holds for 24 hours. `driftless apply {place}{allow}` carries it \
-             out; that needs no release."
+            "The plan is in {place} and holds for 24 hours. `driftless apply {place}{allow}` with the \
+             same --config carries it out; that needs no release."
         ),
     });
     Ok(summary)
 }
 
 /// A pass that is free to write.
-async fn written(once: &Once, options: Options) -> Result<Summary, Fault> {
+async fn written(once: &Once, options: Options) -> Result<Summary, Exit> {
     let config = only_shop(once)?;
     if let Some(file) = options
         .only
@@ -125,10 +118,10 @@ async fn written(once: &Once, options: Options) -> Result<Summary, Fault> {
         let (theirs, ours) = (&file.head.shop, &config.name);
         let text =
             format!("the plan is of the shop `{theirs}`, the config of `{ours}`: use its own");
-        return Err((Exit::Config, text));
+        return Err(told((Exit::Config, text)));
     }
     let undoes = options.task != Task::Rules;
-    let Done { summary, diff } = pass(config, options).await?;
+    let Done { summary, diff } = pass(config, options, None).await.map_err(told)?;
     output::say(&format!("{diff}\n{}", report::text(&summary)));
     if undoes && summary.trips.is_empty() && !summary.planned.is_empty() {
         output::say("The release is taken back: passes only observe until `driftless release`.");
@@ -160,24 +153,15 @@ fn keep(plan: &Path, out: &Path) -> io::Result<()> {
     std::fs::rename(&half, out)
 }
 
-fn only_shop(once: &Once) -> Result<config::Shop, Fault> {
+fn only_shop(once: &Once) -> Result<config::Shop, Exit> {
     telemetry::init(once.log.log_format, &once.log.log)
-        .map_err(|error| (Exit::Usage, error.to_string()))?;
-    let shops = shops::load(&once.shops.config);
-    let shops = shops.map_err(|exit| (exit, "nothing was done".to_owned()))?;
-    match <[config::Shop; 1]>::try_from(shops) {
-        Ok([shop]) => Ok(shop),
-        Err(shops) => {
-            let count = shops.len();
-            let text = format!("a plan is of one shop; --config names {count}: give one file");
-            Err((Exit::Usage, text))
-        }
-    }
+        .map_err(|error| output::fault(Exit::Usage, &error.to_string()))?;
+    shops::load(&once.shops.config).and_then(shops::only)
 }
 
-async fn pass(config: config::Shop, options: Options) -> Result<Done, Fault> {
+/// A pass, its plan and, if asked for, a copy of that, which nobody replaces meanwhile.
+async fn pass(config: config::Shop, options: Options, out: Option<&Path>) -> Result<Done, Fault> {
     let name = config.name.clone();
-    let plan = config.state_dir.join("plan.jsonl");
     let mut held = shops::open(config, &Clock::System, Meter::default())?;
     let options = Options {
         progress: progress::listener(),
@@ -189,8 +173,13 @@ async fn pass(config: config::Shop, options: Options) -> Result<Done, Fault> {
     let lists =
         lists.map_err(|error| (shops::exit_of_mirror(&error), format!("{name}: {error}")))?;
     let mut diff = Diff::new(lists);
+    let plan = held.shop.plan_path();
     PlanFile::read(&plan, |effect| diff.note(&effect))
         .map_err(|error| (exit_of(&error), error.to_string()))?;
+    if let Some(out) = out {
+        let place = out.display();
+        keep(&plan, out).map_err(|error| (Exit::Disk, format!("cannot write {place}: {error}")))?;
+    }
     Ok(Done { summary, diff })
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Reads a backup to its end, then makes mirror and journal of it.
 pub(super) fn run(args: &Restore) -> Exit {
-    let shop = match shops::load_one(&args.shops.config) {
+    let shop = match shops::load_offline(&args.shops.config).and_then(shops::only) {
         Ok(shop) => shop,
         Err(exit) => return exit,
     };

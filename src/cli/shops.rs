@@ -24,9 +24,8 @@ pub(super) fn load_offline(paths: &[PathBuf]) -> Result<Vec<config::Shop>, Exit>
     read(paths, &Environment::process().offline())
 }
 
-/// Reads the config of one shop for a command that talks to no vendor.
-pub(super) fn load_one(paths: &[PathBuf]) -> Result<config::Shop, Exit> {
-    let shops = load_offline(paths)?;
+/// The only shop of those that were read, for a command about one.
+pub(super) fn only(shops: Vec<config::Shop>) -> Result<config::Shop, Exit> {
     let [shop] = <[config::Shop; 1]>::try_from(shops).map_err(|shops| {
         let text = format!(
             "this is for one shop at a time, --config names {}",

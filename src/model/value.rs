@@ -77,6 +77,14 @@ impl Value {
             _ => self == other,
         }
     }
+
+    /// Whether a property stands as it should, none being the same as none.
+    pub fn same(one: Option<&Self>, other: Option<&Self>) -> bool {
+        match (one, other) {
+            (Some(one), Some(other)) => one.same_as(other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
 }
 
 impl fmt::Display for Value {

@@ -56,7 +56,7 @@ struct End {
 pub struct PlanFile {
     /// What it rests on.
     pub head: Head,
-    /// Digests of the effects: a million of them take 32 MB.
+    /// Digests of the effects, which are smaller than they.
     effects: BTreeSet<[u8; 32]>,
     /// What tells this plan from any other: the end's checksum.
     pub id: String,

@@ -86,8 +86,8 @@ impl Shop {
         Ok(Plan::new(effects, held, lists, grounds))
     }
 
-    /// Whoever of those that a run took off a list said no since, on either platform or by another of
-    /// their records, or is not known to have said yes.
+    /// Whoever of those that a run took off a list says no, on either platform or by another of their
+    /// records.
     fn refusers(
         &self,
         people: &People,
@@ -275,10 +275,7 @@ impl Undoing<'_> {
         });
         let unchanged = ours.filter_map(|(key, after)| {
             let now = profile.properties.get(key);
-            let same = match (now, Value::from_json(after)) {
-                (Some(now), Some(after)) => now.same_as(&after),
-                (now, after) => now.is_none() && after.is_none(),
-            };
+            let same = Value::same(now, Value::from_json(after).as_ref());
             same.then(|| PropertyChange {
                 key: key.clone(),
                 from: now.cloned(),
@@ -293,7 +290,7 @@ impl Undoing<'_> {
     }
 }
 
-/// Whether any record of a person says no to marketing mail, or none of them a clear yes.
+/// Whether any record of a person says no to marketing mail, or it is not known what it says.
 fn said_no(dossier: &Dossier) -> bool {
     let refuses = |profile: &Profile| {
         let marketing = profile.email_marketing.as_ref();

@@ -43,10 +43,7 @@ pub(super) fn property_changes(
     wanted
         .filter_map(|(key, to)| {
             let from = profile.properties.get(&key).cloned();
-            let same = match (&from, &to) {
-                (Some(from), Some(to)) => from.same_as(to),
-                (from, to) => from.is_none() && to.is_none(),
-            };
+            let same = Value::same(from.as_ref(), to.as_ref());
             (!same).then_some(PropertyChange { key, from, to })
         })
         .collect()

@@ -2,7 +2,9 @@
 
 use super::{Push, PushError};
 use crate::mirror::LIST_LAG;
-use crate::model::{Customer, CustomerId, Effect, EffectKind, Mentions, Profile, ProfileId, Slot};
+use crate::model::{
+    Customer, CustomerId, Effect, EffectKind, Mentions, Profile, ProfileId, Slot, Value,
+};
 use crate::plan::Trip;
 use crate::policy::{Guard, Guards};
 use std::collections::BTreeMap;
@@ -96,10 +98,7 @@ impl Push<'_> {
                 Effect::Properties { who, changes } => profiles.get(who).is_none_or(|profile| {
                     changes.iter().all(|change| {
                         let read = profile.properties.get(&change.key);
-                        match (read, &change.to) {
-                            (Some(read), Some(to)) => read.same_as(to),
-                            (read, to) => read.is_none() && to.is_none(),
-                        }
+                        Value::same(read, change.to.as_ref())
                     })
                 }),
                 Effect::Suppressed { who } => profiles.get(who).is_none_or(Profile::is_suppressed),

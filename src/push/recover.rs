@@ -66,8 +66,10 @@ impl Push<'_> {
                 let wanted = intent.to.as_object();
                 Ok(profile.zip(wanted).is_some_and(|(profile, wanted)| {
                     wanted.iter().all(|(key, to)| {
-                        let read = profile.properties.get(key).map(Value::to_json);
-                        read.unwrap_or(Json::Null) == *to
+                        let wanted = Value::from_json(to);
+                        let read = profile.properties.get(key);
+                        // What was unset may be shown as null.
+                        Value::same(read.filter(|read| **read != Value::Null), wanted.as_ref())
                     })
                 }))
             }
