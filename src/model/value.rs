@@ -102,6 +102,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn a_property_that_comes_back_in_another_spelling_stands_as_it_should() {
+        let (three, float) = (Value::Int(3), Value::Float(3.0));
+        assert!(Value::same(Some(&three), Some(&float)));
+        assert!(Value::same(None, None));
+        assert!(!Value::same(Some(&three), None) && !Value::same(None, Some(&float)));
+        assert!(!Value::same(Some(&three), Some(&Value::Float(3.5))));
+    }
+
+    #[test]
     fn null_is_no_value_but_counts_in_a_list() {
         assert_eq!(Value::from_json(&json!(null)), None);
         assert_eq!(Value::from_json_or_null(&json!(null)), Value::Null);
