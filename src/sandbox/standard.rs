@@ -37,8 +37,8 @@ const METRICS: [(&str, &str); 13] = [
     (ORDERED, "Shopify"),
 ];
 
-/// Scopes that a daemon needs in mode `full` (klaviyo.md, section 1).
-const KLAVIYO_SCOPES: [&str; 12] = [
+/// Scopes that a daemon needs in mode `full`, and that of deletions (klaviyo.md, section 1).
+const KLAVIYO_SCOPES: [&str; 13] = [
     "accounts:read",
     "profiles:read",
     "profiles:write",
@@ -51,6 +51,7 @@ const KLAVIYO_SCOPES: [&str; 12] = [
     "events:read",
     "campaigns:read",
     "flows:read",
+    "data-privacy:write",
 ];
 
 const SHOPIFY_SCOPES: [&str; 4] = [

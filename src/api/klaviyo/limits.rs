@@ -52,6 +52,8 @@ pub static GET_IMPORT_ERRORS: Class =
 pub static SUPPRESS: Class = class("bulk_suppress_profiles", 75, 750, None);
 /// `GET /api/profile-suppression-bulk-create-jobs/{job_id}`
 pub static GET_SUPPRESSION_JOB: Class = class("get_bulk_suppress_profiles_job", 75, 750, None);
+/// `POST /api/data-privacy-deletion-jobs`
+pub static DELETE_PROFILE: Class = class("request_profile_deletion", 3, 60, None);
 /// `additional-fields[list]=profile_count`, on top of the endpoint's own limit.
 pub static PROFILE_COUNT: Class = class("profile_count", 1, 15, None);
 /// `additional-fields[profile]=predictive_analytics`, on top of the endpoint's own limit.
@@ -119,6 +121,12 @@ mod tests {
             &GET_SUPPRESSION_JOB,
             "GET",
             "/api/profile-suppression-bulk-create-jobs/{job_id}",
+            "",
+        ),
+        (
+            &DELETE_PROFILE,
+            "POST",
+            "/api/data-privacy-deletion-jobs",
             "",
         ),
         (

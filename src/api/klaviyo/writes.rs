@@ -3,7 +3,8 @@
 
 use super::client::{Klaviyo, Listing, at, segment};
 use super::jsonapi::{Source, plain, single};
-use super::limits::{ADD_TO_LIST, CREATE_LIST, GET_IMPORT_ERRORS, GET_IMPORT_JOB};
+use super::limits::{ADD_TO_LIST, CREATE_LIST, DELETE_PROFILE};
+use super::limits::{GET_IMPORT_ERRORS, GET_IMPORT_JOB};
 use super::limits::{GET_SUPPRESSION_JOB, IMPORT_PROFILES, REMOVE_FROM_LIST, SUPPRESS};
 use super::profiles::check_count;
 use crate::api::error::label;
@@ -28,6 +29,7 @@ pub const IMPORT_MAX_BYTES: usize = 5_000_000 - 1_000;
 
 const IMPORT_PATH: &str = "/api/profile-bulk-import-jobs";
 const SUPPRESS_PATH: &str = "/api/profile-suppression-bulk-create-jobs";
+const DELETE_PATH: &str = "/api/data-privacy-deletion-jobs";
 const ROW_POINTER: &str = "/data/attributes/profiles/data/";
 
 /// Property changes of one profile.
@@ -309,6 +311,25 @@ impl<E: Exchange> Klaviyo<E> {
             completed: state.completed_count.unwrap_or(0),
             skipped: state.skipped_count.unwrap_or(0),
         })
+    }
+
+    /// Asks for the deletion of one profile for privacy's sake (klaviyo.md, section 5.7). It cannot be taken back
+    /// nor asked about: the profile is gone a little later, and its events remain without it. A repeat
+    /// is harmless.
+    ///
+    /// # Errors
+    /// [`Fault::MissingScope`] without `data-privacy:write`, and whatever the request meets.
+    pub async fn delete_profile(&self, _: &WriteGrant, who: &ProfileId) -> Result<(), ApiError> {
+        // With a second identifier it would be refused.
+        let profile = json!({"type": "profile", "id": who, "attributes": {}});
+        let document = json!({"data": {
+            "type": "data-privacy-deletion-job",
+            "attributes": {"profile": {"data": profile}},
+        }});
+        let path = DELETE_PATH.to_owned();
+        self.send(&DELETE_PROFILE, Method::POST, path, &document, true)
+            .await?;
+        Ok(())
     }
 
     async fn job(

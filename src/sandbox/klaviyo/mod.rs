@@ -2,6 +2,7 @@
 //! behind it.
 
 mod accounts;
+mod deletion_jobs;
 mod events;
 mod failure;
 mod filter;
@@ -173,6 +174,7 @@ fn settle(state: &mut world::State, call: &Call) {
     let now = call.now;
     import_jobs::settle(state, now);
     suppression_jobs::settle(state, now);
+    deletion_jobs::settle(state, now);
     members::settle(state, now);
     // Judging costs time, so changes wait until somebody looks.
     if call.path.starts_with("/api/segment") || super::definition::is_due(&state.klaviyo, now) {
@@ -210,6 +212,7 @@ fn handler(method: &Method, path: &str) -> Option<Handler> {
         ("GET", "/api/profile-suppression-bulk-create-jobs") => suppression_jobs::list,
         ("POST", "/api/profile-suppression-bulk-create-jobs") => suppression_jobs::create,
         ("GET", "/api/profile-suppression-bulk-create-jobs/{job_id}") => suppression_jobs::one,
+        ("POST", "/api/data-privacy-deletion-jobs") => deletion_jobs::create,
         _ => return None,
     })
 }

@@ -268,6 +268,8 @@ pub enum JobKind {
     Import,
     /// `profile-suppression-bulk-create-job`.
     Suppress,
+    /// `data-privacy-deletion-job`.
+    Delete,
 }
 
 /// One asynchronous job. It completes a little after its creation.

@@ -45,7 +45,7 @@ pub struct State {
 pub struct Write {
     /// The server's clock.
     pub at: Moment,
-    /// Such as `list add`, `import`, `suppress`, `tagsAdd`, `metafieldsSet`.
+    /// Such as `list add`, `import`, `suppress`, `delete`, `tagsAdd`, `metafieldsSet`.
     pub kind: &'static str,
     /// The list, job or namespace written to.
     pub target: String,

@@ -113,3 +113,17 @@ async fn a_suppression_names_addresses_and_at_most_a_hundred() {
         }
     ));
 }
+
+#[tokio::test]
+async fn a_deletion_names_one_profile_by_one_identifier() {
+    let fake = Fake::new([answer(202)]);
+    let grant = WriteGrant::mint();
+    let asked = client(&fake).delete_profile(&grant, &"01A".into()).await;
+    asked.unwrap();
+    let call = &fake.seen()[0];
+    assert_eq!(call.path_and_query, "/api/data-privacy-deletion-jobs");
+    assert_eq!((call.method.as_str(), call.idempotent), ("POST", true));
+    let expected = json!({"data": {"type": "data-privacy-deletion-job", "attributes": {
+        "profile": {"data": {"type": "profile", "id": "01A", "attributes": {}}}}}});
+    assert_eq!(sent(&fake), expected);
+}

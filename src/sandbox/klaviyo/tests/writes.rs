@@ -332,3 +332,73 @@ async fn a_suppression_job_suppresses_and_counts_what_it_skipped() {
             .all(|id| !state.klaviyo.profiles[id].can_receive())
     );
 }
+
+const DELETIONS: &str = "/api/data-privacy-deletion-jobs";
+
+fn deletion(profile: Json) -> Json {
+    json!({ "data": { "type": "data-privacy-deletion-job",
+        "attributes": { "profile": { "data": profile } } } })
+}
+
+#[tokio::test]
+async fn a_deleted_profile_is_gone_everywhere_and_its_events_stay_without_it() {
+    let shop = Shop::open(Speed::Fast).await;
+    let members = format!(
+        "/api/lists/{}/relationships/profiles",
+        shop.list("Newsletter")
+    );
+    let id = ids(&shop.all(&members).await).remove(0);
+    let events = |shop: &Shop| {
+        let state = shop.world.state();
+        let all = state.klaviyo.events.values().flatten();
+        let (mut whole, mut theirs) = (0, 0);
+        for event in all {
+            whole += 1;
+            theirs += usize::from(event.profile.as_deref() == Some(&*id));
+        }
+        (whole, theirs)
+    };
+    let before = events(&shop);
+    assert!(before.1 > 0);
+
+    let body = deletion(json!({ "type": "profile", "id": id, "attributes": {} }));
+    let asked = shop.send(Method::POST, DELETIONS, body).await;
+    assert_eq!((asked.status, asked.body), (202, Json::Null));
+    let path = format!("/api/profiles/{id}");
+    assert_eq!(shop.get(&path).await.status, 200, "it takes a while");
+    shop.wait(2_000);
+    assert_eq!(shop.get(&path).await.status, 404);
+    assert!(!ids(&shop.all("/api/profiles").await).contains(&id));
+    assert!(!ids(&shop.all(&members).await).contains(&id));
+    for segment in shop.world.state().klaviyo.segments.values() {
+        assert!(!segment.members.contains_key(&id), "{}", segment.name);
+    }
+    assert_eq!(events(&shop), (before.0, 0));
+    let history = shop.world.state().history.clone();
+    let [write] = history.as_slice() else {
+        panic!("{history:?}")
+    };
+    assert_eq!((write.kind, &write.subjects), ("delete", &vec![id]));
+}
+
+#[tokio::test]
+async fn a_deletion_needs_its_scope_and_exactly_one_identifier() {
+    let shop = Shop::open(Speed::Fast).await;
+    let id = shop.profile(|known| known.email.is_some());
+    for wrong in [
+        json!({ "type": "profile", "id": id, "attributes": { "email": "a@example.com" } }),
+        json!({ "type": "profile", "attributes": {} }),
+    ] {
+        let refused = shop.send(Method::POST, DELETIONS, deletion(wrong)).await;
+        assert_eq!(refused.status, 400);
+    }
+    let body = deletion(json!({ "type": "profile", "id": id, "attributes": {} }));
+    shop.world
+        .state()
+        .klaviyo
+        .scopes
+        .retain(|scope| scope != "data-privacy:write");
+    let refused = shop.send(Method::POST, DELETIONS, body).await;
+    assert_eq!(refused.status, 403);
+    assert!(shop.world.state().history.is_empty());
+}
