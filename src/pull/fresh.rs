@@ -145,11 +145,15 @@ impl Pull<'_> {
             let klaviyo = &self.vendors.klaviyo;
             let page = klaviyo.events_of(profile, None, Moment(0), cursor.as_ref(), mentions);
             let page = page.await?;
-            let of_metric = page
-                .items
-                .into_iter()
-                .filter_map(|(metric, event)| Some((metric?, event)));
-            events.extend(of_metric.filter(|(metric, _)| mentions.events.contains_key(metric)));
+            for (metric, mut event) in page.items {
+                if let Some(metric) = metric
+                    && let Some(wanted) = mentions.events.get(&metric)
+                {
+                    // A page of all metrics shows what any of them is wanted with.
+                    event.properties.retain(|(name, _)| wanted.contains(name));
+                    events.push((metric, event));
+                }
+            }
             cursor = page.next;
             if cursor.is_none() {
                 return Ok(Some(events));
