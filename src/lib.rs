@@ -18,7 +18,7 @@
 //! |---|---|
 //! | 0 pure | [`model`], [`segment`], [`policy`] |
 //! | 1 pure | [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
-//! | 2 shell | [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
+//! | 2 shell | [`vault`], and above it [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
 //! | 3 shell | [`api`]: transport → record → budget → retry → typed endpoints |
 //! | 4 shell | [`pull`], [`push`], [`backup`] |
 //! | 5 shell | [`pass`] |
@@ -41,6 +41,7 @@
 //!
 //! * Nothing is sent that was not journaled first, with fdatasync.
 //! * No value of [`model::Effect`] can raise anybody's consent.
+//! * Nothing personal is on disk but sealed with its person's key, and to forget somebody is to destroy it.
 //! * A tripped guard means zero writes in that plan; rules that nobody released only observe.
 //! * A page's records and its cursor commit together.
 //! * Below [`clock`], `now` is an argument; the same inputs give the same plan, byte for byte.
@@ -82,3 +83,4 @@ pub mod score;
 pub mod segment;
 pub mod telemetry;
 pub mod unify;
+pub mod vault;

@@ -33,13 +33,13 @@ pub fn fingerprint(secret: &SecretString) -> String {
 }
 
 /// Where secrets may be looked for.
-pub(super) struct Vault<'a> {
+pub(super) struct SecretPlaces<'a> {
     pub environment: &'a Environment,
     /// Relative secret files are taken from here.
     pub folder: &'a Path,
 }
 
-impl Vault<'_> {
+impl SecretPlaces<'_> {
     /// Reads `key = { credential | file | env = "…" }`.
     pub fn secret(&self, section: &Section<'_>, key: &'static str) -> Option<At<SecretString>> {
         if !section.holds(key) {
@@ -50,7 +50,17 @@ impl Vault<'_> {
         if section.is_text(key) {
             return None;
         }
-        section.within(key, |place| self.fetch(section, key, place))
+        let is_read = !self.environment.is_offline();
+        section.within(key, |place| self.fetch(section, key, place, is_read))
+    }
+
+    /// Reads an optional key of the same form, even where secrets of vendors are left alone.
+    pub fn own_secret(&self, section: &Section<'_>, key: &'static str) -> Option<SecretString> {
+        if !section.holds(key) || section.is_text(key) {
+            return None;
+        }
+        let found = section.within(key, |place| self.fetch(section, key, place, true));
+        found.map(|found| found.value)
     }
 
     fn fetch(
@@ -58,6 +68,7 @@ impl Vault<'_> {
         outer: &Section<'_>,
         key: &'static str,
         place: &Section<'_>,
+        is_read: bool,
     ) -> Option<At<SecretString>> {
         let named: Vec<_> = PLACES
             .into_iter()
@@ -73,7 +84,7 @@ impl Vault<'_> {
             outer.complain(key, &Complaint::new(message).help(help));
             return None;
         }
-        if self.environment.is_offline() {
+        if !is_read {
             // Told apart by its place, as two shops must not share a key.
             let unread = |place: String| SecretString::from(format!("pk_unread_{place}"));
             let places = PLACES.into_iter();

@@ -4,13 +4,15 @@ use super::access::{KlaviyoAccess, ShopifyAccess, ShopifyAuth};
 use super::environment::Environment;
 use super::fault::Faults;
 use super::reader::{At, Complaint, Reader, Section};
-use super::secret::{Vault, fingerprint};
+use super::secret::{SecretPlaces, fingerprint};
 use super::source::Source;
 use super::value::{bytes, choice, quoted, span, text, word};
 use super::{guards, holidays, leak, lists, rules, segments, vendors, writeback};
 use crate::model::{EffectKind, Moment};
 use crate::pace::Schedule;
 use crate::policy::{Mode, Policy};
+use crate::vault::{Vault, VaultError};
+use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use std::iter::successors;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,8 @@ pub struct Shop {
     pub name: String,
     /// Where mirror and journal live.
     pub state_dir: PathBuf,
+    /// Seals the vault in `state_dir`, if the operator wants that.
+    pub store_key: Option<SecretString>,
     /// Bytes that must stay free on the disk of `state_dir`; below, passes stop before writing.
     pub min_free_disk: u64,
     /// The way to Klaviyo.
@@ -57,14 +61,23 @@ impl Shop {
             .collect()
     }
 
+    /// Opens the keys to what is personal in mirror, journal and backups, or makes them.
+    ///
+    /// # Errors
+    /// [`VaultError`]: the file cannot be used, or not with this store key.
+    pub fn vault(&self) -> Result<Vault, VaultError> {
+        Vault::open(&self.state_dir, self.store_key.as_ref())
+    }
+
     /// Differs whenever anything the file says differs, secrets included, and gives nothing away.
     pub fn revision(&self) -> String {
         let secret = match &self.shopify.auth {
             ShopifyAuth::Token(token) => token,
             ShopifyAuth::Client { secret, .. } => secret,
         };
+        let store_key = self.store_key.as_ref().map(fingerprint);
         let secrets = [&self.klaviyo.key, secret].map(fingerprint);
-        let digest = Sha256::digest(format!("{self:?} {secrets:?}"));
+        let digest = Sha256::digest(format!("{self:?} {secrets:?} {store_key:?}"));
         digest
             .iter()
             .take(16)
@@ -94,6 +107,7 @@ pub(super) struct Parsed {
 struct General {
     name: Option<At<String>>,
     state_dir: Option<At<PathBuf>>,
+    store_key: Option<SecretString>,
     min_free_disk: u64,
     default_country: Option<String>,
 }
@@ -134,14 +148,14 @@ fn read(
     environment: &Environment,
 ) -> (Option<Shop>, Identity) {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let vault = Vault {
+    let places = SecretPlaces {
         environment,
         folder,
     };
     let root = reader.root(document);
-    let general = root.within("shop", |section| general(section, folder, environment));
-    let (klaviyo, key) = root.within("klaviyo", |section| vendors::klaviyo(section, &vault));
-    let shopify = root.within("shopify", |section| vendors::shopify(section, &vault));
+    let general = root.within("shop", |section| general(section, &places));
+    let (klaviyo, key) = root.within("klaviyo", |section| vendors::klaviyo(section, &places));
+    let shopify = root.within("shopify", |section| vendors::shopify(section, &places));
     let (schedule, jitter) = root.within("schedule", schedule);
     let policy = policy(&root, folder, general.default_country);
     root.sweep();
@@ -154,6 +168,7 @@ fn read(
         source: file.to_owned(),
         name: name.value.clone(),
         state_dir: state_dir.value.clone(),
+        store_key: general.store_key,
         min_free_disk: general.min_free_disk,
         klaviyo,
         shopify,
@@ -170,7 +185,8 @@ fn read(
     (shop, identity)
 }
 
-fn general(section: &Section<'_>, folder: &Path, environment: &Environment) -> General {
+fn general(section: &Section<'_>, places: &SecretPlaces<'_>) -> General {
+    let (folder, environment) = (places.folder, places.environment);
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     // It becomes a directory and a metrics label.
     let name = word(
@@ -207,6 +223,7 @@ fn general(section: &Section<'_>, folder: &Path, environment: &Environment) -> G
     General {
         name,
         state_dir,
+        store_key: places.own_secret(section, "store_key"),
         min_free_disk: min_free_disk.unwrap_or(256_000_000),
         default_country: section.read("default_country", country),
     }

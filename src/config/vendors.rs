@@ -2,7 +2,7 @@
 
 use super::access::{KlaviyoAccess, ShopifyAccess, ShopifyAuth};
 use super::reader::{At, Complaint, Section};
-use super::secret::{Vault, fingerprint};
+use super::secret::{SecretPlaces, fingerprint};
 use super::value::{above, quoted, text, word};
 use secrecy::ExposeSecret;
 use toml::de::DeValue;
@@ -14,9 +14,9 @@ const SHOPIFY_VERSION: &str = "2026-10";
 /// `[klaviyo]`, and the key's fingerprint even when something else is wrong.
 pub(super) fn klaviyo(
     section: &Section<'_>,
-    vault: &Vault<'_>,
+    places: &SecretPlaces<'_>,
 ) -> (Option<KlaviyoAccess>, Option<At<String>>) {
-    let key = vault.secret(section, "key");
+    let key = places.secret(section, "key");
     let account = word("a Klaviyo account id: 6 letters and digits", |id| {
         (4..=16).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric())
     });
@@ -48,7 +48,7 @@ pub(super) fn klaviyo(
 }
 
 /// `[shopify]`.
-pub(super) fn shopify(section: &Section<'_>, vault: &Vault<'_>) -> Option<ShopifyAccess> {
+pub(super) fn shopify(section: &Section<'_>, places: &SecretPlaces<'_>) -> Option<ShopifyAccess> {
     let base_url = section.read("base_url", base_url);
     // Against a shop on this machine any name will do.
     let any_name = base_url.as_ref().is_some_and(is_loopback);
@@ -56,7 +56,7 @@ pub(super) fn shopify(section: &Section<'_>, vault: &Vault<'_>) -> Option<Shopif
         shop_domain(value, any_name)
     });
     let version = section.read("api_version", api_version);
-    let auth = auth(section, vault);
+    let auth = auth(section, places);
     let api_version = version.unwrap_or_else(|| SHOPIFY_VERSION.to_owned());
     if api_version != SHOPIFY_VERSION {
         let warning =
@@ -73,7 +73,7 @@ pub(super) fn shopify(section: &Section<'_>, vault: &Vault<'_>) -> Option<Shopif
     })
 }
 
-fn auth(section: &Section<'_>, vault: &Vault<'_>) -> Option<ShopifyAuth> {
+fn auth(section: &Section<'_>, places: &SecretPlaces<'_>) -> Option<ShopifyAuth> {
     let by_client = section.holds("client_id") || section.holds("client_secret");
     match (section.holds("token"), by_client) {
         (true, true) => {
@@ -85,13 +85,13 @@ fn auth(section: &Section<'_>, vault: &Vault<'_>) -> Option<ShopifyAuth> {
         }
         (false, true) => {
             let id = section.require("client_id", "\"…\"", text);
-            let secret = vault.secret(section, "client_secret");
+            let secret = places.secret(section, "client_secret");
             Some(ShopifyAuth::Client {
                 id: id?.value,
                 secret: secret?.value,
             })
         }
-        (true, false) => Some(ShopifyAuth::Token(vault.secret(section, "token")?.value)),
+        (true, false) => Some(ShopifyAuth::Token(places.secret(section, "token")?.value)),
         (false, false) => {
             let either = "{ credential = \"shopify-token\" }` or `client_id = \"…\"` with \
                 `client_secret = { credential = \"shopify-secret\" }";

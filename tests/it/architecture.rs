@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["detect"],
     &["plan"],
     &["pace"],
+    &["vault"],
     &["telemetry", "clock", "config", "mirror", "journal"],
     &["api"],
     &["pull", "push", "backup"],
