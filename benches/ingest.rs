@@ -8,6 +8,7 @@ use driftless::api::{Answer, ApiError, Call, Cursor, Exchange, Headers};
 use driftless::clock::Clock;
 use driftless::mirror::{Cursor as Position, Mirror, Stream};
 use driftless::model::{Mentions, MetricId, Moment};
+use driftless::vault::Vault;
 use serde_json::{Value as Json, json};
 use std::hint::black_box;
 use tempfile::TempDir;
@@ -160,7 +161,8 @@ fn mentions() -> Mentions {
 
 fn empty_mirror() -> (TempDir, Mirror) {
     let dir = tempfile::tempdir().expect("a directory");
-    let (mirror, _) = Mirror::open(dir.path(), Moment(0)).expect("a mirror");
+    let vault = Vault::open(dir.path(), None).expect("a vault");
+    let (mirror, _) = Mirror::open(dir.path(), &vault, Moment(0)).expect("a mirror");
     (dir, mirror)
 }
 

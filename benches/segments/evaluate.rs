@@ -5,6 +5,7 @@ use crate::usage::{Stopwatch, forget_peak, memory};
 use driftless::mirror::{Joins, Mirror, MirrorError, Subjects};
 use driftless::model::{ListId, Moment, Slot};
 use driftless::segment::{Inputs, OnList, Program, Span, Subject, Verdict};
+use driftless::vault::Vault;
 use roaring::RoaringBitmap;
 use std::error::Error;
 use std::fs;
@@ -68,7 +69,7 @@ pub fn run(
     threads: usize,
     sweep: bool,
 ) -> Result<(), Box<dyn Error>> {
-    let (mirror, _) = Mirror::open(dir, Moment::from_secs(span.now))?;
+    let (mirror, _) = Mirror::open(dir, &Vault::open(dir, None)?, Moment::from_secs(span.now))?;
     println!("resident after opening  {:8.1} MiB", memory().0);
     if sweep {
         let watch = Stopwatch::start();

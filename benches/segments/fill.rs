@@ -6,6 +6,7 @@ use driftless::model::{
     Channel, EmailMarketing, IncomingValue, List, Member, Metric, Moment, Profile,
     SuppressionReason, Value,
 };
+use driftless::vault::Vault;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -21,7 +22,7 @@ const EVENTS_PER_FOLD: usize = 4_000_000;
 
 pub fn run(people: u32, events: u64, dir: &Path) -> Done {
     fs::create_dir_all(dir)?;
-    let (mirror, _) = Mirror::open(dir, NOW)?;
+    let (mirror, _) = Mirror::open(dir, &Vault::open(dir, None)?, NOW)?;
     profiles(&mirror, people, dir)?;
     lists(&mirror, people, dir)?;
     let mean = events as f64 / f64::from(people);
@@ -53,7 +54,7 @@ fn profiles(mirror: &Mirror, people: u32, dir: &Path) -> Done {
         for &person in some {
             let profile = people::profile(person);
             profile_row(&mut table, person, &profile)?;
-            let slot = page.profile(profile)?;
+            let slot = page.profile(profile)?.ok_or("nobody is forgotten here")?;
             assert_eq!(slot.0, person, "slots are given in the order of arrival");
         }
         page.commit()?;

@@ -6,6 +6,7 @@ use crate::people::{METRICS, NOW};
 use driftless::mirror::{EventBuffer, Mirror};
 use driftless::model::{IncomingEvent, IncomingValue, Moment, Slot};
 use driftless::segment::{Evaluator, OnList, Span, Subject};
+use driftless::vault::Vault;
 use fastrand::Rng;
 use std::error::Error;
 use std::path::Path;
@@ -18,7 +19,7 @@ const AHEAD: i64 = 400 * 86_400;
 type Parts = (Duration, Duration);
 
 pub fn run(dir: &Path, people: u32, rounds: usize) -> Result<(), Box<dyn Error>> {
-    let (mirror, _) = Mirror::open(dir, NOW)?;
+    let (mirror, _) = Mirror::open(dir, &Vault::open(dir, None)?, NOW)?;
     let mut rng = Rng::with_seed(7);
     let slots = mirror.slots()?;
     let chosen: Vec<Slot> = (0..people).map(|_| Slot(rng.u32(..slots.0))).collect();

@@ -1,5 +1,6 @@
 use crate::journal::JournalError;
 use crate::mirror::MirrorError;
+use crate::vault::VaultError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +69,17 @@ pub enum BackupError {
         /// The format read here.
         known: u8,
     },
+    /// The keys to it are not here.
+    #[error(
+        "{} opens only with the vault it was made with: put your copy of that file at {}, with mode 0600",
+        path.display(), vault.display()
+    )]
+    NoVault {
+        /// The file.
+        path: PathBuf,
+        /// Where the vault should be.
+        vault: PathBuf,
+    },
     /// It belongs to another shop.
     #[error(
         "{} is of {what} `{theirs}`, the config says `{ours}`: use that shop's backup or its config",
@@ -117,6 +129,9 @@ pub enum BackupError {
         /// Why not.
         source: io::Error,
     },
+    /// The keys to what is in it.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The mirror, here or on its way back.
     #[error(transparent)]
     Mirror(#[from] MirrorError),

@@ -1,6 +1,7 @@
 //! A backup as a file: whether it is whole, and what is in it.
 
 use super::BackupError;
+use crate::vault::Mark;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -31,6 +32,8 @@ pub struct Header {
     pub klaviyo_account: Option<String>,
     /// When it was made, in RFC 3339.
     pub made: String,
+    /// Whose keys open it.
+    pub vault: Mark,
     /// The format of the mirror's values.
     pub mirror_format: u8,
     /// Klaviyo profiles.

@@ -8,6 +8,7 @@ use crate::journal;
 use crate::mirror::{self, Mirror, StateLock};
 use crate::model::Moment;
 use crate::telemetry::Pseudonyms;
+use crate::vault::{Vault, vault_file};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -20,6 +21,7 @@ use std::path::Path;
 /// When the backup is of another shop, version or form, or the state directory is in use.
 pub fn restore(backup: &mut Backup, shop: &config::Shop, now: Moment) -> Result<(), BackupError> {
     refuse_unfit(backup, shop)?;
+    let vault = fitting_vault(backup, shop)?;
     let state_dir = shop.state_dir.as_path();
     create_dir(state_dir)?;
     let _lock = StateLock::take(state_dir, now)?;
@@ -28,7 +30,8 @@ pub fn restore(backup: &mut Backup, shop: &config::Shop, now: Moment) -> Result<
     let staging = state_dir.join("restoring");
     unless_gone(fs::remove_dir_all(&staging)).map_err(BackupError::io("remove", &staging))?;
     create_dir(&staging)?;
-    if let Err(error) = unpack(backup, &staging, now).and_then(|()| sync_all(&staging)) {
+    let unpacked = unpack(backup, &staging, &vault, now);
+    if let Err(error) = unpacked.and_then(|()| sync_all(&staging)) {
         // It holds people's data, and nobody would look for it here.
         let _ = fs::remove_dir_all(&staging);
         return Err(error);
@@ -96,6 +99,20 @@ fn refuse_unfit(backup: &Backup, shop: &config::Shop) -> Result<(), BackupError>
     }
 }
 
+/// Never a new one: it would be in the way of the right one.
+fn fitting_vault(backup: &Backup, shop: &config::Shop) -> Result<Vault, BackupError> {
+    let place = vault_file(&shop.state_dir);
+    let found = match place.exists() {
+        true => Some(shop.vault()?),
+        false => None,
+    };
+    let found = found.filter(|vault| vault.id() == backup.header.vault);
+    found.ok_or_else(|| BackupError::NoVault {
+        path: backup.path().to_owned(),
+        vault: place,
+    })
+}
+
 fn refuse_occupied(state_dir: &Path) -> Result<(), BackupError> {
     for name in ["mirror", "journal"] {
         let path = state_dir.join(name);
@@ -111,13 +128,13 @@ fn refuse_occupied(state_dir: &Path) -> Result<(), BackupError> {
 }
 
 /// Builds everything in a directory of its own, and audits it.
-fn unpack(backup: &mut Backup, dir: &Path, now: Moment) -> Result<(), BackupError> {
+fn unpack(backup: &mut Backup, dir: &Path, vault: &Vault, now: Moment) -> Result<(), BackupError> {
     let values = std::iter::from_fn(|| match backup.next(VALUE) {
         Ok(Some(part)) => Some(part.pair()),
         Ok(None) => None,
         Err(error) => Some(Err(error)),
     });
-    let mirror = Mirror::restore(dir, now, values)?;
+    let mirror = Mirror::restore(dir, vault, now, values)?;
     let audit = mirror.audit()?;
     drop(mirror);
     if !audit.faults.is_empty() {

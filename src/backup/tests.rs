@@ -4,6 +4,7 @@ use crate::journal::{Intent, Journal};
 use crate::mirror::{Cursor, Mirror, Stream};
 use crate::model::{EffectKind, End, ListId, Moment, Profile};
 use crate::telemetry::Pseudonyms;
+use crate::vault::{Vault, vault_file};
 use serde_json::json;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -24,7 +25,7 @@ impl Lab {
         let state = lab.path("old");
         fs::create_dir(&state).unwrap();
         Pseudonyms::open(&state).unwrap();
-        let (mirror, _) = Mirror::open(&state, NOW).unwrap();
+        let (mirror, _) = Mirror::open(&state, &vault(&state), NOW).unwrap();
         let mut page = mirror.page();
         for n in 0..3 {
             let id = format!("P{n}");
@@ -41,7 +42,8 @@ impl Lab {
         page.cursor(&Stream::KlaviyoProfiles, &cursor);
         page.commit().unwrap();
         // Every append begins a file.
-        let (mut journal, _) = Journal::open_with(&state.join("journal"), 1).unwrap();
+        let (mut journal, _) =
+            Journal::open_with(&state.join("journal"), &vault(&state), 1).unwrap();
         let run = journal.begin_run(NOW, "p1").unwrap();
         let (no, yes, who) = (json!(false), json!(true), Some("P1".to_owned()));
         let kind = EffectKind::Suppression;
@@ -88,17 +90,29 @@ impl Lab {
     }
 
     fn restore(&self, name: &str) -> Result<(), BackupError> {
+        let (old, new) = (self.path("old"), self.path("new"));
+        fs::create_dir_all(&new).unwrap();
+        fs::copy(vault_file(&old), vault_file(&new)).unwrap();
+        self.restore_alone(name)
+    }
+
+    /// With whatever vault is there.
+    fn restore_alone(&self, name: &str) -> Result<(), BackupError> {
         restore(&mut Backup::open(&self.file())?, &self.shop(name), NOW)
     }
 }
 
+fn vault(state: &Path) -> Vault {
+    Vault::open(state, None).unwrap()
+}
+
 fn records(state: &Path) -> Vec<String> {
-    let (mirror, _) = Mirror::open(state, NOW).unwrap();
+    let (mirror, _) = Mirror::open(state, &vault(state), NOW).unwrap();
     mirror.export().map(Result::unwrap).collect()
 }
 
 fn journal(state: &Path) -> Vec<Vec<u8>> {
-    let (journal, _) = Journal::open(&state.join("journal")).unwrap();
+    let (journal, _) = Journal::open(&state.join("journal"), &vault(state)).unwrap();
     let files = journal.files().unwrap();
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
@@ -118,11 +132,11 @@ fn what_is_restored_is_what_was_backed_up() {
     assert_eq!(journal(&new), journal(&old));
     let key = |state| fs::read(Pseudonyms::key_file(state)).unwrap();
     assert_eq!(key(&new), key(&old));
-    let (mirror, _) = Mirror::open(&new, NOW).unwrap();
+    let (mirror, _) = Mirror::open(&new, &vault(&new), NOW).unwrap();
     assert_eq!(mirror.bindings().unwrap()["vip"], ListId::from("L1"));
     let cursor = mirror.cursor(&Stream::KlaviyoProfiles).unwrap().unwrap();
     assert_eq!(cursor.watermark, Some(NOW));
-    let (restored, _) = Journal::open(&new.join("journal")).unwrap();
+    let (restored, _) = Journal::open(&new.join("journal"), &vault(&new)).unwrap();
     assert!(restored.was_suppressed("P1"));
     for left in ["restoring", "restored"] {
         assert!(!new.join(left).exists());
@@ -191,9 +205,15 @@ fn a_draft_takes_nobodys_place_and_leaves_nothing_half_done() {
 #[test]
 fn a_restore_takes_nobodys_place_and_keeps_shops_apart() {
     let lab = Lab::new();
-    let other = lab.restore("other").unwrap_err();
+    let other = lab.restore_alone("other").unwrap_err();
     assert!(matches!(other, BackupError::OtherShop { what: "shop", .. }));
+    let closed = lab.restore_alone("acme").unwrap_err();
+    assert!(matches!(closed, BackupError::NoVault { .. }));
     assert!(!lab.path("new").exists());
+    fs::create_dir(lab.path("new")).unwrap();
+    vault(&lab.path("new"));
+    let foreign = lab.restore_alone("acme").unwrap_err();
+    assert!(matches!(foreign, BackupError::NoVault { .. }));
     for name in ["mirror", "journal"] {
         let place = lab.path("new").join(name);
         fs::create_dir_all(&place).unwrap();
@@ -208,8 +228,8 @@ fn a_restore_takes_nobodys_place_and_keeps_shops_apart() {
 #[test]
 fn a_whole_backup_of_a_damaged_journal_leaves_nothing_behind() {
     let lab = Lab::new();
-    let (mirror, _) = Mirror::open(&lab.path("old"), NOW).unwrap();
-    let (journal, _) = Journal::open(&lab.path("old/journal")).unwrap();
+    let (mirror, _) = Mirror::open(&lab.path("old"), &vault(&lab.path("old")), NOW).unwrap();
+    let (journal, _) = Journal::open(&lab.path("old/journal"), &vault(&lab.path("old"))).unwrap();
     let first = lab.path("old/journal/00000001.log");
     let mut content = fs::read(&first).unwrap();
     content[10] ^= 1;

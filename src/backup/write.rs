@@ -73,6 +73,7 @@ fn header(source: &Source<'_>, now: Moment, files: usize) -> Result<Header, Back
         shop: source.shop.to_owned(),
         klaviyo_account: pins.klaviyo_account,
         made: now.to_string(),
+        vault: source.mirror.vault().id(),
         mirror_format: mirror::FORMAT,
         profiles: totals.profiles,
         customers: totals.customers,

@@ -36,6 +36,9 @@ pub enum Command {
     Release(Release),
     /// Who was changed, why, from what to what: all runs, or one effect by effect.
     Receipts(Receipts),
+    /// Forget a person: remove every record of theirs here, destroy the keys to what backups hold of
+    /// them, and never take them in again. The daemon may run: a pass under way is finished first.
+    Forget(Forget),
     /// Read mirror and journal to their end and say what is damaged. The daemon must not run.
     Verify(Verify),
     /// Copy everything a shop holds into one file. The daemon may run: a pass under way is finished
@@ -212,6 +215,22 @@ pub struct Receipts {
     pub json: bool,
 }
 
+/// Forget a person.
+#[derive(Clone, Debug, Args)]
+pub struct Forget {
+    /// Whom: a profile id, a Shopify customer id, an e-mail address, a phone number or an external id.
+    pub person: String,
+    /// Where the shop is described.
+    #[command(flatten)]
+    pub shops: Shops,
+    /// Do it, if the person has exactly so many records; without it they are only counted.
+    #[arg(long, value_name = "N")]
+    pub records: Option<u64>,
+    /// Ask Klaviyo to delete the person's profiles, if they are exactly so many. It cannot be taken back.
+    #[arg(long, value_name = "N", requires = "records")]
+    pub at_klaviyo: Option<u64>,
+}
+
 /// Validate configs.
 #[derive(Clone, Debug, Args)]
 pub struct Check {
@@ -237,7 +256,8 @@ pub struct Backup {
     /// Where the shop is described.
     #[command(flatten)]
     pub shops: Shops,
-    /// The file to make; it must not exist. It holds personal data and is not encrypted.
+    /// The file to make; it must not exist. It opens only with the shop's `vault` file, which is not in
+    /// it.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 }

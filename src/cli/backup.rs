@@ -75,8 +75,9 @@ fn write(shop: &config::Shop, file: &mut File, out: &Path) -> Result<(), BackupE
             return Err(BackupError::Absent { path });
         }
     }
-    let (mirror, _) = Mirror::open(dir, now)?;
-    let (journal, _) = Journal::open(&files)?;
+    let vault = shop.vault()?;
+    let (mirror, _) = Mirror::open(dir, &vault, now)?;
+    let (journal, _) = Journal::open(&files, &vault)?;
     let source = Source {
         shop: &shop.name,
         key_file: &Pseudonyms::key_file(dir),

@@ -2,11 +2,11 @@
 
 use super::args::Run;
 use super::shops;
-use super::{Exit, output, reconcile};
+use super::{Exit, forget, output, reconcile};
 use crate::clock::{Clock, Stop};
 use crate::config::{self, Environment};
 use crate::daemon::{
-    self, DaemonError, Listen, Notifier, OpenError, PassResult, Refusal, Settings, Stopped,
+    self, DaemonError, Listen, Notifier, OpenError, PassResult, Refusal, Settings, Stopped, Wish,
 };
 use crate::model::Moment;
 use crate::pass::Options;
@@ -197,6 +197,14 @@ impl daemon::Worker for Worker {
                 status: serde_json::Value::Null,
             },
         }
+    }
+
+    async fn forget(&mut self, wish: Wish) -> Result<String, Refusal> {
+        let done = forget::carry_out(&mut self.shop, &wish).await;
+        done.map_err(|(exit, message)| {
+            let exit = exit.code();
+            Refusal { exit, message }
+        })
     }
 
     fn back_up(&mut self) -> Result<File, Refusal> {

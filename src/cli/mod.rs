@@ -7,6 +7,7 @@ mod daemon;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod exit;
+mod forget;
 mod output;
 mod plan;
 mod progress;
@@ -74,6 +75,7 @@ async fn command(cli: Cli) -> Exit {
         Some(Command::Undo(args)) => plan::undo(&args).await,
         Some(Command::Release(args)) => release::run(&args),
         Some(Command::Receipts(args)) => receipts::run(&args),
+        Some(Command::Forget(args)) => forget::run(&args).await,
         Some(Command::Verify(verify)) => verify::run(&verify),
         Some(Command::Backup(backup)) => backup::run(&backup),
         Some(Command::Restore(restore)) => restore::run(&restore),

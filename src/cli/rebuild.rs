@@ -2,7 +2,7 @@
 
 use super::args::Rebuild;
 use super::{Exit, output, shops};
-use crate::backup;
+use crate::backup::{self, BackupError};
 use crate::clock::Clock;
 use crate::config;
 use crate::mirror::{Mirror, Rebuilt};
@@ -17,13 +17,18 @@ pub(super) fn run(args: &Rebuild) -> Exit {
     shops.iter().map(rebuild).max().unwrap_or_default()
 }
 
+fn set_aside(shop: &config::Shop) -> Result<Rebuilt, BackupError> {
+    backup::settle(&shop.state_dir)?;
+    let now = Clock::System.now();
+    Ok(Mirror::rebuild(&shop.state_dir, &shop.vault()?, now)?)
+}
+
 fn rebuild(shop: &config::Shop) -> Exit {
     let (name, dir) = (&shop.name, &shop.state_dir);
     if let Err(error) = pass::hold(dir) {
         return output::fault(shops::exit_of(&error), &format!("{name}: {error}"));
     }
-    let rebuilt = backup::settle(dir).and_then(|()| Ok(Mirror::rebuild(dir, Clock::System.now())?));
-    match rebuilt {
+    match set_aside(shop) {
         Ok(Rebuilt {
             set_aside: Some(place),
             carried,

@@ -6,9 +6,9 @@ use crate::config;
 use crate::journal::{self, EffectId, Entry, Intent, JournalError, Outcome, Reading, RunId};
 use crate::model::{EffectKind, End, Moment};
 use crate::report;
+use crate::vault::Vault;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 /// Prints the receipts of every shop.
@@ -23,9 +23,20 @@ pub(super) fn run(args: &Receipts) -> Exit {
 
 fn one(shop: &config::Shop, args: &Receipts) -> Exit {
     let dir = shop.state_dir.join("journal");
+    if matches!(dir.try_exists(), Ok(false)) {
+        output::say(&format!("{}: there is no journal yet", shop.name));
+        return Exit::Done;
+    }
+    let vault = match shop.vault() {
+        Ok(vault) => vault,
+        Err(error) => {
+            let exit = shops::exit_of_vault(&error);
+            return output::fault(exit, &format!("{}: {error}", shop.name));
+        }
+    };
     let read = match args.run {
-        None => runs(&dir).map(|(runs, reading)| {
-            tell_runs(&shop.name, &runs, reading, args.json);
+        None => runs(&dir, &vault).map(|past| {
+            tell_runs(&shop.name, &past, args.json);
             Exit::Done
         }),
         Some(run) => {
@@ -37,7 +48,7 @@ fn one(shop: &config::Shop, args: &Receipts) -> Exit {
                     false => receipt(intent, outcome),
                 });
             };
-            effects(&dir, RunId(run), each).map(|()| match count {
+            effects(&dir, &vault, RunId(run), each).map(|()| match count {
                 0 => {
                     let name = &shop.name;
                     let text = format!("{name}: the journal has no effect of run {run}");
@@ -49,10 +60,6 @@ fn one(shop: &config::Shop, args: &Receipts) -> Exit {
     };
     match read {
         Ok(exit) => exit,
-        Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            output::say(&format!("{}: there is no journal yet", shop.name));
-            Exit::Done
-        }
         Err(error) => {
             let exit = shops::exit_of_journal(&error);
             output::fault(exit, &format!("{}: {error}", shop.name))
@@ -68,10 +75,19 @@ struct Totals {
     ends: BTreeMap<(EffectKind, Option<End>), u64>,
 }
 
-fn runs(dir: &Path) -> Result<(BTreeMap<RunId, Totals>, Reading), JournalError> {
+/// All runs in numbers.
+struct Past {
+    runs: BTreeMap<RunId, Totals>,
+    /// When people were forgotten, and how many records and addresses of theirs.
+    forgotten: Vec<(Moment, usize)>,
+    reading: Reading,
+}
+
+fn runs(dir: &Path, vault: &Vault) -> Result<Past, JournalError> {
     let mut runs: BTreeMap<RunId, Totals> = BTreeMap::new();
     let mut open: BTreeMap<EffectId, (RunId, EffectKind)> = BTreeMap::new();
-    let reading = journal::read(dir, |entry| {
+    let mut forgotten = Vec::new();
+    let reading = journal::read(dir, vault, |entry| {
         match entry {
             Entry::Run { run, at, plan } => {
                 let ends = BTreeMap::new();
@@ -83,7 +99,8 @@ fn runs(dir: &Path) -> Result<(BTreeMap<RunId, Totals>, Reading), JournalError> 
                 let ends = &mut runs.entry(run).or_default().ends;
                 *ends.entry((kind, Some(outcome.end))).or_default() += 1;
             }
-            Entry::Job(_) | Entry::RunEnd { .. } => {}
+            Entry::Forgotten { marks, at } => forgotten.push((at, marks.len())),
+            Entry::Job(_) | Entry::RunEnd { .. } | Entry::Forget(_) => {}
         }
         Ok(())
     })?;
@@ -95,12 +112,16 @@ fn runs(dir: &Path) -> Result<(BTreeMap<RunId, Totals>, Reading), JournalError> 
             .entry((kind, None))
             .or_default() += 1;
     }
-    Ok((runs, reading))
+    Ok(Past {
+        runs,
+        forgotten,
+        reading,
+    })
 }
 
-fn tell_runs(shop: &str, runs: &BTreeMap<RunId, Totals>, reading: Reading, as_json: bool) {
+fn tell_runs(shop: &str, past: &Past, as_json: bool) {
     let end_of = |end: &Option<End>| end.map_or("open", End::as_str);
-    for (run, Totals { at, plan, ends }) in runs {
+    for (run, Totals { at, plan, ends }) in &past.runs {
         if as_json {
             let ends = ends.iter().map(
                 |((kind, end), count)| json!({"kind": kind, "end": end_of(end), "count": count}),
@@ -117,7 +138,13 @@ fn tell_runs(shop: &str, runs: &BTreeMap<RunId, Totals>, reading: Reading, as_js
         let ends: Vec<String> = ends.collect();
         output::say(&format!("{shop}  run {run}  {at}  {}", ends.join(", ")));
     }
-    let link = reading.link;
+    for (at, marks) in &past.forgotten {
+        output::say(&match as_json {
+            true => json!({"shop": shop, "forgotten": marks, "at": at.to_string()}).to_string(),
+            false => format!("{shop}  {at}  {marks} records and addresses of a person forgotten"),
+        });
+    }
+    let link = past.reading.link;
     match as_json {
         true => output::say(&json!({"shop": shop, "link": link}).to_string()),
         false => output::say(&format!("{shop}  link {link}")),
@@ -127,11 +154,12 @@ fn tell_runs(shop: &str, runs: &BTreeMap<RunId, Totals>, reading: Reading, as_js
 /// Tells the effects of one run, each as soon as it has ended; those still open at last.
 fn effects(
     dir: &Path,
+    vault: &Vault,
     run: RunId,
     mut each: impl FnMut(&Intent, Option<&Outcome>),
 ) -> Result<(), JournalError> {
     let mut open: BTreeMap<EffectId, Intent> = BTreeMap::new();
-    journal::read(dir, |entry| {
+    journal::read(dir, vault, |entry| {
         match entry {
             Entry::Intent(intent) if intent.run == run => drop(open.insert(intent.id, intent)),
             Entry::Outcome(outcome) => {
@@ -152,12 +180,12 @@ fn receipt(intent: &Intent, outcome: Option<&Outcome>) -> String {
     let code = outcome.and_then(|outcome| outcome.code.as_deref());
     let code = code.map_or_else(String::new, |code| format!(" ({code})"));
     let at = outcome.map_or(intent.at, |outcome| outcome.at);
-    let what = report::change(
-        intent.kind,
-        intent.subject.as_deref().unwrap_or_default(),
-        &intent.target,
-        (&intent.from, &intent.to),
-    );
+    let subject = intent.subject.as_deref().unwrap_or_default();
+    let (kind, target) = (intent.kind, &intent.target);
+    let what = match intent.is_closed() {
+        true => format!("{kind} of {subject}, {target}; the person was forgotten"),
+        false => report::change(kind, subject, target, (&intent.from, &intent.to)),
+    };
     let why = intent.why.as_deref();
     let why = why.map_or_else(String::new, |why| format!("\n    because {why}"));
     format!("{at}  {end}{code}  {what}{why}")
@@ -174,6 +202,7 @@ fn receipt_json(shop: &str, intent: &Intent, outcome: Option<&Outcome>) -> Json 
         "from": intent.from,
         "to": intent.to,
         "why": intent.why,
+        "forgotten": intent.is_closed(),
         "intended": intent.at.to_string(),
         "end": outcome.map(|outcome| outcome.end),
         "code": outcome.and_then(|outcome| outcome.code.as_deref()),

@@ -12,6 +12,7 @@ use crate::pass::{OpenError, PassError, Shop};
 use crate::pull::PullError;
 use crate::push::PushError;
 use crate::telemetry::Meter;
+use crate::vault::VaultError;
 use std::path::PathBuf;
 
 /// Reads all configs; prints every fault at once.
@@ -104,6 +105,13 @@ pub(super) fn open_unlocked(
             "an earlier run left intents open"
         );
     }
+    if notes.not_forgotten > 0 {
+        tracing::warn!(
+            shop = name,
+            people = notes.not_forgotten,
+            "forgetting somebody was begun and did not end: repeat `driftless forget`"
+        );
+    }
     Ok(shop)
 }
 
@@ -112,6 +120,7 @@ pub(super) fn exit_of_open(error: &OpenError) -> Exit {
     match error {
         OpenError::StateDir { .. } | OpenError::Pseudonyms(_) => Exit::Refused,
         OpenError::Mirror(error) => exit_of_mirror(error),
+        OpenError::Vault(error) => exit_of_vault(error),
         OpenError::Journal(error) => exit_of_journal(error),
         OpenError::Backup(error) => exit_of_backup(error),
         OpenError::Api(error) => exit_of_api(error),
@@ -154,11 +163,24 @@ pub(super) fn exit_of_mirror(error: &MirrorError) -> Exit {
         MirrorError::Damaged { .. }
         | MirrorError::BadValue { .. }
         | MirrorError::Older { .. }
-        | MirrorError::Newer { .. } => Exit::Damaged,
+        | MirrorError::Newer { .. }
+        | MirrorError::OtherVault => Exit::Damaged,
+        MirrorError::Vault(error) => exit_of_vault(error),
         MirrorError::Io { .. } | MirrorError::Store { .. } | MirrorError::Failed => Exit::Disk,
         MirrorError::Exhausted { .. }
         | MirrorError::NotListing { .. }
         | MirrorError::NoRecord { .. } => Exit::Bug,
+    }
+}
+
+/// The exit of a vault that cannot be used.
+pub(super) fn exit_of_vault(error: &VaultError) -> Exit {
+    match error {
+        VaultError::Io { .. } => Exit::Disk,
+        VaultError::Exposed { .. } => Exit::Refused,
+        VaultError::Damaged { .. } | VaultError::Newer { .. } => Exit::Damaged,
+        VaultError::Locked { .. } | VaultError::WrongKey { .. } => Exit::Config,
+        VaultError::Forgotten | VaultError::NoRandom => Exit::Bug,
     }
 }
 
@@ -170,6 +192,7 @@ pub(super) fn exit_of_journal(error: &JournalError) -> Exit {
         | JournalError::Missing { .. }
         | JournalError::Newer { .. } => Exit::Damaged,
         JournalError::Locked => Exit::Locked,
+        JournalError::Vault(error) => exit_of_vault(error),
         _ => Exit::Disk,
     }
 }
@@ -185,8 +208,9 @@ pub(super) fn exit_of_backup(error: &BackupError) -> Exit {
         | BackupError::Unfinished { .. }
         | BackupError::Damaged { .. }
         | BackupError::MirrorFormat { .. } => Exit::Damaged,
-        BackupError::OtherShop { .. } => Exit::Config,
+        BackupError::OtherShop { .. } | BackupError::NoVault { .. } => Exit::Config,
         BackupError::NoRoom { .. } | BackupError::Io { .. } => Exit::Disk,
+        BackupError::Vault(error) => exit_of_vault(error),
         BackupError::Mirror(error) => exit_of_mirror(error),
         BackupError::Journal(error) => exit_of_journal(error),
     }

@@ -5,7 +5,7 @@ use super::{Exit, output, shops};
 use crate::clock::Clock;
 use crate::config;
 use crate::journal;
-use crate::mirror::{self, Mirror};
+use crate::mirror::{self, Mirror, MirrorError};
 
 /// Reads both to their end and says what is wrong; changes nothing upstream.
 pub(super) fn run(args: &Verify) -> Exit {
@@ -79,7 +79,9 @@ fn of_mirror(shop: &config::Shop) -> Exit {
         }
         Err(error) => return unreadable(shop, &error),
     }
-    let opened = Mirror::open(&shop.state_dir, Clock::System.now());
+    let vault = shop.vault().map_err(MirrorError::from);
+    let now = Clock::System.now();
+    let opened = vault.and_then(|vault| Mirror::open(&shop.state_dir, &vault, now));
     let audited = opened.and_then(|(mirror, repaired)| Ok((mirror.audit()?, repaired)));
     let (audit, repaired) = match audited {
         Ok(found) => found,

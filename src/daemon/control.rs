@@ -1,19 +1,19 @@
-//! Both ends of a shop's control socket: `control` in its state directory, for its own user alone.
-//! It has one purpose: a backup of a shop whose mirror and journal the daemon holds.
+//! Both ends of a shop's control socket: `control` in its state directory, for its own user alone. It
+//! is for what needs mirror and journal while the daemon holds them: a backup, and forgetting somebody.
 //!
 //! The daemon makes the copy in a file without a name and hands its bytes over; where they are kept is
 //! the business of who asked. So a reader that is slow, or gone, keeps no pass waiting, and the daemon
 //! needs no right to write anywhere else.
 
-use super::Refusal;
 use super::http::{Server, serve_socket};
+use super::{Refusal, Wish};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use std::fs::File;
 use std::future;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -32,61 +32,75 @@ const PROTOCOL: u8 = 76;
 /// What the task that owns a shop hears from its control socket.
 #[derive(Debug)]
 pub(super) struct Control {
-    requests: mpsc::Receiver<Answer>,
+    errands: mpsc::Receiver<Errand>,
     _server: Option<Server>,
 }
 
-/// Somebody waits for a backup.
+/// Somebody waits for something.
 #[derive(Debug)]
-pub(super) struct Answer(oneshot::Sender<Result<File, Refusal>>);
+pub(super) enum Errand {
+    /// For a backup.
+    Backup(Answer<File>),
+    /// That a person is forgotten.
+    Forget(Wish, Answer<String>),
+}
+
+/// The way back to whoever waits.
+#[derive(Debug)]
+pub(super) struct Answer<T>(oneshot::Sender<Result<T, Refusal>>);
+
+/// The work ended in a panic: nothing is known of what it worked on.
+#[derive(Debug)]
+pub(super) struct Panicked;
 
 impl Control {
     /// Listens in a state directory that is ours. Where that is not possible, the shop goes on
     /// without.
     pub fn open(state_dir: &Path) -> Self {
         let path = state_dir.join(SOCKET);
-        let (ask, requests) = mpsc::channel(1);
-        let router = Router::new().route("/backup", post(backup)).with_state(ask);
+        let (ask, errands) = mpsc::channel(1);
+        let router = Router::new()
+            .route("/backup", post(backup))
+            .route("/forget", post(forget))
+            .with_state(ask);
         let server = serve_socket(&path, 0o600, router);
         if let Err(error) = &server {
-            tracing::warn!(%error, path = %path.display(), "No control socket; a backup needs a stop");
+            tracing::warn!(%error, path = %path.display(), "No control socket; backup and forget need a stop");
         }
         let _server = server.ok();
-        Self { requests, _server }
+        Self { errands, _server }
     }
 
     /// One that hears nothing.
     pub fn closed() -> Self {
-        let (_, requests) = mpsc::channel(1);
+        let (_, errands) = mpsc::channel(1);
         let _server = None;
-        Self { requests, _server }
+        Self { errands, _server }
     }
 
-    /// The next request.
-    pub async fn asked(&mut self) -> Answer {
-        match self.requests.recv().await {
-            Some(answer) => answer,
+    /// The next errand.
+    pub async fn asked(&mut self) -> Errand {
+        match self.errands.recv().await {
+            Some(errand) => errand,
             None => future::pending().await,
         }
     }
 
-    /// A request that waits already.
-    pub fn asked_already(&mut self) -> Option<Answer> {
-        self.requests.try_recv().ok()
+    /// An errand that waits already.
+    pub fn asked_already(&mut self) -> Option<Errand> {
+        self.errands.try_recv().ok()
     }
 }
 
-impl Answer {
+impl Answer<File> {
     /// Makes the backup, unless nobody waits any more.
     pub fn with(self, make: impl FnOnce() -> Result<File, Refusal>) {
         if self.0.is_closed() {
             return;
         }
         // It only reads, so that a panic leaves nothing half done.
-        let made = catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| {
-            let message = "the backup panicked: a bug; the log has the place".to_owned();
-            Err(Refusal { exit: BUG, message })
-        });
+        let made = catch_unwind(AssertUnwindSafe(make));
+        let made = made.unwrap_or_else(|_| Err(panicked("the backup")));
         match &made {
             Ok(_) => tracing::info!("Backed up"),
             Err(error) => tracing::error!("Not backed up: {error}"),
@@ -96,21 +110,67 @@ impl Answer {
     }
 }
 
-async fn backup(State(ask): State<mpsc::Sender<Answer>>) -> Response {
-    let (answer, made) = oneshot::channel();
-    let asked = ask.send(Answer(answer)).await;
-    let made = match asked {
-        Ok(()) => made.await.ok(),
+impl Answer<String> {
+    /// Does the work, unless nobody waits any more. What is said names people and is not logged.
+    pub async fn by(
+        self,
+        work: impl Future<Output = Result<String, Refusal>>,
+    ) -> Result<(), Panicked> {
+        if self.0.is_closed() {
+            return Ok(());
+        }
+        let done = AssertUnwindSafe(work).catch_unwind().await;
+        let (done, ended) = match done {
+            Ok(done) => (done, Ok(())),
+            Err(_) => (Err(panicked("forgetting")), Err(Panicked)),
+        };
+        tracing::info!(ok = done.is_ok(), "Asked to forget somebody");
+        // Whoever asked may have left meanwhile.
+        let _ = self.0.send(done);
+        ended
+    }
+}
+
+fn panicked(what: &str) -> Refusal {
+    Refusal {
+        exit: BUG,
+        message: format!("{what} panicked: a bug; the log has the place"),
+    }
+}
+
+type Ask = mpsc::Sender<Errand>;
+
+async fn backup(State(ask): State<Ask>) -> Response {
+    match answered(&ask, Errand::Backup).await {
+        Ok(file) => hand_over(file),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn forget(State(ask): State<Ask>, Json(wish): Json<Wish>) -> Response {
+    match answered(&ask, |answer| Errand::Forget(wish, answer)).await {
+        Ok(text) => text.into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+/// Waits for the shop's task to do an errand.
+async fn answered<T>(ask: &Ask, errand: impl FnOnce(Answer<T>) -> Errand) -> Result<T, Refusal> {
+    let (answer, done) = oneshot::channel();
+    let asked = ask.send(errand(Answer(answer))).await;
+    let done = match asked {
+        Ok(()) => done.await.ok(),
         Err(_) => None,
     };
-    let refusal = match made {
-        Some(Ok(file)) => return hand_over(file),
-        Some(Err(refusal)) => refusal,
-        None => Refusal {
+    done.unwrap_or_else(|| {
+        Err(Refusal {
             exit: AGAIN,
             message: "the shop is being closed; ask again".to_owned(),
-        },
-    };
+        })
+    })
+}
+
+fn refused(refusal: &Refusal) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(refusal)).into_response()
 }
 
@@ -136,21 +196,43 @@ fn hand_over(file: File) -> Response {
 /// # Errors
 /// The daemon's refusal, or that it cannot be spoken with.
 pub fn ask_for_backup(state_dir: &Path) -> Result<Option<impl Read + use<>>, Refusal> {
-    let path = state_dir.join(SOCKET);
-    let lost = |error: io::Error| Refusal {
-        exit: AGAIN,
-        message: format!(
-            "the daemon at {} broke off: {error}; ask again",
-            path.display()
-        ),
+    ask(state_dir, "/backup", &[])
+}
+
+/// Asks the daemon that has a shop open to forget somebody, or what there is of them, and waits for the
+/// pass under way. `None` when no daemon listens.
+///
+/// # Errors
+/// The daemon's refusal, or that it cannot be spoken with.
+pub fn ask_to_forget(state_dir: &Path, wish: &Wish) -> Result<Option<String>, Refusal> {
+    let wish = serde_json::to_vec(wish).expect("a wish has text keys");
+    let Some(mut answer) = ask(state_dir, "/forget", &wish)? else {
+        return Ok(None);
     };
-    let mut stream = match UnixStream::connect(&path) {
+    let mut text = String::new();
+    let read = answer.read_to_string(&mut text);
+    read.map_err(|error| lost(state_dir, &error))?;
+    Ok(Some(text))
+}
+
+/// The body of the daemon's answer.
+fn ask(
+    state_dir: &Path,
+    what: &str,
+    body: &[u8],
+) -> Result<Option<BufReader<UnixStream>>, Refusal> {
+    let lost = |error: io::Error| lost(state_dir, &error);
+    let mut stream = match UnixStream::connect(state_dir.join(SOCKET)) {
         Ok(stream) => stream,
         Err(error) if is_nobody(&error) => return Ok(None),
         Err(error) => return Err(lost(error)),
     };
     // By HTTP/1.0 the answer's body is plain and ends with the connection.
-    let asked = stream.write_all(b"POST /backup HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+    let head = format!(
+        "POST {what} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let asked = stream.write_all(&[head.as_bytes(), body].concat());
     asked.map_err(lost)?;
     let mut answer = BufReader::new(stream);
     let status = read_head(&mut answer).map_err(lost)?;
@@ -159,10 +241,24 @@ pub fn ask_for_backup(state_dir: &Path) -> Result<Option<impl Read + use<>>, Ref
     }
     let mut refusal = String::new();
     answer.read_to_string(&mut refusal).map_err(lost)?;
-    Err(serde_json::from_str(&refusal).unwrap_or_else(|_| Refusal {
-        exit: PROTOCOL,
-        message: format!("{} is not a driftless of this version", path.display()),
+    Err(serde_json::from_str(&refusal).unwrap_or_else(|_| {
+        let place = state_dir.join(SOCKET);
+        Refusal {
+            exit: PROTOCOL,
+            message: format!("{} is not a driftless of this version", place.display()),
+        }
     }))
+}
+
+fn lost(state_dir: &Path, error: &io::Error) -> Refusal {
+    let place = state_dir.join(SOCKET);
+    Refusal {
+        exit: AGAIN,
+        message: format!(
+            "the daemon at {} broke off: {error}; ask again",
+            place.display()
+        ),
+    }
 }
 
 /// A socket file without a daemon is what a kill leaves.

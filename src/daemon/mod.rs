@@ -18,11 +18,11 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub use control::ask_for_backup;
+pub use control::{ask_for_backup, ask_to_forget};
 pub use http::{Listen, ListenError};
 pub use lock::{KeyLock, LockError, lock_dir};
 pub use notify::Notifier;
 pub use run::{DaemonError, Settings, Stopped, Unopened, run};
 pub use signals::{Signal, signals};
 pub use vigil::{PATIENCE, Pulse, Vigil};
-pub use work::{OpenError, PassResult, Refusal, Shop, Worker, Workshop};
+pub use work::{OpenError, PassResult, Refusal, Shop, Wish, Worker, Workshop};

@@ -2,7 +2,7 @@
 //! others.
 
 use super::board::{Board, Entry};
-use super::control::{Answer, Control};
+use super::control::{Control, Errand, Panicked};
 use super::{KeyLock, OpenError, PassResult, Shop, Worker};
 use crate::clock::{Clock, Stop};
 use crate::model::Moment;
@@ -49,8 +49,8 @@ pub(super) struct Keeper<S: Shop> {
 #[derive(Debug)]
 enum Woken {
     Due,
-    /// Somebody wants a backup.
-    Asked(Answer),
+    /// Somebody wants something else than a pass.
+    Asked(Errand),
     Replaced,
     Stopped,
 }
@@ -137,9 +137,15 @@ impl<S: Shop> Keeper<S> {
             self.entry.waiting(due, self.now());
             match self.wait(due, &mut control).await {
                 Woken::Due => {}
-                Woken::Asked(answer) => {
+                Woken::Asked(Errand::Backup(answer)) => {
                     answer.with(|| worker.back_up());
                     continue;
+                }
+                Woken::Asked(Errand::Forget(wish, answer)) => {
+                    match answer.by(worker.forget(wish)).await {
+                        Ok(()) => continue,
+                        Err(Panicked) => return,
+                    }
                 }
                 Woken::Replaced | Woken::Stopped => return,
             }
@@ -230,8 +236,8 @@ impl<S: Shop> Keeper<S> {
             if let Ok(shop) = self.inbox.try_recv() {
                 return self.adopt(shop);
             }
-            if let Some(answer) = control.asked_already() {
-                return Woken::Asked(answer);
+            if let Some(errand) = control.asked_already() {
+                return Woken::Asked(errand);
             }
             let waited = clock.monotonic().saturating_sub(begun);
             let left = due.since(clock.now()).min(span.saturating_sub(waited));
@@ -241,7 +247,7 @@ impl<S: Shop> Keeper<S> {
             tokio::select! {
                 () = self.stop.wait() => return Woken::Stopped,
                 Some(shop) = self.inbox.recv() => return self.adopt(shop),
-                answer = control.asked() => return Woken::Asked(answer),
+                errand = control.asked() => return Woken::Asked(errand),
                 () = clock.sleep(left.min(LOOK)) => {}
             }
         }

@@ -57,9 +57,24 @@ pub trait Worker: Send + 'static {
     /// computations must leave the runtime free (`tokio::task::block_in_place`).
     fn pass(&mut self, stop: Stop) -> impl Future<Output = PassResult> + Send;
 
+    /// Forgets a person, or says what there is of them; the text is for whoever asked. Called between two
+    /// passes.
+    fn forget(&mut self, wish: Wish) -> impl Future<Output = Result<String, Refusal>> + Send;
+
     /// Everything the shop holds in one file without a name, to be read from its beginning. Called
     /// between two passes. Must leave the runtime free, as a pass must.
     fn back_up(&mut self) -> Result<File, Refusal>;
+}
+
+/// Somebody is to be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// Whom, in the words of whoever asks.
+    pub person: String,
+    /// How many records that must be; `None` asks only.
+    pub records: Option<u64>,
+    /// How many profiles Klaviyo is to delete, too; `None` leaves Klaviyo alone.
+    pub at_klaviyo: Option<u64>,
 }
 
 /// What was asked for cannot be had.

@@ -1,6 +1,6 @@
 //! Whether the journal can be read to its end, and how everything in it ended.
 
-use super::reader::{Reading, read};
+use super::reader::{Reading, read_sealed};
 use super::state::State;
 use super::{Entry, JournalError};
 use crate::model::End;
@@ -29,7 +29,7 @@ pub struct Audit {
 pub fn audit(dir: &Path) -> Result<Audit, JournalError> {
     let mut state = State::default();
     let mut audit = Audit::default();
-    audit.reading = read(dir, |entry| {
+    audit.reading = read_sealed(dir, |entry| {
         audit.count(&entry);
         state.apply(&entry)
     })?;
@@ -46,7 +46,7 @@ impl Audit {
             Entry::Run { .. } => self.runs += 1,
             Entry::Intent(_) => self.intents += 1,
             Entry::Outcome(outcome) => *self.ends.entry(outcome.end).or_default() += 1,
-            Entry::Job(_) | Entry::RunEnd { .. } => {}
+            Entry::Job(_) | Entry::RunEnd { .. } | Entry::Forget(_) | Entry::Forgotten { .. } => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a journal says.
 
 use crate::model::{EffectKind, End, Moment};
+use crate::vault::Mark;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -73,14 +74,20 @@ pub struct Intent {
     /// What about it: a list's id or name, property names, a metafield's namespace and key.
     pub target: String,
     /// What was there before.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub from: serde_json::Value,
     /// What should be there afterwards.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub to: serde_json::Value,
     /// When it was decided.
     pub at: Moment,
     /// The rule that wanted it, and what was known then; journals of old do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// `from`, `to` and `why` as they are written; still there when the subject was forgotten, and
+    /// they are closed for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sealed: Option<String>,
 }
 
 impl Intent {
@@ -113,7 +120,13 @@ impl Intent {
             to,
             at,
             why: None,
+            sealed: None,
         }
+    }
+
+    /// Whether its values cannot be known any more, because its subject was forgotten.
+    pub fn is_closed(&self) -> bool {
+        self.sealed.is_some()
     }
 
     /// What it is to bring about.
@@ -160,6 +173,17 @@ pub struct Job {
     pub at: Moment,
 }
 
+/// A person is to be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgetting {
+    /// Their records and addresses, by marks alone.
+    pub marks: Vec<Mark>,
+    /// The profiles that Klaviyo is to delete; empty when it is not asked to.
+    pub at_klaviyo: Vec<String>,
+    /// When it was decided.
+    pub at: Moment,
+}
+
 /// How an effect ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -193,6 +217,15 @@ pub enum Entry {
     Job(Job),
     /// An effect ended.
     Outcome(Outcome),
+    /// A person is about to be forgotten.
+    Forget(Forgetting),
+    /// They were: nothing of them is left here, and what was asked of Klaviyo was accepted.
+    Forgotten {
+        /// Whom, by their marks alone.
+        marks: Vec<Mark>,
+        /// When.
+        at: Moment,
+    },
     /// A pass with effects ended.
     RunEnd {
         /// Its number.

@@ -1,4 +1,5 @@
 use super::{EffectId, RunId};
+use crate::vault::VaultError;
 use std::io;
 
 /// What the journal may answer instead. Files are named by their number, records by their line.
@@ -47,6 +48,9 @@ pub enum JournalError {
     /// Another process has the journal open.
     #[error("the journal is in use by another process: stop that driftless, or wait for it to end")]
     Locked,
+    /// Personal values cannot be sealed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// A file operation failed.
     #[error(
         "cannot {action} the journal: {source}; check the disk and the directory's permissions"

@@ -6,7 +6,8 @@
 //!
 //! Records are acknowledged append by append: a commit line closes each, and counts only together
 //! with every line it closes. What stands behind the last whole append was never acknowledged. The
-//! commit lines are chained by hashes, so that the past cannot be changed without a trace.
+//! commit lines are chained by hashes, so that the past cannot be changed without a trace. What an
+//! intent says of a person is sealed with a key of [`crate::vault`].
 
 mod audit;
 mod chain;
@@ -16,6 +17,7 @@ mod error;
 mod files;
 mod line;
 mod reader;
+mod sealing;
 mod state;
 
 #[cfg(test)]
@@ -24,11 +26,12 @@ mod tests;
 pub use audit::{Audit, audit};
 pub use chain::Link;
 pub use copy::restore_file;
-pub use entry::{EffectId, Entry, Intent, Job, Outcome, Purpose, RunId};
+pub use entry::{EffectId, Entry, Forgetting, Intent, Job, Outcome, Purpose, RunId};
 pub use error::JournalError;
 pub use reader::{Reading, read};
 
 use crate::model::{EffectKind, End, Moment};
+use crate::vault::{Mark, Vault};
 use chain::Chain;
 use files::Tail;
 use state::State;
@@ -44,6 +47,7 @@ const FILE_BYTES: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Journal {
     dir: PathBuf,
+    vault: Vault,
     tail: Tail,
     file_bytes: u64,
     /// Of the last append.
@@ -79,11 +83,15 @@ pub struct Effected {
 impl Journal {
     /// Opens the journal in `dir`, creating it if absent, and locks it. A torn last append is cut; a
     /// damaged record before it is an error, for what it said may have been sent.
-    pub fn open(dir: &Path) -> Result<(Self, Recovery), JournalError> {
-        Self::open_with(dir, FILE_BYTES)
+    pub fn open(dir: &Path, vault: &Vault) -> Result<(Self, Recovery), JournalError> {
+        Self::open_with(dir, vault, FILE_BYTES)
     }
 
-    pub(crate) fn open_with(dir: &Path, file_bytes: u64) -> Result<(Self, Recovery), JournalError> {
+    pub(crate) fn open_with(
+        dir: &Path,
+        vault: &Vault,
+        file_bytes: u64,
+    ) -> Result<(Self, Recovery), JournalError> {
         files::create_dir(dir)?;
         let lock = lock(dir)?;
         let mut state = State::default();
@@ -94,7 +102,7 @@ impl Journal {
         for &number in &numbers {
             let is_last = numbers.last() == Some(&number);
             let read = files::read(dir, number, is_last, &mut chain, |entry| {
-                state.apply(&entry)
+                state.apply(&entry.unsealed(vault))
             })?;
             if is_last {
                 cut_bytes = read.torn;
@@ -115,6 +123,7 @@ impl Journal {
         };
         let journal = Self {
             dir: dir.to_owned(),
+            vault: vault.clone(),
             tail,
             file_bytes,
             link: chain.link,
@@ -206,6 +215,28 @@ impl Journal {
         self.write(&entries)
     }
 
+    /// Writes down that a person is about to be forgotten, unless just that is under way.
+    pub fn forget(&mut self, forgetting: Forgetting) -> Result<(), JournalError> {
+        let mut begun = self.state.forgetting.iter();
+        match begun.any(|begun| {
+            begun.marks == forgetting.marks && begun.at_klaviyo == forgetting.at_klaviyo
+        }) {
+            true => Ok(()),
+            false => self.write(&[Entry::Forget(forgetting)]),
+        }
+    }
+
+    /// Writes down that they were; once for every forgetting of the same marks that was begun.
+    pub fn forgotten(&mut self, marks: &[Mark], now: Moment) -> Result<(), JournalError> {
+        let (marks, at) = (marks.to_vec(), now);
+        self.write(&[Entry::Forgotten { marks, at }])
+    }
+
+    /// What was begun and not ended.
+    pub fn forgetting(&self) -> &[Forgetting] {
+        &self.state.forgetting
+    }
+
     /// Distinct subjects with a confirmed or still open effect of these kinds since then. Rolling
     /// guards count with it; it survives restarts. `since` lies at most a day back.
     pub fn spent(&self, kinds: &[EffectKind], since: Moment) -> BTreeSet<&str> {
@@ -237,7 +268,7 @@ impl Journal {
     pub fn effects_of(&self, run: RunId) -> Result<Vec<Effected>, JournalError> {
         let mut effects: Vec<Effected> = Vec::new();
         let mut index = BTreeMap::new();
-        read(&self.dir, |entry| {
+        read(&self.dir, &self.vault, |entry| {
             match entry {
                 Entry::Intent(intent) if intent.run == run => {
                     index.insert(intent.id, effects.len());
@@ -267,7 +298,8 @@ impl Journal {
         }
         let mut lines = Vec::new();
         for entry in entries {
-            let json = serde_json::to_vec(entry).expect("entries have text keys");
+            let sealed = entry.sealed(&self.vault)?;
+            let json = serde_json::to_vec(&sealed).expect("entries have text keys");
             line::write(&mut lines, &json);
         }
         let link = self.link.after(&lines);

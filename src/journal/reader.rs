@@ -2,6 +2,7 @@
 
 use super::chain::Chain;
 use super::{Entry, JournalError, Link, files};
+use crate::vault::Vault;
 use std::path::Path;
 
 /// How far a reading came.
@@ -15,11 +16,20 @@ pub struct Reading {
     pub torn_bytes: u64,
 }
 
-/// Tells every record of a journal, in order. `Err` from `visit` is damage at its place.
+/// Tells every record of a journal, in order; intents whose subjects were forgotten, closed. `Err` from `visit` is damage at its place.
 ///
 /// # Errors
 /// Damage before the last append, a missing file, a past that was rewritten.
 pub fn read(
+    dir: &Path,
+    vault: &Vault,
+    mut visit: impl FnMut(Entry) -> Result<(), ()>,
+) -> Result<Reading, JournalError> {
+    read_sealed(dir, |entry| visit(entry.unsealed(vault)))
+}
+
+/// The same without a look at what is personal.
+pub(super) fn read_sealed(
     dir: &Path,
     mut visit: impl FnMut(Entry) -> Result<(), ()>,
 ) -> Result<Reading, JournalError> {

@@ -1,7 +1,7 @@
 //! What follows from the records so far. The same for a journal just read and one being written.
 
 use super::entry::digest;
-use super::{EffectId, Entry, Intent, Job, Outcome, Purpose, RunId};
+use super::{EffectId, Entry, Forgetting, Intent, Job, Outcome, Purpose, RunId};
 use crate::model::{EffectKind, End, Moment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub(super) struct State {
     intended: BTreeSet<EffectId>,
     pub(super) open: BTreeMap<EffectId, Intent>,
     jobs: Vec<Job>,
+    /// Begun, not ended.
+    pub(super) forgetting: Vec<Forgetting>,
     charges: BTreeMap<EffectId, Charge>,
     /// What ended refused or withdrawn, and when it last did.
     refused: BTreeMap<Purpose, Moment>,
@@ -47,6 +49,19 @@ impl State {
                 Ok(())
             }
             Entry::Outcome(outcome) => self.conclude(outcome),
+            Entry::Forget(forgetting) => {
+                self.forgetting.push(forgetting.clone());
+                Ok(())
+            }
+            Entry::Forgotten { marks, .. } => {
+                let before = self.forgetting.len();
+                self.forgetting.retain(|begun| begun.marks != *marks);
+                if self.forgetting.len() < before {
+                    Ok(())
+                } else {
+                    Err(())
+                }
+            }
             Entry::RunEnd { run, .. } => {
                 let ended = self.running.take();
                 if ended == Some(*run) { Ok(()) } else { Err(()) }

@@ -1,6 +1,7 @@
 use super::*;
 use serde_json::json;
 use std::fs;
+use std::sync::LazyLock;
 use tempfile::TempDir;
 
 mod torn;
@@ -8,12 +9,18 @@ mod torn;
 const NOW: Moment = Moment::from_secs(1_790_000_000);
 const HOUR: i64 = 3_600_000;
 
+/// One for all, so that bytes of one journal can be read in another place.
+static VAULT: LazyLock<Vault> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().unwrap();
+    Vault::open(dir.path(), None).unwrap()
+});
+
 fn later(hours: i64) -> Moment {
     Moment(NOW.0 + hours * HOUR)
 }
 
 fn open(dir: &TempDir) -> (Journal, Recovery) {
-    Journal::open(dir.path()).unwrap()
+    Journal::open(dir.path(), &VAULT).unwrap()
 }
 
 fn intent(run: RunId, kind: EffectKind, subject: &str, at: Moment) -> Intent {
@@ -110,7 +117,7 @@ fn records_that_contradict_each_other_are_damage_and_unknown_ones_are_newer() {
         line::write(&mut bytes, json.as_bytes());
         line::write_commit(&mut bytes, closing(1));
         fs::write(first_file(&dir), bytes).unwrap();
-        let refused = Journal::open(dir.path()).unwrap_err();
+        let refused = Journal::open(dir.path(), &VAULT).unwrap_err();
         assert_eq!(
             matches!(refused, JournalError::Newer { .. }),
             is_newer,
@@ -143,7 +150,7 @@ fn a_past_that_was_rewritten_is_noticed_and_a_journal_of_old_is_not_taken_for_on
     let link = audit(dir.path()).unwrap().reading.link;
     assert_ne!(link, Link::default());
     fs::write(first_file(&dir), forged(&honest, "confirmed", "withdrawn")).unwrap();
-    let refused = Journal::open(dir.path()).unwrap_err();
+    let refused = Journal::open(dir.path(), &VAULT).unwrap_err();
     assert!(
         matches!(refused, JournalError::Rewritten { file: 1, .. }),
         "{refused}"
@@ -386,7 +393,7 @@ fn a_confirmed_suppression_is_remembered_for_good() {
 #[test]
 fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut journal, _) = Journal::open_with(dir.path(), 400).unwrap();
+    let (mut journal, _) = Journal::open_with(dir.path(), &VAULT, 400).unwrap();
     let run = journal.begin_run(NOW, "p1").unwrap();
     for n in 0..10 {
         let who = format!("P{n}");
@@ -397,7 +404,7 @@ fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
     drop(journal);
     let numbers = files::numbers(dir.path()).unwrap();
     assert!(numbers.len() > 3, "{numbers:?}");
-    let (journal, recovery) = Journal::open_with(dir.path(), 400).unwrap();
+    let (journal, recovery) = Journal::open_with(dir.path(), &VAULT, 400).unwrap();
     assert_eq!(recovery.open.len(), 10);
     assert_eq!(journal.effects_of(run).unwrap().len(), 10);
     drop(journal);
@@ -407,14 +414,14 @@ fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
     // Within the commit line, right before it, and down to nothing.
     for end in [bytes.len() - 3, starts[starts.len() - 2], 0] {
         fs::write(&second, &bytes[..end]).unwrap();
-        let torn = Journal::open(dir.path()).unwrap_err();
+        let torn = Journal::open(dir.path(), &VAULT).unwrap_err();
         assert!(
             matches!(torn, JournalError::Damaged { file: 2, .. }),
             "{torn}"
         );
     }
     fs::remove_file(second).unwrap();
-    let gap = Journal::open(dir.path()).unwrap_err();
+    let gap = Journal::open(dir.path(), &VAULT).unwrap_err();
     assert!(matches!(gap, JournalError::Missing { file: 2 }), "{gap}");
 }
 
@@ -445,7 +452,7 @@ fn two_journals_on_one_directory_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (first, _) = open(&dir);
     assert!(matches!(
-        Journal::open(dir.path()),
+        Journal::open(dir.path(), &VAULT),
         Err(JournalError::Locked)
     ));
     drop(first);

@@ -63,11 +63,9 @@ impl Mirror {
 
     fn audit_records(&self, totals: &MirrorTotals) -> Result<Vec<String>, MirrorError> {
         let counted = MirrorTotals {
-            profiles: self.count_packed::<Profile>(Shelf::Profiles)?,
-            customers: self.count_packed::<Customer>(Shelf::Customers)?,
-            guests: self
-                .guests()
-                .try_fold(0, |count, guest| guest.map(|_| count + 1))?,
+            profiles: count(self.all_sealed::<Profile>())?,
+            customers: count(self.all_sealed::<Customer>())?,
+            guests: count(self.all_guests())?,
             orders: self.count_orders()?,
             events: self.count_events()?,
             ..*totals
@@ -94,18 +92,6 @@ impl Mirror {
             }
         }
         Ok(faults)
-    }
-
-    fn count_packed<T: serde::de::DeserializeOwned>(
-        &self,
-        shelf: Shelf,
-    ) -> Result<u64, MirrorError> {
-        let mut count = 0;
-        for piece in self.pieces(shelf, pack::EVERYBODY) {
-            super::codec::decode::<T>(&[shelf as u8], &piece?.1)?;
-            count += 1;
-        }
-        Ok(count)
     }
 
     fn count_orders(&self) -> Result<u64, MirrorError> {
@@ -157,4 +143,8 @@ impl Mirror {
         }
         Ok(strays)
     }
+}
+
+fn count<T>(mut all: impl Iterator<Item = Result<T, MirrorError>>) -> Result<u64, MirrorError> {
+    all.try_fold(0, |count, one| one.map(|_| count + 1))
 }

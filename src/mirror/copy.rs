@@ -4,9 +4,9 @@ use super::page::Fact;
 use super::store::{Store, quarantine, sync_dir};
 use super::{Mirror, MirrorError, StateLock, codec, shelf::Shelf};
 use crate::model::Moment;
+use crate::vault::Vault;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 
 /// The format of every value; a backup of another one cannot be read back.
 pub const FORMAT: u8 = codec::VERSION;
@@ -38,7 +38,7 @@ impl Mirror {
         &self,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<u64, E> {
-        let _frozen = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _frozen = self.writer();
         let mut values = 0;
         for pair in self.store.scan(&[]) {
             let (key, payload) = pair?;
@@ -59,6 +59,7 @@ impl Mirror {
     /// A value that is damaged or of another format, and whatever the source meets.
     pub fn restore<E: From<MirrorError>>(
         state_dir: &Path,
+        vault: &Vault,
         now: Moment,
         values: impl Iterator<Item = Result<RawEntry, E>>,
     ) -> Result<Self, E> {
@@ -75,7 +76,7 @@ impl Mirror {
             }
         }
         store.apply(batch)?;
-        Ok(Self::over(store)?)
+        Ok(Self::over(store, vault)?)
     }
 
     /// Sets the mirror aside, so that the next pass fills a new one from both vendors. What neither they nor the journal know is carried over as far as it can be
@@ -84,20 +85,26 @@ impl Mirror {
     ///
     /// # Errors
     /// When the mirror is in use, or the disk fails; damage is no error.
-    pub fn rebuild(state_dir: &Path, now: Moment) -> Result<Rebuilt, MirrorError> {
+    pub fn rebuild(state_dir: &Path, vault: &Vault, now: Moment) -> Result<Rebuilt, MirrorError> {
         let dir = state_dir.join("mirror");
         if !dir.exists() {
             let (set_aside, carried) = (None, Ok(0));
             return Ok(Rebuilt { set_aside, carried });
         }
-        let kept = match Self::open(state_dir, now).and_then(|(mirror, _)| mirror.keepsakes()) {
-            Err(error) if !error.is_damage() => return Err(error),
-            kept => kept,
-        };
+        let kept =
+            match Self::open(state_dir, vault, now).and_then(|(mirror, _)| mirror.keepsakes()) {
+                Err(error) if !error.is_damage() => return Err(error),
+                kept => kept,
+            };
         let place = set_aside(state_dir, &dir, now)?;
         let carried = kept.and_then(|kept| {
             let count = kept.len() as u64;
-            Self::restore(state_dir, now, kept.into_iter().map(Ok::<_, MirrorError>))?;
+            Self::restore(
+                state_dir,
+                vault,
+                now,
+                kept.into_iter().map(Ok::<_, MirrorError>),
+            )?;
             Ok(count)
         });
         Ok(Rebuilt {

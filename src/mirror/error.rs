@@ -1,4 +1,5 @@
 use crate::model::{ListId, Slot};
+use crate::vault::VaultError;
 use std::io;
 
 /// What the mirror may answer instead. No variant carries a key, a value or an address.
@@ -87,6 +88,15 @@ pub enum MirrorError {
         /// Which list.
         list: ListId,
     },
+    /// The keys to what is in the mirror are not the ones in the state directory.
+    #[error(
+        "the mirror was sealed with another vault: put the `vault` file back that belongs to it, or \
+         `driftless rebuild`"
+    )]
+    OtherVault,
+    /// The keys.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// A receipt names a record that the mirror does not hold.
     #[error("record {slot} is not a stored {what}: pull it before writing to it")]
     NoRecord {
@@ -102,7 +112,11 @@ impl MirrorError {
     pub(super) fn is_damage(&self) -> bool {
         matches!(
             self,
-            Self::Damaged { .. } | Self::BadValue { .. } | Self::Newer { .. } | Self::Older { .. }
+            Self::Damaged { .. }
+                | Self::BadValue { .. }
+                | Self::Newer { .. }
+                | Self::Older { .. }
+                | Self::OtherVault
         )
     }
 

@@ -1,7 +1,7 @@
 //! Everything observed as text: two mirrors hold the same if and only if their lines are equal.
 
 use super::shelf::Shelf;
-use super::slots::{CUSTOMER, GUEST, PROFILE};
+use super::slots::{CUSTOMER, PROFILE};
 use super::{Mirror, MirrorError, codec};
 use crate::model::{Atom, Event, Vocabulary};
 use crate::model::{Customer, List, ListId, Metric, Order, Profile, ProfileId, Segment, Slot};
@@ -49,7 +49,7 @@ impl Mirror {
     pub fn export(&self) -> impl Iterator<Item = Result<String, MirrorError>> + '_ {
         let records = self.record_lines(PROFILE);
         let records = records.chain(self.record_lines(CUSTOMER));
-        let records = records.chain(self.record_lines(GUEST));
+        let records = records.chain(lazily(|| self.guest_lines()));
         records
             .chain(self.order_lines())
             .chain(lazily(|| self.event_lines()))
@@ -59,17 +59,21 @@ impl Mirror {
             .chain(lazily(|| Ok(all(self.metrics()?, Line::Metric))))
     }
 
-    /// Records of one kind that have arrived.
+    /// Guests by address: the keys they lie under are hashes.
+    fn guest_lines(&self) -> Result<Lines<'_>, MirrorError> {
+        let guests = self.all_guests().map(|guest| guest.map(|(_, email)| email));
+        let mut guests: Vec<String> = guests.collect::<Result<_, _>>()?;
+        guests.sort_unstable();
+        Ok(all(guests, Line::Guest))
+    }
+
+    /// Profiles or customers that have arrived.
     fn record_lines(&self, kind: u8) -> Lines<'_> {
         let lines = self.slots_by_id(kind).map(move |found| {
             let (_, slot) = found?;
             let record = match kind {
                 PROFILE => self.profile(slot)?.map(Line::Profile),
-                CUSTOMER => self.customer(slot)?.map(Line::Customer),
-                _ => {
-                    let email: Option<String> = self.store.read(&Shelf::Guests.slot(slot))?;
-                    email.filter(|email| !email.is_empty()).map(Line::Guest)
-                }
+                _ => self.customer(slot)?.map(Line::Customer),
             };
             Ok(record.map(|line| json(&line)))
         });

@@ -250,7 +250,7 @@ impl Page<'_> {
             && body.len() <= PIECE_BYTES
         {
             self.mark_changed(slot);
-            self.put_piece(shelf, slot, Piece::Here(&body[1..]))?;
+            self.put_piece(shelf, slot, Some(Piece::Here(&body[1..])))?;
             return Ok(new.len() as u64);
         }
         let old = match stored {
@@ -264,9 +264,9 @@ impl Page<'_> {
         self.mark_changed(slot);
         let body = timeline::write_chunk(&merged);
         if body.len() <= PIECE_BYTES {
-            self.put_piece(shelf, slot, Piece::Here(&body[1..]))?;
+            self.put_piece(shelf, slot, Some(Piece::Here(&body[1..])))?;
         } else {
-            self.put_piece(shelf, slot, Piece::Elsewhere)?;
+            self.put_piece(shelf, slot, Some(Piece::Elsewhere))?;
             self.put_chunks(slot, &timeline::chunk_key(slot, i64::MIN), &merged);
         }
         Ok((merged.len() - old.len()) as u64)

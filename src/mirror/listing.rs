@@ -167,10 +167,12 @@ impl Page<'_> {
         &mut self,
         members: &[Member],
     ) -> Result<Vec<(u32, Option<Moment>)>, MirrorError> {
-        let members = members.iter();
-        members
-            .map(|member| Ok((self.slot_of_profile(&member.profile)?.0, member.joined)))
-            .collect()
+        let mut arrived = Vec::with_capacity(members.len());
+        for member in members {
+            let slot = self.slot_of_profile(&member.profile)?;
+            arrived.extend(slot.map(|slot| (slot.0, member.joined)));
+        }
+        Ok(arrived)
     }
 
     /// The listing under way reached its end and replaces the one before, which goes. A caller who
@@ -218,6 +220,29 @@ impl Page<'_> {
         for shelf in [Shelf::Members, Shelf::Joins, Shelf::Receipts] {
             self.remove_under(&shelf.under(id.as_str()))?;
         }
+        Ok(())
+    }
+
+    /// Takes a slot off a list, wherever it stands as a member. `key` is that of the listing.
+    pub(super) fn forget_member(
+        &mut self,
+        key: Vec<u8>,
+        mut listing: Listing,
+        slot: Slot,
+    ) -> Result<(), MirrorError> {
+        let list = key.get(1..).unwrap_or_default();
+        self.remove(Shelf::Receipts.key(&[list, &slot.0.to_be_bytes()]));
+        for generation in [&mut listing.complete, &mut listing.arriving] {
+            let Some(generation) = generation else {
+                continue;
+            };
+            let members = Shelf::Members.key(&[list, &generation.no.to_be_bytes()]);
+            if self.bitmap(&members)?.contains(slot.0) {
+                generation.size -= 1;
+                self.shrink_bitmap(&members, [slot.0])?;
+            }
+        }
+        self.put(key, &listing);
         Ok(())
     }
 

@@ -4,6 +4,8 @@
 //! records, indexes and the cursor of a page; a commit counts after an fdatasync. Every value
 //! carries a version and a checksum: a damaged one is reported, never used.
 //!
+//! What is personal is sealed, record by record, with keys of [`crate::vault`].
+//!
 //! Records get dense numbers ([`crate::model::Slot`]) at first sight, in the order of arrival.
 //! Events are staged as they come and folded into one compact timeline per profile afterwards.
 
@@ -17,6 +19,7 @@ mod disagreements;
 mod error;
 mod export;
 mod fold;
+mod forget;
 mod groups;
 mod joins;
 mod listing;
@@ -29,6 +32,7 @@ mod pack;
 mod page;
 mod receipts;
 mod records;
+mod sealed;
 mod shelf;
 mod slots;
 mod staging;
@@ -61,12 +65,13 @@ pub use subjects::{EventBuffer, Subject, Subjects};
 pub use tally::MirrorTotals;
 
 use crate::model::Moment;
+use crate::vault::Vault;
 use names::Names;
 use page::Fact;
 use shelf::{Shelf, tail_u64};
 use std::fmt;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::Store;
 use tally::Tally;
 
@@ -76,6 +81,7 @@ pub struct Mirror {
     /// Held by the one fold that may run.
     folding: Mutex<()>,
     store: Store,
+    vault: Vault,
 }
 
 /// What a page needs to know about everything committed so far.
@@ -114,18 +120,51 @@ impl Mirror {
     /// long as the mirror lives. `now` is written down for whoever finds it locked.
     ///
     /// Snapshot files that keep the store from opening are set aside and every checksum is
-    /// verified; the caller should log that it was [`Repaired`].
-    pub fn open(state_dir: &Path, now: Moment) -> Result<(Self, Option<Repaired>), MirrorError> {
+    /// verified; the caller should log that it was [`Repaired`]. Who was forgotten since the mirror
+    /// was last open, or since the backup it comes from, is forgotten here, too.
+    pub fn open(
+        state_dir: &Path,
+        vault: &Vault,
+        now: Moment,
+    ) -> Result<(Self, Option<Repaired>), MirrorError> {
         let (store, repaired) = Store::open(state_dir, now)?;
-        Ok((Self::over(store)?, repaired))
+        Ok((Self::over(store, vault)?, repaired))
     }
 
-    fn over(store: Store) -> Result<Self, MirrorError> {
-        Ok(Self {
+    fn over(store: Store, vault: &Vault) -> Result<Self, MirrorError> {
+        let mirror = Self {
             writer: Mutex::new(Writer::load(&store)?),
             folding: Mutex::new(()),
             store,
-        })
+            vault: vault.clone(),
+        };
+        mirror.check_vault()?;
+        mirror.forget()?;
+        Ok(mirror)
+    }
+
+    /// A new mirror takes the vault it is opened with, and then no other.
+    fn check_vault(&self) -> Result<(), MirrorError> {
+        let ours = self.vault.id();
+        match self.store.read::<[u8; 16]>(&Fact::Vault.key())? {
+            Some(id) if id == *ours.bytes() => Ok(()),
+            None if self.writer().next_slot == 0 => {
+                let mut page = self.page();
+                page.put(Fact::Vault.key(), ours.bytes());
+                page.commit()
+            }
+            _ => Err(MirrorError::OtherVault),
+        }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic cannot leave the writer half changed: it changes only after a durable commit.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The keys to what is personal here.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// Reads every value and checks its checksum; how many there are.

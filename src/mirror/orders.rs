@@ -135,7 +135,8 @@ impl Mirror {
 }
 
 impl Page<'_> {
-    /// Stores an order in its owner's book unless a newer one is known; equally old replaces. An
+    /// Stores an order in its owner's book unless a newer one is known; equally old replaces. Nobody
+    /// owns the orders of those who were forgotten. An
     /// order whose owner changed (a guest became a customer, customers were merged) leaves the old
     /// book. The slot whose book it is in afterwards.
     pub fn order(&mut self, order: Order) -> Result<Slot, MirrorError> {
@@ -147,7 +148,11 @@ impl Page<'_> {
                 return Ok(home);
             }
         }
-        let home = self.slot_for(Identity::of(&order.owner))?;
+        let owner = Identity::of(&order.owner);
+        let home = match self.mirror.vault.is_forgotten(owner.subject()) {
+            true => self.slot_of_nobody()?,
+            false => self.slot_for(owner)?,
+        };
         let owned = Owned {
             id: order.id,
             slot: home,

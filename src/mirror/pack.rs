@@ -11,8 +11,6 @@ use super::shelf::Shelf;
 use super::store::{Pair, Payload};
 use super::{Mirror, MirrorError, Page};
 use crate::model::Slot;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::iter::Peekable;
 use std::ops::Range;
 
@@ -148,17 +146,6 @@ impl Mirror {
             }
         }
         Err(codec::bad(&own_key))
-    }
-
-    /// A record.
-    pub(super) fn packed<T: DeserializeOwned>(
-        &self,
-        shelf: Shelf,
-        slot: Slot,
-    ) -> Result<Option<T>, MirrorError> {
-        let payload = self.packed_payload(shelf, slot)?;
-        let decode = |payload: Payload| codec::decode(&[shelf as u8], &payload);
-        payload.map(decode).transpose()
     }
 
     /// Everything from a slot to another, which is excluded, ascending. What lies elsewhere under
@@ -314,12 +301,12 @@ impl Page<'_> {
         Ok(place.map(|piece| piece.map(|range| pack[range].to_vec())))
     }
 
-    /// Puts a piece into its pack. What lies elsewhere is the caller's.
+    /// Puts a piece into its pack, or takes it out. What lies elsewhere is the caller's.
     pub(super) fn put_piece(
         &mut self,
         shelf: Shelf,
         slot: Slot,
-        piece: Piece<&[u8]>,
+        piece: Option<Piece<&[u8]>>,
     ) -> Result<(), MirrorError> {
         let key = pack_key(shelf, slot);
         let pack = self.read_payload(&key)?;
@@ -329,46 +316,57 @@ impl Page<'_> {
         };
         let pack = pack.unwrap_or_default();
         let mut pieces = places.map(|place| place.map(|piece| piece.map(|range| &pack[range])));
-        pieces[place_of(slot)] = Some(piece);
+        pieces[place_of(slot)] = piece;
         self.put_body(key, write(&pieces));
         Ok(())
     }
 
-    /// A record as it will be after this page.
-    pub(super) fn read_packed<T: DeserializeOwned>(
+    /// The bytes of a record as it will be after this page.
+    pub(super) fn packed_payload(
         &self,
         shelf: Shelf,
         slot: Slot,
-    ) -> Result<Option<T>, MirrorError> {
+    ) -> Result<Option<Vec<u8>>, MirrorError> {
         match self.piece(shelf, slot)? {
             None => Ok(None),
-            Some(Piece::Here(payload)) => codec::decode(&[shelf as u8], &payload).map(Some),
+            Some(Piece::Here(payload)) => Ok(Some(payload)),
             Some(Piece::Elsewhere) => {
                 let own_key = own_key(shelf, slot);
-                let record = self.read(&own_key)?;
-                record.map(Some).ok_or_else(|| codec::bad(&own_key))
+                let payload = self.read_payload(&own_key)?;
+                payload.map(Some).ok_or_else(|| codec::bad(&own_key))
             }
         }
     }
 
-    /// Stores a record.
-    pub(super) fn put_packed<T: Serialize>(
+    /// Stores a record, given as a value's body.
+    pub(super) fn put_packed(
         &mut self,
         shelf: Shelf,
         slot: Slot,
-        record: &T,
+        body: Vec<u8>,
     ) -> Result<(), MirrorError> {
-        let body = codec::encode(record);
         let payload = &body[1..];
         if payload.len() > PIECE_BYTES {
-            self.put_piece(shelf, slot, Piece::Elsewhere)?;
+            self.put_piece(shelf, slot, Some(Piece::Elsewhere))?;
             self.put_body(own_key(shelf, slot), body);
             return Ok(());
         }
         if self.piece(shelf, slot)? == Some(Piece::Elsewhere) {
             self.remove(own_key(shelf, slot));
         }
-        self.put_piece(shelf, slot, Piece::Here(payload))
+        self.put_piece(shelf, slot, Some(Piece::Here(payload)))
+    }
+
+    /// Removes everything there is for a slot, wherever it lies.
+    pub(super) fn remove_packed(&mut self, shelf: Shelf, slot: Slot) -> Result<(), MirrorError> {
+        if self.piece(shelf, slot)? == Some(Piece::Elsewhere) {
+            let first = shelf.key(&[&slot.0.to_be_bytes(), &[0]]);
+            let last = shelf.key(&[&slot.0.to_be_bytes(), &[u8::MAX; 9]]);
+            for pair in self.mirror.store.between(&first, &last) {
+                self.remove(pair?.0.to_vec());
+            }
+        }
+        self.put_piece(shelf, slot, None)
     }
 }
 

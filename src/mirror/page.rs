@@ -6,7 +6,7 @@ use crate::model::{Moment, Slot};
 use roaring::RoaringBitmap;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 /// Collects the records of one page, with the cursor that stands after it. Nothing is visible to
 /// readers before [`Page::commit`]; a dropped page never was.
@@ -42,6 +42,8 @@ pub(super) enum Fact {
     Sentinels = 5,
     LastPass = 6,
     Evaluated = 7,
+    Vault = 8,
+    Forgotten = 9,
 }
 
 impl Fact {
@@ -53,8 +55,7 @@ impl Fact {
 impl Mirror {
     /// Opens a page; see [`Page`].
     pub fn page(&self) -> Page<'_> {
-        // A panic cannot leave the writer half changed: it changes only after a durable commit.
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = self.writer();
         Page {
             mirror: self,
             changes: BTreeMap::new(),

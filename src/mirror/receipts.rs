@@ -1,6 +1,5 @@
 //! What we changed upstream is known here at once, before the next pull shows it.
 
-use super::shelf::Shelf;
 use super::{MirrorError, Page};
 use crate::model::{Consent, Customer, EmailMarketing, ListId, Moment, Profile, PropertyChange};
 use crate::model::{Slot, Suppression, SuppressionReason};
@@ -86,11 +85,11 @@ impl Page<'_> {
         change: impl FnOnce(&mut Profile),
     ) -> Result<(), MirrorError> {
         let what = "profile";
-        let stored = self.read_packed(Shelf::Profiles, slot)?;
+        let stored = self.read_sealed(slot)?;
         let mut profile = stored.ok_or(MirrorError::NoRecord { slot, what })?;
         change(&mut profile);
         self.mark_changed(slot);
-        self.put_packed(Shelf::Profiles, slot, &profile)
+        self.put_sealed(slot, &profile)
     }
 
     fn change_customer(
@@ -99,10 +98,10 @@ impl Page<'_> {
         change: impl FnOnce(&mut Customer),
     ) -> Result<(), MirrorError> {
         let what = "customer";
-        let stored = self.read_packed(Shelf::Customers, slot)?;
+        let stored = self.read_sealed(slot)?;
         let mut customer = stored.ok_or(MirrorError::NoRecord { slot, what })?;
         change(&mut customer);
-        self.put_packed(Shelf::Customers, slot, &customer)
+        self.put_sealed(slot, &customer)
     }
 }
 

@@ -5,19 +5,19 @@ use super::shelf::{Shelf, tail_u32};
 use super::slots::Identity;
 use super::{Mirror, MirrorError, Page, codec};
 use crate::model::{Customer, Dossier, Person, Profile, Record, Slot};
+use crate::vault::Subject;
 use roaring::RoaringBitmap;
-use serde::de::DeserializeOwned;
 use std::iter::Peekable;
 
 impl Mirror {
     /// A profile that has arrived.
     pub fn profile(&self, slot: Slot) -> Result<Option<Profile>, MirrorError> {
-        self.packed(Shelf::Profiles, slot)
+        self.sealed(slot)
     }
 
     /// A customer that has arrived.
     pub fn customer(&self, slot: Slot) -> Result<Option<Customer>, MirrorError> {
-        self.packed(Shelf::Customers, slot)
+        self.sealed(slot)
     }
 
     /// One record; `None` for a slot never given, and for the one that owns ownerless orders.
@@ -28,9 +28,8 @@ impl Mirror {
         if let Some(customer) = self.customer(slot)? {
             return Ok(Some(Record::Customer(customer)));
         }
-        let guest: Option<String> = self.store.read(&Shelf::Guests.slot(slot))?;
-        if let Some(email) = guest {
-            return Ok((!email.is_empty()).then_some(Record::Guest(email)));
+        if let Some(email) = self.guest(slot)? {
+            return Ok(Some(Record::Guest(email)));
         }
         let unseen = self.store.contains(&Shelf::Unseen.slot(slot))?;
         Ok(unseen.then_some(Record::Unseen))
@@ -48,12 +47,12 @@ impl Mirror {
     /// All records, ascending by slot. The slot that owns ownerless orders is left out: it stands
     /// for no human. Pages committed meanwhile may or may not show, as with [`super::Subjects`].
     pub fn records(&self) -> impl Iterator<Item = Result<(Slot, Record), MirrorError>> + '_ {
+        let profiles = self.all_sealed::<Profile>();
+        let customers = self.all_sealed::<Customer>();
         let mut heads = [
-            self.packed_records(Shelf::Profiles, Record::Profile)
-                .peekable(),
-            self.packed_records(Shelf::Customers, Record::Customer)
-                .peekable(),
-            self.guests().peekable(),
+            entries(profiles, Record::Profile),
+            entries(customers, Record::Customer),
+            entries(self.all_guests(), Record::Guest),
             self.unseen_records().peekable(),
         ];
         let mut failed = false;
@@ -65,32 +64,6 @@ impl Mirror {
             failed = next.is_err();
             Some(next)
         })
-    }
-
-    fn packed_records<T: DeserializeOwned>(
-        &self,
-        shelf: Shelf,
-        record: impl Fn(T) -> Record + 'static,
-    ) -> Entries {
-        let pieces = self.pieces(shelf, EVERYBODY);
-        Box::new(pieces.map(move |piece| {
-            let (slot, payload) = piece?;
-            let decoded = codec::decode(&[shelf as u8], &payload)?;
-            Ok((slot, record(decoded)))
-        }))
-    }
-
-    pub(super) fn guests(&self) -> Entries {
-        let guests = self.store.scan(&Shelf::Guests.key(&[])).map(|pair| {
-            let (key, payload) = pair?;
-            let email: String = codec::decode(&key, &payload)?;
-            Ok((slot_at_end(&key)?, email))
-        });
-        let is_somebody = |guest: &Result<(Slot, String), _>| {
-            !guest.as_ref().is_ok_and(|guest| guest.1.is_empty())
-        };
-        let guests = guests.filter(is_somebody);
-        Box::new(guests.map(|guest| guest.map(|(slot, email)| (slot, Record::Guest(email)))))
     }
 
     fn unseen_records(&self) -> Entries {
@@ -141,7 +114,16 @@ impl Mirror {
 type Entry = Result<(Slot, Record), MirrorError>;
 type Entries = Box<dyn Iterator<Item = Entry>>;
 
-fn slot_at_end(key: &[u8]) -> Result<Slot, MirrorError> {
+fn entries<T: 'static>(
+    found: impl Iterator<Item = Result<(Slot, T), MirrorError>> + 'static,
+    record: fn(T) -> Record,
+) -> Peekable<Entries> {
+    let entries = found.map(move |found| found.map(|(slot, one)| (slot, record(one))));
+    let entries: Entries = Box::new(entries);
+    entries.peekable()
+}
+
+pub(super) fn slot_at_end(key: &[u8]) -> Result<Slot, MirrorError> {
     tail_u32(key).map(Slot).ok_or_else(|| codec::bad(key))
 }
 
@@ -156,38 +138,54 @@ fn next_in_order<I: Iterator<Item = Entry>>(heads: &mut [Peekable<I>]) -> Option
 }
 
 impl Page<'_> {
-    /// Stores a profile unless a newer one is there; equally old replaces. Its slot.
-    pub fn profile(&mut self, profile: Profile) -> Result<Slot, MirrorError> {
+    /// Stores a profile unless a newer one is there; equally old replaces. Its slot; `None` when it
+    /// was forgotten.
+    pub fn profile(&mut self, profile: Profile) -> Result<Option<Slot>, MirrorError> {
+        if self.is_forgotten(Subject::Profile(&profile.id), profile.email.as_deref()) {
+            return Ok(None);
+        }
         let slot = self.slot_for(Identity::Profile(profile.id.clone()))?;
-        match self.read_packed::<Profile>(Shelf::Profiles, slot)? {
+        match self.read_sealed::<Profile>(slot)? {
             Some(stored) if stored.updated > profile.updated || stored == profile => {}
             Some(_) => {
                 self.mark_changed(slot);
-                self.put_packed(Shelf::Profiles, slot, &profile)?;
+                self.put_sealed(slot, &profile)?;
             }
             None => {
                 self.tally.profiles += 1;
                 self.arrived(slot);
                 self.mark_changed(slot);
-                self.put_packed(Shelf::Profiles, slot, &profile)?;
+                self.put_sealed(slot, &profile)?;
             }
         }
-        Ok(slot)
+        Ok(Some(slot))
     }
 
-    /// Stores a customer unless a newer one is there; equally old replaces. Its slot.
-    pub fn customer(&mut self, customer: Customer) -> Result<Slot, MirrorError> {
+    /// Stores a customer unless a newer one is there; equally old replaces. Its slot; `None` when it
+    /// was forgotten.
+    pub fn customer(&mut self, customer: Customer) -> Result<Option<Slot>, MirrorError> {
+        if self.is_forgotten(Subject::Customer(customer.id), customer.email.as_deref()) {
+            return Ok(None);
+        }
         let slot = self.slot_for(Identity::Customer(customer.id))?;
-        match self.read_packed::<Customer>(Shelf::Customers, slot)? {
+        match self.read_sealed::<Customer>(slot)? {
             Some(stored) if stored.updated > customer.updated || stored == customer => {}
-            Some(_) => self.put_packed(Shelf::Customers, slot, &customer)?,
+            Some(_) => self.put_sealed(slot, &customer)?,
             None => {
                 self.tally.customers += 1;
                 self.arrived(slot);
-                self.put_packed(Shelf::Customers, slot, &customer)?;
+                self.put_sealed(slot, &customer)?;
             }
         }
-        Ok(slot)
+        Ok(Some(slot))
+    }
+
+    /// Whether a record, or everybody with its address, was forgotten.
+    fn is_forgotten(&self, subject: Subject<'_>, email: Option<&str>) -> bool {
+        let vault = &self.mirror.vault;
+        let address = email.map(str::to_lowercase);
+        let by_address = |email| vault.is_forgotten(Subject::Address(email));
+        vault.is_forgotten(subject) || address.as_deref().is_some_and(by_address)
     }
 
     fn arrived(&mut self, slot: Slot) {

@@ -1,8 +1,10 @@
 //! Dense numbers: whoever is named gets one at first sight and keeps it.
 
+use super::sealed::{Personal, id_of};
 use super::shelf::Shelf;
-use super::{Mirror, MirrorError, Page, codec};
-use crate::model::{CustomerId, OrderOwner, ProfileId, Slot};
+use super::{Mirror, MirrorError, Page};
+use crate::model::{Customer, CustomerId, OrderOwner, Profile, ProfileId, Slot};
+use crate::vault::{Subject, Vault};
 use serde::{Deserialize, Serialize};
 
 /// What a slot stands for. The order is on disk (postcard) and in the keys.
@@ -36,11 +38,21 @@ impl Identity {
         }
     }
 
-    fn key(&self) -> Vec<u8> {
+    pub(super) fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::Profile(id) => Subject::Profile(id),
+            Self::Customer(id) => Subject::Customer(*id),
+            Self::Guest(email) => Subject::Address(email),
+        }
+    }
+
+    /// Vendors' ids as they are, addresses as their marks; nobody's stays empty.
+    fn key(&self, vault: &Vault) -> Vec<u8> {
         match self {
             Self::Profile(id) => profile_key(id),
             Self::Customer(id) => customer_key(*id),
-            Self::Guest(email) => Shelf::Ids.key(&[&[GUEST], email.as_bytes()]),
+            Self::Guest(email) if email.is_empty() => Shelf::Ids.key(&[&[GUEST]]),
+            Self::Guest(_) => Shelf::Ids.key(&[&[GUEST], vault.mark(self.subject()).bytes()]),
         }
     }
 }
@@ -66,7 +78,7 @@ impl Mirror {
 
     /// The Klaviyo id behind a slot, whether or not the profile has arrived.
     pub fn profile_id(&self, slot: Slot) -> Result<Option<ProfileId>, MirrorError> {
-        let arrived = self.id_at_front(Shelf::Profiles, slot)?;
+        let arrived = self.id_at_front::<Profile>(slot)?;
         match arrived {
             Some(id) => Ok(Some(id)),
             None => Ok(match self.unseen(slot)? {
@@ -78,7 +90,7 @@ impl Mirror {
 
     /// The Shopify id behind a slot, whether or not the customer has arrived.
     pub fn customer_id(&self, slot: Slot) -> Result<Option<CustomerId>, MirrorError> {
-        let arrived = self.id_at_front(Shelf::Customers, slot)?;
+        let arrived = self.id_at_front::<Customer>(slot)?;
         match arrived {
             Some(id) => Ok(Some(id)),
             None => Ok(match self.unseen(slot)? {
@@ -93,7 +105,7 @@ impl Mirror {
         if let Some(id) = self.customer_id(slot)? {
             return Ok(OrderOwner::Customer(id));
         }
-        let guest: Option<String> = self.store.read(&Shelf::Guests.slot(slot))?;
+        let guest = self.guest(slot)?;
         Ok(Identity::Guest(guest.unwrap_or_default()).owner())
     }
 
@@ -101,18 +113,9 @@ impl Mirror {
         self.store.read(&Shelf::Unseen.slot(slot))
     }
 
-    /// Only the id: it is the first field of profiles and customers.
-    fn id_at_front<T: serde::de::DeserializeOwned>(
-        &self,
-        shelf: Shelf,
-        slot: Slot,
-    ) -> Result<Option<T>, MirrorError> {
-        let Some(payload) = self.packed_payload(shelf, slot)? else {
-            return Ok(None);
-        };
-        let id = postcard::take_from_bytes(&payload);
-        let (id, _) = id.map_err(|_| codec::bad(&[shelf as u8]))?;
-        Ok(Some(id))
+    fn id_at_front<T: Personal>(&self, slot: Slot) -> Result<Option<T::Id>, MirrorError> {
+        let payload = self.packed_payload(T::SHELF, slot)?;
+        payload.map(|payload| id_of::<T>(&payload)).transpose()
     }
 }
 
@@ -120,7 +123,7 @@ impl Page<'_> {
     /// The slot of an identity, given now if it had none. A new one counts as unseen (guests are
     /// nothing but their address, so they arrive at once).
     pub(super) fn slot_for(&mut self, identity: Identity) -> Result<Slot, MirrorError> {
-        let key = identity.key();
+        let key = identity.key(&self.mirror.vault);
         if let Some(slot) = self.read(&key)? {
             return Ok(slot);
         }
@@ -131,15 +134,19 @@ impl Page<'_> {
         match identity {
             Identity::Guest(email) => {
                 self.tally.guests += u64::from(!email.is_empty());
-                self.put(Shelf::Guests.slot(slot), &email);
+                self.put_guest(slot, &email)?;
             }
             identity => self.put(Shelf::Unseen.slot(slot), &identity),
         }
         Ok(slot)
     }
 
-    /// The slot of a profile that something names, given now if it had none.
-    pub fn slot_of_profile(&mut self, id: &ProfileId) -> Result<Slot, MirrorError> {
-        self.slot_for(Identity::Profile(id.clone()))
+    /// The slot of a profile that something names, given now if it had none; `None` when it was
+    /// forgotten.
+    pub fn slot_of_profile(&mut self, id: &ProfileId) -> Result<Option<Slot>, MirrorError> {
+        match self.mirror.vault.is_forgotten(Subject::Profile(id)) {
+            true => Ok(None),
+            false => self.slot_for(Identity::Profile(id.clone())).map(Some),
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::shelf::Shelf;
 use super::timeline::{Raw, put_tail};
 use super::{MirrorError, Page};
 use crate::model::{Atom, IncomingEvent, IncomingValue, MetricId, MetricNo, ProfileId, PropertyNo};
+use crate::vault::Subject;
 
 /// sled keeps values over about 7 KB in files of their own and is slow to forget them.
 const PART_BYTES: usize = 7_000;
@@ -16,7 +17,7 @@ const PART_BYTES: usize = 7_000;
 pub struct Staged {
     /// Laid down.
     pub events: usize,
-    /// Without a profile, as deleted profiles leave them; not kept.
+    /// Without a profile, as deleted profiles leave them, or of one that was forgotten; not kept.
     pub orphans: usize,
 }
 
@@ -37,7 +38,9 @@ impl Page<'_> {
         let mut staged = Staged::default();
         let mut part = vec![VERSION];
         for event in events {
-            let Some(profile) = &event.profile else {
+            let profile = event.profile.as_ref();
+            let known = |id: &&ProfileId| !self.mirror.vault.is_forgotten(Subject::Profile(id));
+            let Some(profile) = profile.filter(known) else {
                 staged.orphans += 1;
                 continue;
             };

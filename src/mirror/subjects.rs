@@ -2,11 +2,12 @@
 //! reads.
 
 use super::pack::{Piece, Pieces};
+use super::sealed::unseal;
 use super::shelf::Shelf;
-use super::store::Payload;
 use super::timeline::{chunk_key, read_events};
 use super::{Mirror, MirrorError, codec};
 use crate::model::{Event, Profile, Slot};
+use crate::vault::Vault;
 use std::iter::Peekable;
 
 /// Room for the events of one person, used again for the next.
@@ -60,7 +61,9 @@ pub struct Subject<'a> {
 pub struct Subjects {
     profiles: Pieces,
     timelines: Peekable<Pieces>,
-    profile: Option<Payload>,
+    /// As it was before it was sealed.
+    profile: Vec<u8>,
+    vault: Vault,
     buffer: EventBuffer,
 }
 
@@ -68,15 +71,19 @@ impl Subjects {
     /// The next one; `None` at the end. Pages committed meanwhile may or may not show; one that moves
     /// a record between its pack and a key of its own may end the sweep as damage would.
     pub fn advance(&mut self) -> Result<Option<Subject<'_>>, MirrorError> {
-        let Some(piece) = self.profiles.next() else {
-            return Ok(None);
+        let slot = loop {
+            let Some(piece) = self.profiles.next() else {
+                return Ok(None);
+            };
+            let (slot, payload) = piece?;
+            if unseal::<Profile>(&self.vault, &payload, &mut self.profile)? {
+                break slot;
+            }
         };
-        let (slot, payload) = piece?;
         self.read_events(slot)?;
-        let payload = self.profile.insert(payload);
         Ok(Some(Subject {
             slot,
-            profile: codec::decode(&[Shelf::Profiles as u8], payload)?,
+            profile: codec::decode(&[Shelf::Profiles as u8], &self.profile)?,
             events: self.buffer.events(),
         }))
     }
@@ -108,7 +115,8 @@ impl Mirror {
         Subjects {
             profiles: self.pieces(Shelf::Profiles, from..to),
             timelines: self.pieces(Shelf::Timelines, from..to).peekable(),
-            profile: None,
+            profile: Vec::new(),
+            vault: self.vault.clone(),
             buffer: EventBuffer::default(),
         }
     }

@@ -28,6 +28,20 @@ pub enum Record {
     Unseen,
 }
 
+impl Record {
+    /// Whether this is an e-mail address, a phone number or an external id of it.
+    pub fn is_named(&self, text: &str) -> bool {
+        let names = match self {
+            Self::Profile(one) => [&one.email, &one.phone, &one.external_id],
+            Self::Customer(one) => [&one.email, &one.phone, &None],
+            Self::Guest(email) => return email.eq_ignore_ascii_case(text),
+            Self::Unseen => return false,
+        };
+        let mut names = names.into_iter().flatten();
+        names.any(|name| name.eq_ignore_ascii_case(text))
+    }
+}
+
 /// Everything the mirror knows about one person.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dossier {

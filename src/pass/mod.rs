@@ -5,6 +5,7 @@
 
 mod evaluate;
 mod files;
+mod forget;
 mod observe;
 mod parity;
 mod plan_file;
@@ -16,6 +17,7 @@ mod summary;
 mod undo;
 
 pub use evaluate::Evaluation;
+pub use forget::Belongings;
 pub use parity::Parity;
 pub use plan_file::{Head, PlanFile, PlanFileError};
 pub use release::{ReleaseError, hold, release};

@@ -9,6 +9,7 @@ use crate::journal::{Journal, JournalError};
 use crate::mirror::{Mirror, MirrorError, Repaired};
 use crate::model::Moment;
 use crate::telemetry::{Meter, PseudonymError, Pseudonyms};
+use crate::vault::VaultError;
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub struct OpenNotes {
     pub journal_cut: u64,
     /// Intents without an end, from an earlier run.
     pub open_intents: usize,
+    /// How often the forgetting of somebody was begun and did not end: it must be asked for again.
+    pub not_forgotten: usize,
 }
 
 /// Why a shop could not be opened.
@@ -50,6 +53,9 @@ pub enum OpenError {
     /// The mirror.
     #[error(transparent)]
     Mirror(#[from] MirrorError),
+    /// The keys to both.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -80,9 +86,10 @@ impl Shop {
         private.recursive(true).mode(0o700);
         private.create(dir).map_err(failed)?;
         backup::settle(dir)?;
-        let (mirror, repaired) = Mirror::open(dir, clock.now())?;
+        let vault = config.vault()?;
+        let (mirror, repaired) = Mirror::open(dir, &vault, clock.now())?;
         let pseudonyms = Pseudonyms::open(dir)?;
-        let (journal, recovery) = Journal::open(&dir.join("journal"))?;
+        let (journal, recovery) = Journal::open(&dir.join("journal"), &vault)?;
         let vendors = Vendors::new(
             &config.klaviyo,
             &config.shopify,
@@ -94,8 +101,9 @@ impl Shop {
             repaired,
             journal_cut: recovery.cut_bytes,
             open_intents: recovery.open.len(),
+            not_forgotten: 0,
         };
-        let shop = Self {
+        let mut shop = Self {
             config,
             mirror,
             journal,
@@ -105,7 +113,14 @@ impl Shop {
             meter,
         };
         shop.recall_budget()?;
-        Ok((shop, notes))
+        let not_forgotten = shop.end_forgetting()?;
+        Ok((
+            shop,
+            OpenNotes {
+                not_forgotten,
+                ..notes
+            },
+        ))
     }
 
     /// The shop's name.

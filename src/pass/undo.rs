@@ -118,7 +118,7 @@ impl Shop {
         let mut later = BTreeSet::new();
         let mut open = BTreeMap::new();
         let dir = self.config.state_dir.join("journal");
-        let read = journal::read(&dir, |entry| {
+        let read = journal::read(&dir, self.mirror.vault(), |entry| {
             match entry {
                 Entry::Intent(intent) if intent.run > run => {
                     open.insert(intent.id, places(&intent));

@@ -2,8 +2,8 @@
 
 use crate::house::{House, ROOMY};
 use driftless::backup::{self, Backup, BackupError};
-use driftless::mirror::Mirror;
 use driftless::policy::Guard;
+use driftless::vault::vault_file;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -15,7 +15,11 @@ fn back_up(house: &mut House, path: &Path) {
 
 /// Goes on in another state directory, with what the backup holds.
 fn restore(house: &mut House, name: &str, path: &Path) {
+    let vault = vault_file(&house.state_dir());
     house.move_to(name);
+    let place = house.state_dir();
+    std::fs::create_dir(&place).unwrap();
+    std::fs::copy(vault, vault_file(&place)).unwrap();
     let mut backup = Backup::open(path).unwrap();
     backup::restore(&mut backup, &house.config(), house.clock.now()).unwrap();
 }
@@ -52,7 +56,7 @@ async fn a_rebuilt_mirror_is_the_same_and_knows_its_lists_by_other_names() {
     house.settle().await;
     let (before, writes) = (house.mirror(), house.writes());
     house.close();
-    let rebuilt = Mirror::rebuild(&house.state_dir(), house.clock.now()).unwrap();
+    let rebuilt = house.rebuild();
     assert!(rebuilt.carried.unwrap() > 0);
     let seen = house.pass().await;
     assert!(seen.is_quiet(), "{:?} {:?}", seen.planned, seen.trips);
@@ -62,7 +66,7 @@ async fn a_rebuilt_mirror_is_the_same_and_knows_its_lists_by_other_names() {
         list.name.push_str(" (new)");
     }
     house.close();
-    Mirror::rebuild(&house.state_dir(), house.clock.now()).unwrap();
+    house.rebuild();
     let seen = house.pass().await;
     assert!(seen.is_quiet(), "{:?} {:?}", seen.planned, seen.trips);
     assert_eq!(house.writes(), writes);

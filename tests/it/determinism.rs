@@ -18,7 +18,7 @@ async fn story() -> Vec<String> {
     house.clock.advance(hours(24 * 20));
     suppress_at_risk(&house, 3);
     told.push(shown(house.allowing(Guard::SegmentJump, 100).await));
-    told.push(house.journal_text());
+    told.push(format!("{:#?}", house.journal()));
     let findings = house.state_dir().join("findings.jsonl");
     told.push(std::fs::read_to_string(findings).unwrap());
     told.push(house.mirror().join("\n"));

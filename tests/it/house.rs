@@ -4,6 +4,7 @@ use crate::invariants::entries;
 use driftless::clock::Clock;
 use driftless::config::{self, Environment};
 use driftless::journal::{Entry, Intent};
+use driftless::mirror::{Mirror, Rebuilt};
 use driftless::model::Moment;
 use driftless::pass::{Options, PassError, Shop, Summary};
 use driftless::policy::{Allowances, Guard};
@@ -192,6 +193,13 @@ impl House {
         self.world.state().history.len()
     }
 
+    /// Sets the mirror of a closed shop aside.
+    pub fn rebuild(&self) -> Rebuilt {
+        let config = self.config();
+        let vault = config.vault().unwrap();
+        Mirror::rebuild(&config.state_dir, &vault, self.clock.now()).unwrap()
+    }
+
     /// What the mirror holds, as text.
     pub fn mirror(&mut self) -> Vec<String> {
         let lines = self.shop().mirror().export();
@@ -219,9 +227,9 @@ impl House {
         texts.collect()
     }
 
-    /// The journal, read from its files as a person would.
+    /// The journal's records.
     pub fn journal(&self) -> Vec<Entry> {
-        entries(&self.journal_text())
+        entries(&self.state_dir())
     }
 
     pub fn intents(&self) -> Vec<Intent> {

@@ -9,6 +9,7 @@ mod architecture;
 mod backup;
 mod binary;
 mod determinism;
+mod forget;
 mod guards;
 mod house;
 mod incremental;

@@ -84,7 +84,11 @@ pub(super) fn open(config: &config::Shop) -> Result<Mirror, Fault> {
         return Err((Exit::Usage, text.to_owned()));
     }
     let now: Moment = Clock::System.now();
-    let (mirror, _) = Mirror::open(&config.state_dir, now).map_err(of_mirror)?;
+    let vault = config
+        .vault()
+        .map_err(MirrorError::from)
+        .map_err(of_mirror)?;
+    let (mirror, _) = Mirror::open(&config.state_dir, &vault, now).map_err(of_mirror)?;
     Ok(mirror)
 }
 

@@ -1,8 +1,8 @@
-//! Backups asked for while the daemon runs.
+//! What is asked for while the daemon runs.
 
 use super::lab::{Act, Lab, Plan, secs};
-use crate::daemon::control::Control;
-use crate::daemon::{Refusal, ask_for_backup};
+use crate::daemon::control::{Answer, Control, Errand};
+use crate::daemon::{Refusal, Wish, ask_for_backup, ask_to_forget};
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -38,6 +38,13 @@ fn file(content: &[u8]) -> File {
     file
 }
 
+async fn wanted(control: &mut Control) -> Answer<File> {
+    match control.asked().await {
+        Errand::Backup(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn every_byte_is_handed_over() {
     let state = tempdir().unwrap();
@@ -52,7 +59,7 @@ async fn every_byte_is_handed_over() {
     assert_eq!(mode & 0o777, 0o600);
     let content: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     let asked = ask(state.path());
-    control.asked().await.with(|| Ok(file(&content)));
+    wanted(&mut control).await.with(|| Ok(file(&content)));
     assert!(asked.await.unwrap() == Ok(Some(content)));
     drop(control);
     assert!(!socket.exists());
@@ -67,11 +74,13 @@ async fn whoever_gets_no_backup_is_told_why() {
         message: "the disk is full".to_owned(),
     };
     let asked = ask(state.path());
-    control.asked().await.with(|| Err(refusal.clone()));
+    wanted(&mut control).await.with(|| Err(refusal.clone()));
     assert_eq!(asked.await.unwrap(), Err(refusal));
 
     let asked = ask(state.path());
-    control.asked().await.with(|| panic!("a bug in the backup"));
+    wanted(&mut control)
+        .await
+        .with(|| panic!("a bug in the backup"));
     assert_eq!(
         asked.await.unwrap().map_err(|refusal| refusal.exit),
         Err(70)
@@ -104,4 +113,32 @@ async fn no_backup_is_made_during_a_pass_and_passes_go_on_after_it() {
     assert!(begun.last() > made.first(), "{begun:?}");
     daemon.stop().await;
     assert!(!state.join("control").exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_is_forgotten_between_two_passes() {
+    for (act, expected) in [
+        (Act::Work(590), Ok(Some("anne".to_owned()))),
+        (Act::Fail, Err(64)),
+    ] {
+        let lab = Lab::new([("acme", Plan::new(act, 600))]);
+        let state = lab.dir.path().join("acme");
+        fs::create_dir(&state).unwrap();
+        let daemon = lab.start();
+        secs(1).await;
+        let wish = Wish {
+            person: "anne".to_owned(),
+            records: Some(1),
+            at_klaviyo: None,
+        };
+        let (tell, hear) = oneshot::channel();
+        std::thread::spawn(move || tell.send(ask_to_forget(&state, &wish)).unwrap());
+        let answer = hear.await.unwrap().map_err(|refusal| refusal.exit);
+        assert_eq!(answer, expected);
+        let (at, begun) = (lab.times("acme", "forgets"), lab.times("acme", "begins"));
+        let ended = lab.times("acme", "ends");
+        let mut passes = begun.iter().zip(&ended);
+        assert!(!passes.any(|(begun, ended)| (begun + 1..*ended).contains(&at[0])));
+        daemon.stop().await;
+    }
 }

@@ -186,6 +186,18 @@ impl Worker for FakeWorker {
         }
     }
 
+    async fn forget(&mut self, wish: Wish) -> Result<String, Refusal> {
+        let FakeShop { name, diary, .. } = &self.0;
+        diary.write(name, "forgets");
+        match self.0.plan.act {
+            Act::Fail => Err(Refusal {
+                exit: 64,
+                message: "nobody".to_owned(),
+            }),
+            _ => Ok(wish.person),
+        }
+    }
+
     fn back_up(&mut self) -> Result<File, Refusal> {
         let FakeShop { name, diary, .. } = &self.0;
         diary.write(name, "is backed up");

@@ -45,7 +45,7 @@ fn a_hurt_line_is_cut_with_its_append_in_the_last_one_and_refused_in_any_before(
             let mut bytes = whole.clone();
             hurt_it(&mut bytes[starts[line]..starts[line + 1]]);
             fs::write(first_file(&hurt), &bytes).unwrap();
-            let opened = Journal::open(hurt.path());
+            let opened = Journal::open(hurt.path(), &VAULT);
             if line >= last {
                 let (_, recovery) = opened.unwrap();
                 let cut = whole.len() - starts[last];
@@ -111,7 +111,7 @@ fn an_append_after_a_bad_one_shows_that_the_bad_one_was_acknowledged() {
         bytes[hurt] = b'x';
         bytes.extend_from_slice(rest);
         fs::write(first_file(&damaged), &bytes).unwrap();
-        let refused = Journal::open(damaged.path()).unwrap_err();
+        let refused = Journal::open(damaged.path(), &VAULT).unwrap_err();
         let line = starts.len() as u64 - 2;
         assert!(
             matches!(refused, JournalError::Damaged { file: 1, line: l } if l == line),
@@ -128,7 +128,7 @@ fn a_commit_line_that_counts_other_lines_than_stand_before_it_is_damage() {
         line::write(&mut bytes, br#"{"type":"run","run":1,"at":1}"#);
         line::write_commit(&mut bytes, closing(records));
         fs::write(first_file(&dir), bytes).unwrap();
-        let refused = Journal::open(dir.path()).unwrap_err();
+        let refused = Journal::open(dir.path(), &VAULT).unwrap_err();
         assert!(
             matches!(refused, JournalError::Damaged { file: 1, line: 2 }),
             "{refused}"

@@ -5,7 +5,7 @@ fn a_damaged_value_is_not_copied() {
     let dir = dir();
     let mirror = open(&dir);
     let mut page = mirror.page();
-    let slot = page.profile(profile("A", 1)).unwrap();
+    let slot = page.profile(profile("A", 1)).unwrap().unwrap();
     page.commit().unwrap();
     let copied = mirror.copy(|_, _| Ok::<_, MirrorError>(()));
     assert_eq!(copied.unwrap(), mirror.verify().unwrap());
@@ -51,11 +51,11 @@ fn a_rebuild_keeps_what_no_vendor_knows_and_nothing_else() {
     page.sentinels(&["A".into()]);
     page.pin(&pins);
     page.commit().unwrap();
-    let held = Mirror::rebuild(dir.path(), NOW).unwrap_err();
+    let held = Mirror::rebuild(dir.path(), &vault(&dir), NOW).unwrap_err();
     assert!(matches!(held, MirrorError::Locked { .. }));
     drop(mirror);
 
-    let rebuilt = Mirror::rebuild(dir.path(), NOW).unwrap();
+    let rebuilt = Mirror::rebuild(dir.path(), &vault(&dir), NOW).unwrap();
     let place = rebuilt.set_aside.unwrap();
     assert_eq!(place, dir.path().join("quarantine-1/mirror"));
     assert!(place.join("db").exists());
@@ -79,10 +79,10 @@ fn a_mirror_that_cannot_be_read_is_set_aside_all_the_same() {
     let key = Shelf::Bindings.key(&[b"vip"]);
     mirror.store.put_raw(&key, |value| value[1] ^= 1);
     drop(mirror);
-    let rebuilt = Mirror::rebuild(dir.path(), NOW).unwrap();
+    let rebuilt = Mirror::rebuild(dir.path(), &vault(&dir), NOW).unwrap();
     assert!(rebuilt.carried.is_err());
     assert!(rebuilt.set_aside.unwrap().exists());
     assert!(!dir.path().join("mirror").exists());
-    let nothing = Mirror::rebuild(dir.path(), NOW).unwrap();
+    let nothing = Mirror::rebuild(dir.path(), &vault(&dir), NOW).unwrap();
     assert_eq!(nothing.set_aside, None);
 }

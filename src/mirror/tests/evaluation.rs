@@ -124,7 +124,7 @@ fn populated(mirror: &Mirror) {
     let mut events = Vec::new();
     for n in 0..40_i64 {
         let id = format!("P{n}");
-        let slot = page.slot_of_profile(&id.as_str().into()).unwrap();
+        let slot = page.slot_of_profile(&id.as_str().into()).unwrap().unwrap();
         assert_eq!(i64::from(slot.0), n);
         if n % 3 != 1 {
             let mut profile = profile(&id, 1);

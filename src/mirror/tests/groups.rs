@@ -79,7 +79,7 @@ fn a_receipt_is_believed_over_a_lagging_listing_and_then_expires() {
     list_whole(&mirror, &id, &["A", "B"], NOW);
     let who = |id: &str| mirror.slot_of_profile(&id.into()).unwrap().unwrap();
     let mut page = mirror.page();
-    let joined = page.slot_of_profile(&"C".into()).unwrap();
+    let joined = page.slot_of_profile(&"C".into()).unwrap().unwrap();
     let at = minutes(1);
     let list = &id;
     page.receipt(Receipt::Membership {

@@ -6,6 +6,7 @@ mod copy;
 mod damage;
 mod evaluation;
 mod events;
+mod forget;
 mod groups;
 mod records;
 
@@ -21,8 +22,12 @@ fn dir() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+fn vault(dir: &TempDir) -> Vault {
+    Vault::open(dir.path(), None).unwrap()
+}
+
 fn open(dir: &TempDir) -> Mirror {
-    let (mirror, repaired) = Mirror::open(dir.path(), NOW).unwrap();
+    let (mirror, repaired) = Mirror::open(dir.path(), &vault(&dir), NOW).unwrap();
     assert_eq!(repaired, None);
     mirror
 }

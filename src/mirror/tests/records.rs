@@ -13,7 +13,7 @@ fn a_page_and_its_cursor_commit_together_or_not_at_all() {
     {
         let mirror = open(&dir);
         let mut page = mirror.page();
-        let slot = page.profile(profile("A", 1)).unwrap();
+        let slot = page.profile(profile("A", 1)).unwrap().unwrap();
         page.cursor(&Stream::KlaviyoProfiles, &cursor);
         assert_eq!(mirror.cursor(&Stream::KlaviyoProfiles).unwrap(), None);
         assert_eq!(mirror.profile(slot).unwrap(), None);
@@ -22,7 +22,7 @@ fn a_page_and_its_cursor_commit_together_or_not_at_all() {
         assert_eq!(mirror.slot_of_profile(&"A".into()).unwrap(), None);
 
         let mut page = mirror.page();
-        let slot = page.profile(profile("B", 1)).unwrap();
+        let slot = page.profile(profile("B", 1)).unwrap().unwrap();
         assert_eq!(slot, Slot(0), "a dropped page gives its slots back");
         page.cursor(&Stream::KlaviyoProfiles, &cursor);
         page.commit().unwrap();
@@ -88,7 +88,7 @@ fn a_reopened_mirror_holds_the_same_and_goes_on_counting() {
     };
     assert_eq!(totals, expected);
     let mut page = mirror.page();
-    let fresh = page.profile(profile("B", 1)).unwrap();
+    let fresh = page.profile(profile("B", 1)).unwrap().unwrap();
     assert_eq!(fresh, Slot(4), "A, 7, the guest and nobody came before");
 }
 
@@ -101,7 +101,7 @@ fn an_older_record_does_not_replace_a_newer_one_and_an_equally_old_one_does() {
         ..profile("A", updated)
     };
     let mut page = mirror.page();
-    let slot = page.profile(renamed(5, "first")).unwrap();
+    let slot = page.profile(renamed(5, "first")).unwrap().unwrap();
     page.profile(renamed(4, "older")).unwrap();
     page.commit().unwrap();
     assert_eq!(mirror.profile(slot).unwrap(), Some(renamed(5, "first")));
@@ -147,8 +147,8 @@ fn a_record_named_before_it_arrives_keeps_its_slot() {
     assert_eq!(mirror.absences().unwrap(), BTreeMap::from([(slot, NOW)]));
 
     let mut page = mirror.page();
-    assert_eq!(page.profile(profile("LATE", 1)).unwrap(), slot);
-    assert_eq!(page.customer(customer(9)).unwrap(), buyer);
+    assert_eq!(page.profile(profile("LATE", 1)).unwrap(), Some(slot));
+    assert_eq!(page.customer(customer(9)).unwrap(), Some(buyer));
     page.commit().unwrap();
     assert!(mirror.absences().unwrap().is_empty());
     let records: Vec<_> = mirror.records().map(Result::unwrap).collect();
@@ -251,9 +251,9 @@ fn a_dossier_gathers_all_records_of_a_person_in_time_order() {
     let dir = dir();
     let mirror = open(&dir);
     let mut page = mirror.page();
-    let a = page.profile(profile("A", 1)).unwrap();
-    let b = page.profile(profile("B", 1)).unwrap();
-    let c = page.customer(customer(1)).unwrap();
+    let a = page.profile(profile("A", 1)).unwrap().unwrap();
+    let b = page.profile(profile("B", 1)).unwrap().unwrap();
+    let c = page.customer(customer(1)).unwrap().unwrap();
     let owner = OrderOwner::Customer(CustomerId(1));
     page.order(order(9, owner, 1)).unwrap();
     let guest = OrderOwner::Guest("g@x.y".to_owned());
@@ -281,8 +281,8 @@ fn receipts_show_in_records_until_the_vendor_speaks_again() {
     let dir = dir();
     let mirror = open(&dir);
     let mut page = mirror.page();
-    let who = page.profile(profile("A", 1)).unwrap();
-    let buyer = page.customer(customer(1)).unwrap();
+    let who = page.profile(profile("A", 1)).unwrap().unwrap();
+    let buyer = page.customer(customer(1)).unwrap().unwrap();
     page.commit().unwrap();
     let changes = [PropertyChange {
         key: "dl_stage".to_owned(),
@@ -379,7 +379,7 @@ fn a_record_that_outgrows_its_pack_and_shrinks_again_leaves_its_neighbours_alone
     let slots: Vec<Slot> = {
         let mut page = mirror.page();
         let ids = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"];
-        let slots = ids.map(|id| page.profile(profile(id, 1)).unwrap());
+        let slots = ids.map(|id| page.profile(profile(id, 1)).unwrap().unwrap());
         page.commit().unwrap();
         slots.to_vec()
     };

@@ -222,11 +222,11 @@ impl Shop {
 
     fn slots_of(&self, members: &[Member]) -> Result<RoaringBitmap, MirrorError> {
         let mut page = self.mirror.page();
-        let slots = members
-            .iter()
-            .map(|member| page.slot_of_profile(&member.profile));
-        let slots = slots.map(|slot| slot.map(|slot| slot.0));
-        let slots = slots.collect::<Result<_, _>>()?;
+        let mut slots = RoaringBitmap::new();
+        for member in members {
+            let slot = page.slot_of_profile(&member.profile)?;
+            slots.extend(slot.map(|slot| slot.0));
+        }
         page.commit()?;
         Ok(slots)
     }

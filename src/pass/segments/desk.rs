@@ -272,16 +272,10 @@ impl<'a> Desk<'a> {
             let person = people.iter().find(|person| person.slots.contains(&slot));
             return Ok(person.map(|person| person.slots).unwrap_or_default());
         }
-        let is_it = |known: &Option<String>| {
-            known
-                .as_deref()
-                .is_some_and(|known| known.eq_ignore_ascii_case(text))
-        };
         let mut found = Vec::new();
         for record in self.mirror.records() {
-            if let (slot, Record::Profile(profile)) = record?
-                && (is_it(&profile.email) || is_it(&profile.phone) || is_it(&profile.external_id))
-            {
+            let (slot, record) = record?;
+            if matches!(record, Record::Profile(_)) && record.is_named(text) {
                 found.push(slot);
             }
         }

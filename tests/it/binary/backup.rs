@@ -4,6 +4,7 @@ use super::daemon::{daemon, status};
 use super::lab::{Lab, Town, export};
 use super::process::{Running, eventually, run};
 use driftless::backup::Backup;
+use driftless::vault::vault_file;
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -76,7 +77,16 @@ fn a_backup_of_a_running_daemon_goes_on_elsewhere_and_observes_first() {
         "{}",
         refused.err
     );
+    let closed = run(&mut restore(&elsewhere, &moved, &file)).expect(78);
+    assert!(
+        closed.err.contains("opens only with the vault"),
+        "{}",
+        closed.err
+    );
     assert!(!elsewhere.state("acme").exists());
+    fs::create_dir_all(elsewhere.state("acme")).unwrap();
+    let vaults = [&lab, &elsewhere].map(|lab| vault_file(&lab.state("acme")));
+    fs::copy(&vaults[0], &vaults[1]).unwrap();
 
     // The daemon had observed the rules and would have written in its next pass.
     let restored = run(&mut restore(&elsewhere, &moved, &file)).expect(0);

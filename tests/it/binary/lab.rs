@@ -3,6 +3,7 @@
 use driftless::clock::Clock;
 use driftless::mirror::Mirror;
 use driftless::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, Speed, World, generate};
+use driftless::vault::Vault;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -135,7 +136,8 @@ impl Lab {
 
 /// Every record of a mirror that nobody holds.
 pub fn export(state_dir: &Path) -> Vec<String> {
-    let (mirror, repaired) = Mirror::open(state_dir, Clock::System.now()).unwrap();
+    let vault = Vault::open(state_dir, None).unwrap();
+    let (mirror, repaired) = Mirror::open(state_dir, &vault, Clock::System.now()).unwrap();
     assert_eq!(repaired, None);
     mirror.verify().unwrap();
     mirror.export().map(Result::unwrap).collect()

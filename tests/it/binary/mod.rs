@@ -15,6 +15,7 @@ mod crashes;
 mod daemon;
 mod disk;
 mod fill;
+mod forget;
 mod lab;
 mod pages;
 mod plans;

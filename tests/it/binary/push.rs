@@ -63,7 +63,7 @@ fn open(journal: &[Json]) -> usize {
 }
 
 fn every_promise_is_kept(lab: &Lab, town: &Town, consents: &BTreeMap<String, Consents>) {
-    let journal = invariants::entries(&lab.journal_text("acme"));
+    let journal = invariants::entries(&lab.state("acme"));
     let intents = journal.iter().filter(|e| matches!(e, Entry::Intent(_)));
     assert!(intents.count() > 1000);
     let plan = lab.planned("acme");

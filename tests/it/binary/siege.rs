@@ -352,7 +352,7 @@ impl<'a> Siege<'a> {
                     open.insert(intent.id.to_string(), deeds);
                 }
                 Entry::Outcome(end) => drop(open.remove(&end.effect.to_string())),
-                Entry::Job(_) => {}
+                Entry::Job(_) | Entry::Forget(_) | Entry::Forgotten { .. } => {}
             }
         }
         let state = self.town.world.state();
@@ -428,7 +428,7 @@ impl<'a> Siege<'a> {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        invariants::entries(&self.lab.journal_text("acme"))
+        invariants::entries(&self.lab.state("acme"))
     }
 
     /// What happens while nobody looks, or nobody runs.

@@ -4,6 +4,7 @@ use super::lab::{Lab, Town};
 use super::process::run;
 use driftless::clock::Clock;
 use driftless::mirror::Mirror;
+use driftless::vault::Vault;
 use std::fs;
 
 #[test]
@@ -32,7 +33,8 @@ fn verify_says_what_is_sound_what_is_damaged_and_who_is_in_the_way() {
     assert!(sound.out.contains(" confirmed, 0 open"), "{}", sound.out);
 
     let state = lab.state("acme");
-    let held = Mirror::open(&state, Clock::System.now()).unwrap();
+    let vault = Vault::open(&state, None).unwrap();
+    let held = Mirror::open(&state, &vault, Clock::System.now()).unwrap();
     let locked = verify().expect(75);
     assert!(
         locked.out.contains("the journal is sound"),

@@ -13,12 +13,14 @@ pub use deeds::{Deed, deeds_of, written};
 pub use rest::{Rest, at_rest};
 
 use deeds::Wish;
-use driftless::journal::Entry;
+use driftless::journal::{self, Entry};
 use driftless::model::{End, Moment};
 use driftless::sandbox::world::{JobKind, Profile, State, Suppression};
+use driftless::vault::Vault;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 /// One promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,19 +106,19 @@ pub fn consents(world: &State) -> BTreeMap<String, Consents> {
         .collect()
 }
 
-/// The records of a journal's text, as a person would read them: length, checksum, JSON. What stands
-/// behind the last whole append was never acknowledged.
-pub fn entries(text: &str) -> Vec<Entry> {
-    let (mut entries, mut append) = (Vec::new(), Vec::new());
-    for line in text.lines() {
-        let json = line.splitn(3, ' ').nth(2).unwrap_or_default();
-        if json.starts_with("{\"commit\":") {
-            let whole = append.drain(..).map(serde_json::from_str::<Entry>);
-            entries.extend(whole.map(Result::unwrap));
-        } else {
-            append.push(json);
-        }
+/// The records of a shop's journal, which may be written to meanwhile; none before there is one.
+pub fn entries(state_dir: &Path) -> Vec<Entry> {
+    let dir = state_dir.join("journal");
+    if !dir.exists() {
+        return Vec::new();
     }
+    let vault = Vault::open(state_dir, None).unwrap();
+    let mut entries = Vec::new();
+    let each = |entry| {
+        entries.push(entry);
+        Ok(())
+    };
+    journal::read(&dir, &vault, each).unwrap();
     entries
 }
 

@@ -384,18 +384,3 @@ fn a_plan_that_never_empties_is_found() {
         [Invariant::Settled]
     );
 }
-
-#[test]
-fn an_append_without_its_commit_line_is_not_read() {
-    let run = |run| {
-        let (run, at, plan) = (RunId(run), at(1), None);
-        serde_json::to_string(&Entry::Run { run, at, plan }).unwrap()
-    };
-    let text = format!(
-        "1 x {}\n1 x {{\"commit\":1}}\n1 x {}\n1 x {{\"com",
-        run(1),
-        run(2)
-    );
-    let (run, at, plan) = (RunId(1), at(1), None);
-    assert_eq!(entries(&text), [Entry::Run { run, at, plan }]);
-}

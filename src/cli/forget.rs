@@ -1,0 +1,124 @@
+//! Forgetting a person, while the shop's daemon runs or without it.
+
+use super::args::Forget;
+use super::{Exit, output, shops};
+use crate::clock::Clock;
+use crate::config;
+use crate::daemon::{self, Wish};
+use crate::pass::{Belongings, Shop};
+use crate::telemetry::Meter;
+
+/// Shows what a shop holds of a person, or forgets it.
+pub(super) async fn run(args: &Forget) -> Exit {
+    let shop = match shops::load_offline(&args.shops.config).and_then(shops::only) {
+        Ok(shop) => shop,
+        Err(exit) => return exit,
+    };
+    let wish = Wish {
+        person: args.person.clone(),
+        records: args.records,
+        at_klaviyo: args.at_klaviyo,
+    };
+    let name = shop.name.clone();
+    let answer = match daemon::ask_to_forget(&shop.state_dir, &wish) {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => alone(shop, args, &wish).await,
+        Err(refusal) => Err((Exit::from_code(refusal.exit), refusal.message)),
+    };
+    match answer {
+        Ok(text) => {
+            output::say(&format!("{name}: {text}"));
+            Exit::Done
+        }
+        Err((exit, text)) => output::fault(exit, &format!("{name}: {text}")),
+    }
+}
+
+/// Without a daemon. Only who speaks with Klaviyo needs its key.
+async fn alone(shop: config::Shop, args: &Forget, wish: &Wish) -> Result<String, (Exit, String)> {
+    if !shop.state_dir.join("mirror").exists() {
+        let text = "there is no mirror yet; make a pass with --reconcile first";
+        return Err((Exit::Usage, text.to_owned()));
+    }
+    if wish.at_klaviyo.is_none() {
+        let mut shop = shops::open_unlocked(shop, &Clock::System, Meter::default())?;
+        return carry_out(&mut shop, wish).await;
+    }
+    let shop = shops::load(&args.shops.config).and_then(shops::only);
+    let shop = shop.map_err(|exit| (exit, "Klaviyo's key is needed".to_owned()))?;
+    let mut held = shops::open(shop, &Clock::System, Meter::default())?;
+    carry_out(&mut held.shop, wish).await
+}
+
+/// Does what was asked of an open shop; what to tell whoever asked.
+pub(super) async fn carry_out(shop: &mut Shop, wish: &Wish) -> Result<String, (Exit, String)> {
+    let who = shop.belongings(&wish.person).map_err(|error| {
+        let exit = shops::exit_of_mirror(&error);
+        (exit, error.to_string())
+    })?;
+    let refuse = |text: String| Err((Exit::Usage, text));
+    let (records, profiles) = (who.records() as u64, who.profiles.len() as u64);
+    if records == 0 {
+        return refuse(format!(
+            "nobody here is `{}`; give a profile id, a Shopify customer id, an e-mail address, a phone \
+             number or an external id",
+            wish.person
+        ));
+    }
+    let Some(agreed) = wish.records else {
+        return Ok(shown(&who));
+    };
+    if agreed != records {
+        return refuse(format!(
+            "nothing was done: {records} records belong to this person, not {agreed}"
+        ));
+    }
+    if let Some(agreed) = wish.at_klaviyo.filter(|agreed| *agreed != profiles) {
+        return refuse(format!(
+            "nothing was done: Klaviyo would delete {profiles} profiles, not {agreed}"
+        ));
+    }
+    let forgotten = shop.forget(&who, wish.at_klaviyo.is_some()).await;
+    forgotten.map_err(|error| (shops::exit_of(&error), error.to_string()))?;
+    Ok(match wish.at_klaviyo {
+        None => format!("{records} records are forgotten here; Klaviyo and Shopify keep theirs"),
+        Some(_) => format!(
+            "{records} records are forgotten here, and Klaviyo deletes {profiles} profiles; Shopify keeps \
+             its own"
+        ),
+    })
+}
+
+fn shown(who: &Belongings) -> String {
+    let Belongings {
+        profiles,
+        customers,
+        guests,
+        events,
+        orders,
+        ..
+    } = who;
+    let mut text = format!(
+        "{} profiles, {} customers, {guests} guest addresses, {events} events, {orders} orders, which \
+         would stay without an owner",
+        profiles.len(),
+        customers.len()
+    );
+    for id in profiles {
+        text.push_str(&format!("\n  profile {id}"));
+    }
+    for id in customers {
+        text.push_str(&format!("\n  customer {}", id.0));
+    }
+    text.push_str(&format!(
+        "\nNothing was done. To forget all of it here, for good: --records {}",
+        who.records()
+    ));
+    if !profiles.is_empty() {
+        text.push_str(&format!(
+            "\nTo have Klaviyo delete its profiles as well: --at-klaviyo {}",
+            profiles.len()
+        ));
+    }
+    text
+}

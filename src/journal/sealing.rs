@@ -1,0 +1,90 @@
+//! What an intent says of a person is sealed before it is written, each with the key of its subject.
+
+use super::{Entry, Intent};
+use crate::model::{CustomerId, EffectKind, ProfileId};
+use crate::vault::{Mark, Subject, Vault, VaultError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// The values of an intent, as JSON; only their form on disk.
+#[derive(Serialize, Deserialize)]
+struct Values {
+    from: Json,
+    to: Json,
+    why: Option<String>,
+}
+
+impl Entry {
+    /// As it is written.
+    pub(super) fn sealed(&self, vault: &Vault) -> Result<Self, VaultError> {
+        match self {
+            Self::Intent(intent) => Ok(Self::Intent(intent.sealed(vault)?)),
+            other => Ok(other.clone()),
+        }
+    }
+
+    /// As it was before it was written, unless its subject has been forgotten.
+    pub(super) fn unsealed(self, vault: &Vault) -> Self {
+        match self {
+            Self::Intent(intent) => Self::Intent(intent.unsealed(vault)),
+            other => other,
+        }
+    }
+}
+
+impl Intent {
+    fn sealed(&self, vault: &Vault) -> Result<Self, VaultError> {
+        // A list is nobody.
+        let Some(whose) = self.whose(vault) else {
+            return Ok(self.clone());
+        };
+        let values = Values {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            why: self.why.clone(),
+        };
+        let plain = serde_json::to_vec(&values).expect("values have text keys");
+        let mut sealed = Vec::new();
+        vault.seal(whose, &self.id.0.to_be_bytes(), &plain, &mut sealed)?;
+        Ok(Self {
+            from: Json::Null,
+            to: Json::Null,
+            why: None,
+            sealed: Some(BASE64.encode(sealed)),
+            ..self.clone()
+        })
+    }
+
+    fn unsealed(self, vault: &Vault) -> Self {
+        match self.values(vault) {
+            Some(Values { from, to, why }) => Self {
+                from,
+                to,
+                why,
+                sealed: None,
+                ..self
+            },
+            None => self,
+        }
+    }
+
+    /// `None` also when nothing is sealed.
+    fn values(&self, vault: &Vault) -> Option<Values> {
+        let sealed = BASE64.decode(self.sealed.as_ref()?).ok()?;
+        let mut plain = Vec::new();
+        let context = self.id.0.to_be_bytes();
+        vault.unseal(&context, &sealed, &mut plain).ok()?;
+        serde_json::from_slice(&plain).ok()
+    }
+
+    fn whose(&self, vault: &Vault) -> Option<Mark> {
+        let subject = self.subject.as_deref()?;
+        let of_customer = matches!(self.kind, EffectKind::Tag | EffectKind::Metafield);
+        match CustomerId::parse(subject).filter(|_| of_customer) {
+            Some(id) => Some(vault.mark(Subject::Customer(id))),
+            None => Some(vault.mark(Subject::Profile(&ProfileId::from(subject)))),
+        }
+    }
+}
