@@ -15,7 +15,9 @@ use futures_util::stream;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Replies larger than this are not buffered to be cut.
 const LARGEST_REPLY: usize = 1 << 30;
@@ -33,6 +35,8 @@ pub struct Faults {
     pub lag: Duration,
     /// Profiles (ids) for which a whole import is refused, without saying which it was.
     pub poisonous: BTreeSet<String>,
+    /// Told whenever a request is left without an answer, so that whoever asked can be ended there.
+    pub silence: Arc<Notify>,
 }
 
 /// One planned fault.
@@ -59,6 +63,10 @@ pub enum FaultKind {
     Reset,
     /// The work is done, and the reply ends cleanly in its middle.
     Truncate,
+    /// Nothing is done, and nothing is ever answered.
+    Deaf,
+    /// The work is done, and nothing is ever answered.
+    Mute,
 }
 
 impl Faults {
@@ -101,12 +109,13 @@ impl Faults {
 
 /// The middleware.
 pub(super) async fn disturb(State(world): State<World>, request: Request, next: Next) -> Response {
-    let (latency, kind, storm) = {
+    let (latency, kind, storm, silence) = {
         let now = world.clock.now();
         let faults = &mut world.state().faults;
         let storm = faults.storm_until.filter(|until| now < *until);
         let struck = faults.strike(request.method(), request.uri().path());
-        (faults.latency, struck, storm.map(|until| until.since(now)))
+        let storm = storm.map(|until| until.since(now));
+        (faults.latency, struck, storm, faults.silence.clone())
     };
     if !latency.is_zero() {
         world.clock.sleep(latency).await;
@@ -127,6 +136,11 @@ pub(super) async fn disturb(State(world): State<World>, request: Request, next: 
         }
         Some(FaultKind::Reset) => cut(next.run(request).await, true).await,
         Some(FaultKind::Truncate) => cut(next.run(request).await, false).await,
+        Some(FaultKind::Deaf) => unanswered(&silence).await,
+        Some(FaultKind::Mute) => {
+            drop(next.run(request).await);
+            unanswered(&silence).await
+        }
     }
 }
 
@@ -142,6 +156,12 @@ fn throttled(left: Duration) -> Response {
         (header::CONTENT_TYPE, "application/vnd.api+json".to_owned()),
     ];
     (StatusCode::TOO_MANY_REQUESTS, headers, body.to_string()).into_response()
+}
+
+/// Ends with the connection.
+async fn unanswered(silence: &Notify) -> Response {
+    silence.notify_one();
+    std::future::pending().await
 }
 
 /// Keeps the first half of a reply and then breaks the connection or ends the reply.
