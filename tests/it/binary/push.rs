@@ -70,6 +70,7 @@ fn every_promise_is_kept(lab: &Lab, town: &Town, consents: &BTreeMap<String, Con
     let evidence = Evidence {
         world: &town.world.state(),
         journal: &journal,
+        resent: false,
         asked: &town.endpoints(),
         consents,
         others: &[],

@@ -403,6 +403,7 @@ impl<'a> Siege<'a> {
         let evidence = Evidence {
             world: &world,
             journal: &journal,
+            resent: false,
             asked: &asked,
             consents: &self.consents,
             others: &self.others,

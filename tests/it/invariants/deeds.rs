@@ -6,7 +6,7 @@ use driftless::sandbox::world::{State, Write};
 use serde_json::{Value as Json, json};
 
 /// Writes that some effect stands for. Everything else is none of our business.
-pub(super) const KINDS: [&str; 8] = [
+pub(super) const KINDS: [&str; 9] = [
     "list create",
     "list add",
     "list remove",
@@ -15,6 +15,7 @@ pub(super) const KINDS: [&str; 8] = [
     "tagsAdd",
     "tagsRemove",
     "metafieldsSet",
+    "metafieldsDelete",
 ];
 
 /// The places that may be asked with anything but GET. Subscribing, lifting suppressions, merging and
@@ -130,14 +131,14 @@ pub fn written(write: &Write, world: &State) -> Vec<Deed> {
     let member = [Aspect::Member(write.target.clone())];
     match write.kind {
         "list create" => {
-            let name = world.klaviyo.lists[&write.target].name.clone();
-            let (kind, subject) = (EffectKind::ListCreate, String::new());
-            let aspect = Aspect::List(name);
-            vec![Deed {
-                kind,
-                subject,
-                aspect,
-            }]
+            // Of one that others have deleted since, nobody knows the name.
+            let list = world.klaviyo.lists.get(&write.target);
+            let deed = list.map(|list| Deed {
+                kind: EffectKind::ListCreate,
+                subject: String::new(),
+                aspect: Aspect::List(list.name.clone()),
+            });
+            deed.into_iter().collect()
         }
         "list add" => each(EffectKind::ListAdd, &member),
         "list remove" => each(EffectKind::ListRemove, &member),
@@ -148,7 +149,7 @@ pub fn written(write: &Write, world: &State) -> Vec<Deed> {
             let tags: Vec<Aspect> = tags.map(|tag| Aspect::Tag(tag.to_lowercase())).collect();
             each(EffectKind::Tag, &tags)
         }
-        "metafieldsSet" => each(EffectKind::Metafield, &[Aspect::Metafield]),
+        "metafieldsSet" | "metafieldsDelete" => each(EffectKind::Metafield, &[Aspect::Metafield]),
         // Not to be planned at all, which is told elsewhere.
         _ => Vec::new(),
     }

@@ -70,6 +70,8 @@ pub struct Evidence<'a> {
     pub world: &'a State,
     /// Every record, in order.
     pub journal: &'a [Entry],
+    /// Whether answers were lost on the way, so that a request may have been sent more than once.
+    pub resent: bool,
     /// Method and path of whatever was asked.
     pub asked: &'a BTreeSet<(String, String)>,
     /// Consents as they would be without us.
@@ -133,30 +135,49 @@ pub fn always(evidence: &Evidence<'_>) -> Vec<Violation> {
     found
 }
 
-/// Each write has an intent of its own before it: the second of a kind needs a second.
+/// Each write has an intent of its own before it: the second of a kind needs a second. Where answers
+/// were lost, an intent may have been sent again, but only until its end was known.
 fn intended(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut intents: BTreeMap<Deed, Vec<Moment>> = BTreeMap::new();
-    for entry in evidence.journal {
-        if let Entry::Intent(intent) = entry {
-            for deed in deeds_of(intent) {
-                intents.entry(deed).or_default().push(intent.at);
-            }
-        }
-    }
+    let intents = spans(evidence.journal);
     let mut found = Vec::new();
     let mut writes: BTreeMap<Deed, usize> = BTreeMap::new();
     for write in &evidence.world.history {
         for deed in written(write, evidence.world) {
             let nth = writes.entry(deed.clone()).or_default();
-            let earlier = intents.get(&deed).and_then(|at| at.get(*nth));
+            let begun = |(from, _): &(Moment, Moment)| *from <= write.at;
+            let mut intents = intents.get(&deed).into_iter().flatten();
+            let has_own = match evidence.resent {
+                true => intents.any(|span| begun(span) && write.at <= span.1),
+                false => intents.nth(*nth).is_some_and(begun),
+            };
             *nth += 1;
-            if earlier.is_none_or(|intended| *intended > write.at) {
+            if !has_own {
                 let how = format!("no intent before write {nth} at {}: {deed:?}", write.at);
                 found.push(violation(Invariant::Intended, how));
             }
         }
     }
     found
+}
+
+/// From when to when each thing was intended, in order.
+fn spans(journal: &[Entry]) -> BTreeMap<Deed, Vec<(Moment, Moment)>> {
+    let ends = journal.iter().filter_map(|entry| match entry {
+        Entry::Outcome(end) => Some((end.effect.to_string(), end.at)),
+        _ => None,
+    });
+    let ends: BTreeMap<String, Moment> = ends.collect();
+    let mut spans: BTreeMap<Deed, Vec<(Moment, Moment)>> = BTreeMap::new();
+    for entry in journal {
+        if let Entry::Intent(intent) = entry {
+            let end = ends.get(&intent.id.to_string()).copied();
+            let span = (intent.at, end.unwrap_or(Moment(i64::MAX)));
+            for deed in deeds_of(intent) {
+                spans.entry(deed).or_default().push(span);
+            }
+        }
+    }
+    spans
 }
 
 /// An intent that repeats a confirmed one needs somebody else who undid it.

@@ -17,6 +17,7 @@ fn at(seconds: i64) -> Moment {
 struct Case {
     world: State,
     journal: Vec<Entry>,
+    resent: bool,
     asked: BTreeSet<(String, String)>,
     consents: BTreeMap<String, Consents>,
     others: Vec<(Moment, String)>,
@@ -30,6 +31,7 @@ impl Case {
         let mut case = Self {
             world: world(),
             journal: Vec::new(),
+            resent: false,
             asked: BTreeSet::from([("POST".to_owned(), "/api/lists".to_owned())]),
             consents: BTreeMap::new(),
             others: Vec::new(),
@@ -120,6 +122,7 @@ impl Case {
         let evidence = Evidence {
             world: &self.world,
             journal: &self.journal,
+            resent: self.resent,
             asked: &self.asked,
             consents: &self.consents,
             others: &self.others,
@@ -239,6 +242,20 @@ fn a_write_without_an_earlier_intent_of_its_own_is_found() {
         job.rows[0]["meta"] = json!({ "patch_properties": { "unset": ["Favourite"] } });
     };
     assert_eq!(planted(another), only);
+}
+
+#[test]
+fn a_write_is_sent_again_only_until_its_end_is_known_and_where_answers_are_lost() {
+    let twice = |at: Moment| {
+        move |case: &mut Case| {
+            case.resent = true;
+            case.write("list add", "L1", &["p1"]);
+            case.world.history.last_mut().unwrap().at = at;
+        }
+    };
+    assert_eq!(planted(twice(at(15))), []);
+    assert_eq!(planted(twice(at(16))), [Invariant::Intended], "confirmed");
+    assert_eq!(planted(twice(at(9))), [Invariant::Intended], "too early");
 }
 
 #[test]
