@@ -103,18 +103,20 @@ impl Push<'_> {
         let customer = slot.map_or(Ok(None), |slot| self.mirror.customer(slot))?;
         Ok(customer.is_some_and(|customer| match intent.kind {
             EffectKind::Metafield => customer.metafield.as_deref() == intent.to.as_str(),
-            _ => intent
-                .to
-                .get("has")
-                .and_then(Json::as_array)
-                .is_some_and(|tags| {
-                    tags.iter().filter_map(Json::as_str).all(|tag| {
-                        customer
-                            .tags
-                            .iter()
-                            .any(|have| have.to_lowercase() == tag.to_lowercase())
-                    })
-                }),
+            _ => {
+                let has = |tag: &str| {
+                    let mut tags = customer.tags.iter();
+                    tags.any(|have| have.to_lowercase() == tag.to_lowercase())
+                };
+                texts(&intent.to["has"]).all(has) && !texts(&intent.from["had"]).any(has)
+            }
         }))
     }
+}
+
+fn texts(list: &Json) -> impl Iterator<Item = &str> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
 }

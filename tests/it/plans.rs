@@ -2,11 +2,12 @@
 
 use crate::house::{Edit, House, ROOMY, hours};
 use crate::modes::suppress_at_risk;
-use driftless::journal::RunId;
+use driftless::journal::{Entry, RunId};
 use driftless::model::{EffectKind, End, HoldReason};
 use driftless::pass::{Options, PassError, PlanFile, ReleaseError, Summary, Task};
 use driftless::policy::{Allowances, Guard};
 use driftless::push::Described;
+use driftless::sandbox::faults::{Fault, FaultKind};
 use driftless::sandbox::world::State;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -406,4 +407,54 @@ async fn a_metafield_of_another_name_is_read_anew_and_left_alone() {
     let undone = house.unreleased(&dry(Task::Undo(RunId(1)))).await.unwrap();
     assert_eq!(undone.planned.get(&EffectKind::Metafield), None);
     assert_eq!(upstream(&house.world.state())["metafields"], before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_was_to_be_taken_away_and_is_there_was_not_taken_away() {
+    let mut house = House::of(60, &[ROOMY[0], ROOMY[1], ROOMY[2], TAGS]).await;
+    house.settle().await;
+    let tagged = upstream(&house.world.state())["tags"].clone();
+    let task = Task::Undo(RunId(1));
+    // Reads are the same in both; then comes the first write to the shop, and the process ends.
+    let asked = shop_requests(&house);
+    house.unreleased(&dry(task)).await.unwrap();
+    let skip = shop_requests(&house) - asked;
+    let silence = {
+        let faults = &mut house.world.state().faults;
+        faults.planned.push(Fault {
+            path: "/admin/".to_owned(),
+            method: None,
+            skip: u32::try_from(skip).unwrap(),
+            times: 1,
+            kind: FaultKind::Deaf,
+        });
+        faults.silence.clone()
+    };
+    let undo = Options {
+        task,
+        ..Options::default()
+    };
+    tokio::select! {
+        () = silence.notified() => {}
+        _ = house.unreleased(&undo) => panic!("the pass came to its end"),
+    }
+    house.close();
+    assert_eq!(upstream(&house.world.state())["tags"], tagged);
+    applied(&mut house, &dry(Task::Rules)).await;
+    let intents = house.intents().into_iter();
+    let untagging = intents.filter(|one| one.run == RunId(2) && one.kind == EffectKind::Tag);
+    let untagging: BTreeSet<_> = untagging.map(|intent| intent.id).collect();
+    let ends = house.journal().into_iter().filter_map(|entry| match entry {
+        Entry::Outcome(end) if untagging.contains(&end.effect) => Some(end.end),
+        _ => None,
+    });
+    let ends: BTreeSet<End> = ends.collect();
+    assert!(!untagging.is_empty());
+    assert_eq!(ends, BTreeSet::from([End::Superseded]));
+}
+
+fn shop_requests(house: &House) -> u64 {
+    let counts = house.sandbox.requests().into_iter();
+    let shop = counts.filter(|((_, path), _)| path.starts_with("/admin/"));
+    shop.map(|(_, (all, _))| all).sum()
 }
