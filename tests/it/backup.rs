@@ -8,13 +8,13 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-fn back_up(house: &mut House, path: &Path) {
+pub fn back_up(house: &mut House, path: &Path) {
     let mut made = house.shop().back_up().unwrap();
     io::copy(&mut made, &mut File::create(path).unwrap()).unwrap();
 }
 
 /// Goes on in another state directory, with what the backup holds.
-fn restore(house: &mut House, name: &str, path: &Path) {
+pub fn restore(house: &mut House, name: &str, path: &Path) {
     let vault = vault_file(&house.state_dir());
     house.move_to(name);
     let place = house.state_dir();

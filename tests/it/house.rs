@@ -46,6 +46,12 @@ pub fn crowd(profiles: usize) -> State {
     })
 }
 
+/// A number from the environment.
+pub fn setting(name: &str, default: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |text| text.parse().unwrap())
+}
+
 /// The shop under test and everything around it. The daemon's clock is the world's.
 pub struct House {
     pub world: World,
@@ -88,6 +94,13 @@ impl House {
         for edit in edits {
             self.text = edited(&self.text, *edit);
         }
+    }
+
+    /// Changes the config's text where it has no section of one name.
+    pub fn reword(&mut self, from: &str, to: &str) {
+        self.close();
+        assert!(self.text.contains(from), "no {from}");
+        self.text = self.text.replacen(from, to, 1);
     }
 
     /// The same config and world, an empty mirror and journal.

@@ -16,6 +16,7 @@ mod incremental;
 mod invariants;
 mod limits;
 mod merchant;
+mod model;
 mod modes;
 mod oracle;
 mod orders;

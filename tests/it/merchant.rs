@@ -3,7 +3,7 @@
 use driftless::model::{Moment, Money};
 use driftless::sandbox::world::{Event, Line, Order, Profile, State, Suppression};
 use fastrand::Rng;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// The customer buys something.
@@ -31,16 +31,36 @@ pub fn buy(state: &mut State, customer: u64, at: Moment) -> u64 {
 
 /// The profile's owner clicks in a mail.
 pub fn click(state: &mut State, profile: &str, at: Moment) {
+    let properties = json!({ "Bot Click": false });
+    happen(state, "Clicked Email", profile, properties, at);
+}
+
+/// A mail to the profile does not arrive. After a hard bounce Klaviyo sends no other.
+pub fn bounce(state: &mut State, profile: &str, hard: bool, at: Moment) {
+    let kind = if hard { "Hard" } else { "Soft" };
+    let properties = json!({ "Bounce Type": kind, "$message": format!("01LETTER{}", at.0) });
+    happen(state, "Bounced Email", profile, properties, at);
+    if hard {
+        let profile = state.klaviyo.profiles.get_mut(profile).unwrap();
+        profile.updated = at;
+        profile.suppressions.push(Suppression {
+            reason: "HARD_BOUNCE",
+            at,
+        });
+    }
+}
+
+fn happen(state: &mut State, metric: &str, profile: &str, properties: Json, at: Moment) {
     let klaviyo = &mut state.klaviyo;
     let mut metrics = klaviyo.metrics.iter();
-    let metric = metrics.find(|(_, metric)| metric.name == "Clicked Email");
+    let metric = metrics.find(|(_, known)| known.name == metric);
     let metric = metric.unwrap().0.clone();
-    let events = klaviyo.events.get_mut(&metric).unwrap();
+    let events = klaviyo.events.entry(metric.clone()).or_default();
     let event = Event {
-        id: format!("click{:06}", events.len()),
+        id: format!("{metric}{:06}", events.len()),
         timestamp: at.secs(),
         profile: Some(profile.to_owned()),
-        properties: Arc::new(json!({ "Bot Click": false })),
+        properties: Arc::new(properties),
     };
     let place = |known: &Event| (known.timestamp, &known.id) < (event.timestamp, &event.id);
     events.insert(events.partition_point(place), event);
@@ -49,16 +69,51 @@ pub fn click(state: &mut State, profile: &str, at: Moment) {
 
 /// Somebody subscribes.
 pub fn join(state: &mut State, at: Moment) {
-    let nth = state.klaviyo.profiles.len();
-    let id = format!("01JOINED{nth:018}");
+    let since = at.0;
+    let id = format!("01JOINED{since:018}");
     let profile = Profile {
-        email: Some(format!("joined-{nth}@example.org")),
+        email: Some(format!("joined-{since}@example.org")),
         consent: "SUBSCRIBED",
         consent_at: Some(at),
         ..fresh(at)
     };
     state.klaviyo.note_change(&id, at);
     state.klaviyo.profiles.insert(id, profile);
+}
+
+/// One profile is merged into another: it is no more, and the other has its events, its places on
+/// lists, and what it lacked.
+pub fn merge(state: &mut State, source: &str, into: &str, at: Moment) {
+    let klaviyo = &mut state.klaviyo;
+    let from = klaviyo.profiles.remove(source).unwrap();
+    let one = klaviyo.profiles.get_mut(into).unwrap();
+    one.phone_number = one.phone_number.take().or(from.phone_number);
+    one.email = one.email.take().or(from.email);
+    one.external_id = one.external_id.take().or(from.external_id);
+    for (name, value) in from.properties {
+        one.properties.entry(name).or_insert(value);
+    }
+    one.suppressions.extend(from.suppressions);
+    one.updated = at;
+    for event in klaviyo.events.values_mut().flatten() {
+        if event.profile.as_deref() == Some(source) {
+            event.profile = Some(into.to_owned());
+        }
+    }
+    for list in klaviyo.lists.values_mut() {
+        if let Some(joined) = list.members.remove(source) {
+            list.members.entry(into.to_owned()).or_insert(joined);
+        }
+    }
+    klaviyo.note_change(source, at);
+    klaviyo.note_change(into, at);
+    let truth = &mut state.truth;
+    for twins in &mut truth.duplicates {
+        twins.retain(|id| id != source);
+    }
+    for (profile, _) in truth.pairs.iter_mut().filter(|(id, _)| id == source) {
+        into.clone_into(profile);
+    }
 }
 
 fn fresh(at: Moment) -> Profile {

@@ -6,16 +6,12 @@
 
 use super::lab::{Lab, Town};
 use super::siege::{Phase, Siege, Stage};
+use crate::house::setting;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// One shop lives through so many kills; then there is a new one, with everything still to be done.
 const PER_SHOP: u32 = 25;
-
-fn setting(name: &str, default: u64) -> u64 {
-    let given = std::env::var(name).ok();
-    given.map_or(default, |text| text.parse().unwrap())
-}
 
 #[test]
 #[ignore = "takes minutes; .ci/run runs it"]

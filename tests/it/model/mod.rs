@@ -1,0 +1,83 @@
+//! Random lives of small shops: customers, merchants, operators, vendors and crashes in any order,
+//! and every invariant looked at after each step.
+//!
+//! `DRIFTLESS_SEEDS` says how many lives (200), `DRIFTLESS_SEED` which is the first (1). One seed
+//! decides everything about a life; a failure names it with every step up to there.
+
+mod knobs;
+mod life;
+mod others;
+mod step;
+
+use crate::house::setting;
+use life::Life;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Instant;
+
+/// A life from its first fill to its rest; gives back everything that it left behind.
+fn live(seed: u64) -> Vec<String> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut life = Life::begin(seed).await;
+        life.go().await;
+        life.rest().await;
+        life.story()
+    })
+}
+
+/// Lives side by side, some of which wait for the disk. The first that fails ends all.
+fn live_all(first: u64, count: u64) {
+    println!("DRIFTLESS_SEEDS={count} DRIFTLESS_SEED={first}");
+    let begun = Instant::now();
+    let next = AtomicU64::new(0);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let live_some = || {
+        loop {
+            let nth = next.fetch_add(1, Ordering::Relaxed);
+            if nth >= count {
+                return Ok(());
+            }
+            let lived = catch_unwind(AssertUnwindSafe(|| live(first + nth)));
+            if lived.is_err() {
+                next.store(count, Ordering::Relaxed);
+                return lived.map(drop);
+            }
+        }
+    };
+    let ends: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..2 * cores).map(|_| scope.spawn(live_some)).collect();
+        let ends = threads.into_iter().map(|thread| thread.join().unwrap());
+        ends.collect()
+    });
+    for end in ends {
+        end.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+    println!("{count} lives in {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_few_random_lives_keep_every_invariant() {
+    live_all(1, 4);
+}
+
+#[test]
+#[ignore = "takes minutes; .ci/run runs it"]
+fn random_lives_keep_every_invariant() {
+    live_all(
+        setting("DRIFTLESS_SEED", 1),
+        setting("DRIFTLESS_SEEDS", 200),
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    for seed in [11, 12] {
+        let (one, other) = (live(seed), live(seed));
+        let differing = one.iter().zip(&other).find(|(a, b)| a != b);
+        assert_eq!(differing, None, "DRIFTLESS_SEED={seed}");
+        assert_eq!(one.len(), other.len(), "DRIFTLESS_SEED={seed}");
+    }
+}
