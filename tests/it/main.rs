@@ -14,6 +14,7 @@ mod guards;
 mod house;
 mod incremental;
 mod invariants;
+mod lattice;
 mod limits;
 mod merchant;
 mod model;
