@@ -124,8 +124,9 @@ impl Shop {
                     open.insert(intent.id, places(&intent));
                 }
                 Entry::Outcome(outcome) => {
+                    // What was superseded was looked for upstream and not found.
                     if let Some(places) = open.remove(&outcome.effect)
-                        && may_stand(Some(outcome.end))
+                        && outcome.end == End::Confirmed
                     {
                         later.extend(places);
                     }

@@ -412,6 +412,7 @@ async fn a_metafield_of_another_name_is_read_anew_and_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tag_that_was_to_be_taken_away_and_is_there_was_not_taken_away() {
     let mut house = House::of(60, &[ROOMY[0], ROOMY[1], ROOMY[2], TAGS]).await;
+    let before = upstream(&house.world.state())["tags"].clone();
     house.settle().await;
     let tagged = upstream(&house.world.state())["tags"].clone();
     let task = Task::Undo(RunId(1));
@@ -451,6 +452,9 @@ async fn a_tag_that_was_to_be_taken_away_and_is_there_was_not_taken_away() {
     let ends: BTreeSet<End> = ends.collect();
     assert!(!untagging.is_empty());
     assert_eq!(ends, BTreeSet::from([End::Superseded]));
+    // Nobody has changed them since, so that the same undoing goes on.
+    applied(&mut house, &undo).await;
+    assert_eq!(upstream(&house.world.state())["tags"], before);
 }
 
 fn shop_requests(house: &House) -> u64 {
