@@ -25,5 +25,6 @@ mod parity;
 mod pass;
 mod plans;
 mod refusals;
+mod requests;
 mod resume;
 mod segments;
