@@ -1,5 +1,6 @@
 //! One batch: journal the intents, send, fold the receipts, journal the ends.
 
+use super::bulk::is_bulk;
 use super::describe::{Described, describe};
 use super::{Push, PushError, Pushed, list_of};
 use crate::api::{ApiError, Fault};
@@ -27,11 +28,11 @@ impl Push<'_> {
     /// Splits effects of one kind into what one request (or one job) takes.
     pub(super) fn batches<'e>(&self, kind: EffectKind, effects: &'e [Effect]) -> Vec<&'e [Effect]> {
         match kind {
-            EffectKind::ListCreate | EffectKind::Tag => effects.chunks(1).collect(),
+            EffectKind::ListCreate => effects.chunks(1).collect(),
             EffectKind::ListAdd | EffectKind::ListRemove => effects.chunks(1000).collect(),
             EffectKind::Property => super::properties::split(effects),
             EffectKind::Suppression => effects.chunks(100).collect(),
-            EffectKind::Metafield => effects.chunks(25).collect(),
+            EffectKind::Tag | EffectKind::Metafield => super::bulk::split(kind, effects),
         }
     }
 
@@ -83,8 +84,10 @@ impl Push<'_> {
             Effect::OffList { list, .. } => self.change_list(*list, effects, false, fates).await,
             Effect::Properties { .. } => self.import(run, effects, ids, fates).await,
             Effect::Suppressed { .. } => self.suppress(run, effects, ids, fates).await,
-            Effect::Tags { who, add, remove } => self.tags(*who, add, remove, fates).await,
-            Effect::Metafield { .. } => self.metafields(effects, fates).await,
+            Effect::Tags { .. } | Effect::Metafield { .. } if is_bulk(effects) => {
+                self.customers_in_bulk(run, effects, ids, fates).await
+            }
+            Effect::Tags { .. } | Effect::Metafield { .. } => self.customers(effects, fates).await,
         }
     }
 

@@ -1,13 +1,25 @@
-//! Shopify customers: tags one customer at a time, metafields twenty-five at a time.
+//! Shopify customers, call by call: tags one customer at a time, metafields twenty-five at a time.
 
 use super::batch::{Fate, blames_the_request, fate_of};
 use super::{Push, PushError};
 use crate::model::{Effect, Slot};
 
 impl Push<'_> {
+    /// The tags of one customer, or the metafields of as many as one call takes.
+    pub(super) async fn customers(
+        &self,
+        effects: &[Effect],
+        fates: &mut [Fate],
+    ) -> Result<(), PushError> {
+        match effects {
+            [Effect::Tags { who, add, remove }] => self.tags(*who, add, remove, fates).await,
+            metafields => self.metafields(metafields, fates).await,
+        }
+    }
+
     /// Removes and adds tags of one customer. Only tags under our prefix ever come here.
-    pub(super) async fn tags(
-        &mut self,
+    async fn tags(
+        &self,
         who: Slot,
         add: &[String],
         remove: &[String],
@@ -38,11 +50,7 @@ impl Push<'_> {
 
     /// Sets metafields, and takes those away that are to be gone. Those that are refused do not hold
     /// up the others.
-    pub(super) async fn metafields(
-        &mut self,
-        effects: &[Effect],
-        fates: &mut [Fate],
-    ) -> Result<(), PushError> {
+    async fn metafields(&self, effects: &[Effect], fates: &mut [Fate]) -> Result<(), PushError> {
         let Some(map) = &self.policy.metafield else {
             return Ok(());
         };

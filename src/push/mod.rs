@@ -5,6 +5,7 @@
 //! and is read back before the rest follows.
 
 mod batch;
+mod bulk;
 mod canary;
 mod customers;
 mod describe;

@@ -6,8 +6,9 @@
 use super::{Push, PushError};
 use crate::journal::{Intent, Job};
 use crate::mirror::MirrorError;
-use crate::model::{CustomerId, EffectKind, End, JobId, ListId, Moment, ProfileId, Value};
+use crate::model::{BulkId, CustomerId, EffectKind, End, JobId, ListId, Moment, ProfileId, Value};
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
 
 impl Push<'_> {
     /// Waits until jobs of open intents are over, so that the pull after it sees their work. A job that
@@ -21,13 +22,38 @@ impl Push<'_> {
             let kind = carried.map(|intent| intent.kind);
             let id = JobId::from(job.as_str());
             let followed = match kind {
-                Some(EffectKind::Suppression) => self.follow_suppression(&id).await,
-                _ => self.follow_import(&id).await,
+                Some(EffectKind::Suppression) => self.follow_suppression(&id).await.map(drop),
+                Some(EffectKind::Tag | EffectKind::Metafield) => self
+                    .follow_bulk(&BulkId::from(job.as_str()))
+                    .await
+                    .map(drop),
+                _ => self.follow_import(&id).await.map(drop),
             };
             if let Err(error) = followed {
                 tracing::info!(%error, "a job of an earlier run cannot be followed");
             }
         }
+        if let Err(error) = self.settle_unnamed_bulks().await {
+            tracing::info!(%error, "bulk operations of an earlier run cannot be looked for");
+        }
+    }
+
+    /// Waits for bulk operations whose start was sent, but whose id never came to be journaled. Their mark
+    /// is the id of their first effect.
+    async fn settle_unnamed_bulks(&self) -> Result<(), PushError> {
+        let in_bulk = [EffectKind::Tag, EffectKind::Metafield];
+        let open = self.journal.open_intents();
+        let open = open.filter(|intent| in_bulk.contains(&intent.kind));
+        let marks: BTreeSet<String> = open.map(|intent| intent.id.to_string()).collect();
+        if marks.is_empty() {
+            return Ok(());
+        }
+        for bulk in self.vendors.shopify.bulk_mutations().await? {
+            if bulk.mark().is_some_and(|mark| marks.contains(mark)) {
+                self.follow_bulk(&bulk.id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends every open intent by what the mirror says now; call it after a pull. Returns how many.

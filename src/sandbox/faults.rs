@@ -37,6 +37,11 @@ pub struct Faults {
     pub poisonous: BTreeSet<String>,
     /// Told whenever a request is left without an answer, so that whoever asked can be ended there.
     pub silence: Arc<Notify>,
+    /// Customers (numbers) of whom no tag or metafield can be set.
+    pub unwilling: BTreeSet<u64>,
+    /// Customers (numbers) whose lines are missing from the results of bulk mutations, though they were
+    /// carried out.
+    pub unsaid: BTreeSet<u64>,
 }
 
 /// One planned fault.

@@ -8,6 +8,7 @@
 mod architecture;
 mod backup;
 mod binary;
+mod bulk_writes;
 mod determinism;
 mod forget;
 mod guards;

@@ -15,7 +15,7 @@ const JOB: &str = "/api/profile-bulk-import-jobs/{job_id}";
 const MEMBERS: &str = "/api/lists/{id}/relationships/profiles";
 
 /// An account with so many leads, and nothing else that has to be read.
-fn leads(count: usize) -> State {
+pub fn leads(count: usize) -> State {
     let mut state = crowd(1);
     let account = &mut state.klaviyo;
     account.profiles.clear();

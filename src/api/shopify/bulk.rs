@@ -51,6 +51,8 @@ pub struct Bulk {
     pub roots: u64,
     /// Where the result is: a bearer link, not to be logged. `None` for an empty result.
     pub url: Option<String>,
+    /// Where the result of one that did not complete is, as far as it went; a bearer link as well.
+    pub partial_url: Option<String>,
 }
 
 /// Where a bulk operation stands.
@@ -88,8 +90,8 @@ struct StartPayload {
 }
 
 #[derive(Deserialize)]
-struct Id {
-    id: BulkId,
+pub(super) struct Id {
+    pub id: BulkId,
 }
 
 #[derive(Deserialize)]
@@ -111,6 +113,7 @@ struct Node {
     #[serde(default, deserialize_with = "lenient::count")]
     root_object_count: Option<u64>,
     url: Option<String>,
+    partial_data_url: Option<String>,
 }
 
 impl From<Node> for Bulk {
@@ -123,11 +126,20 @@ impl From<Node> for Bulk {
             objects: node.object_count.unwrap_or(0),
             roots: node.root_object_count.unwrap_or(0),
             url: node.url,
+            partial_url: node.partial_data_url,
         }
     }
 }
 
 impl BulkStatus {
+    /// Whether it neither runs nor will.
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self,
+            Self::Completed | Self::Failed | Self::Canceled | Self::Expired
+        )
+    }
+
     fn of(text: &str) -> Self {
         match text {
             "CREATED" => Self::Created,

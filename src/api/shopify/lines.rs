@@ -16,8 +16,11 @@ static RESULT: Class = Class {
 /// Longest line that is read.
 const LINE_CAP: usize = 10 * 1024 * 1024;
 
-/// Where Shopify keeps results: its object store, or hosts of its own.
-const STORE: &str = "storage.googleapis.com";
+/// Where Shopify keeps results and takes uploads: its object store, or hosts of its own.
+const STORES: [&str; 2] = [
+    "storage.googleapis.com",
+    "shopify-staged-uploads.storage.googleapis.com",
+];
 const OWN: [&str; 2] = [".shopify.com", ".shopifycloud.com"];
 
 /// The lines of one result.
@@ -111,13 +114,13 @@ impl BulkLines {
 }
 
 /// Https to a host of the vendor's; loopback only when the shop itself is on loopback.
-fn checked(url: &str, base: &Url) -> Result<Url, Fault> {
+pub(super) fn checked(url: &str, base: &Url) -> Result<Url, Fault> {
     let foreign = |host: Option<&str>| Fault::ForeignHost {
         host: host.unwrap_or("a result URL").into(),
     };
     let url = Url::parse(url).map_err(|_| foreign(None))?;
     let host = url.host_str().unwrap_or_default();
-    let known = host == STORE || OWN.iter().any(|own| host.ends_with(own));
+    let known = STORES.contains(&host) || OWN.iter().any(|own| host.ends_with(own));
     let vendor = url.scheme() == "https" && url.port().is_none() && known;
     let local = matches!(url.scheme(), "http" | "https") && is_loopback(&url) && is_loopback(base);
     if (vendor || local) && url.username().is_empty() && url.password().is_none() {
@@ -126,7 +129,7 @@ fn checked(url: &str, base: &Url) -> Result<Url, Fault> {
     Err(foreign(url.host_str()))
 }
 
-fn status_fault(status: u16, host: &str) -> Fault {
+pub(super) fn status_fault(status: u16, host: &str) -> Fault {
     match status {
         403 | 404 | 410 => Fault::NotFound,
         300..=399 => Fault::Redirected {
@@ -218,10 +221,14 @@ mod tests {
             "https://storage.googleapis.com/shopify/x.jsonl?sig=1"
         ));
         assert!(check("https://bulk.shopifycloud.com/x.jsonl"));
+        assert!(check(
+            "https://shopify-staged-uploads.storage.googleapis.com/"
+        ));
         for wrong in [
             "http://storage.googleapis.com/x",
             "https://storage.googleapis.com:8443/x",
             "https://storage.googleapis.com.evil.example/x",
+            "https://evil.storage.googleapis.com/x",
             "https://evilshopify.com/x",
             "https://user@storage.googleapis.com/x",
             "https://169.254.169.254/latest/meta-data",

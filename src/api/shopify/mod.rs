@@ -3,6 +3,7 @@
 
 mod budget;
 mod bulk;
+mod bulk_mutations;
 mod client;
 mod customers;
 mod envelope;
@@ -10,13 +11,16 @@ mod lines;
 mod orders;
 mod shop;
 mod token;
+mod upload;
 mod writes;
 
 pub use budget::CostBudget;
 pub use bulk::{Bulk, BulkQuery, BulkStatus};
+pub use bulk_mutations::{BulkEnd, BulkLine, BulkMutation, MarkedBulk, Staged};
 pub use client::{HttpStack, Shopify};
 pub use customers::decode_customer;
 pub use envelope::{Envelope, Opened};
 pub use lines::BulkLines;
 pub use orders::decode_order;
 pub use shop::Shop;
+pub use writes::MetafieldEntry;

@@ -7,16 +7,17 @@ use crate::model::CustomerId;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-static TAGS_ADD: Operation = Operation::new("tags_add", include_str!("tags_add.graphql"), 10.0);
-static TAGS_REMOVE: Operation =
+pub(super) static TAGS_ADD: Operation =
+    Operation::new("tags_add", include_str!("tags_add.graphql"), 10.0);
+pub(super) static TAGS_REMOVE: Operation =
     Operation::new("tags_remove", include_str!("tags_remove.graphql"), 10.0);
-static METAFIELDS_SET: Operation = Operation::new(
+pub(super) static METAFIELDS_SET: Operation = Operation::new(
     "metafields_set",
     include_str!("metafields_set.graphql"),
     10.0,
 );
 
-static METAFIELDS_DELETE: Operation = Operation::new(
+pub(super) static METAFIELDS_DELETE: Operation = Operation::new(
     "metafields_delete",
     include_str!("metafields_delete.graphql"),
     10.0,
@@ -24,6 +25,9 @@ static METAFIELDS_DELETE: Operation = Operation::new(
 
 /// Most metafields in one call.
 const MOST_METAFIELDS: usize = 25;
+
+/// A customer, and namespace, key and value of a JSON metafield.
+pub type MetafieldEntry = (CustomerId, String, String, String);
 
 /// One entry of `userErrors`, without its message.
 #[derive(Debug, Deserialize)]
@@ -54,8 +58,9 @@ impl UserError {
     }
 }
 
+/// The payload of any mutation here.
 #[derive(Deserialize)]
-struct Tagged {
+pub(super) struct Written {
     #[serde(
         alias = "tagsAdd",
         alias = "tagsRemove",
@@ -63,6 +68,13 @@ struct Tagged {
         alias = "metafieldsDelete"
     )]
     payload: Payload,
+}
+
+impl Written {
+    /// The first refusal, if there is one.
+    pub fn refusal(&self) -> Option<Fault> {
+        self.payload.user_errors.first().map(UserError::fault)
+    }
 }
 
 #[derive(Deserialize)]
@@ -106,12 +118,10 @@ impl<E: Exchange> Shopify<E> {
         customer: CustomerId,
         tags: &[String],
     ) -> Result<(), ApiError> {
-        let variables = json!({"id": customer.gid(), "tags": tags});
-        let reply = self.run(operation, variables).await?;
-        let tagged: Tagged = reply.data()?;
-        match tagged.payload.user_errors.first() {
+        let reply = self.run(operation, tags_input(customer, tags)).await?;
+        match reply.data::<Written>()?.refusal() {
             None => Ok(()),
-            Some(error) => Err(reply.error(error.fault())),
+            Some(fault) => Err(reply.error(fault)),
         }
     }
 
@@ -125,7 +135,7 @@ impl<E: Exchange> Shopify<E> {
     pub async fn set_metafields(
         &self,
         _: &WriteGrant,
-        entries: &[(CustomerId, String, String, String)],
+        entries: &[MetafieldEntry],
     ) -> Result<Vec<(usize, Box<str>)>, ApiError> {
         if entries.len() > MOST_METAFIELDS {
             let fault = Fault::TooMany {
@@ -137,10 +147,9 @@ impl<E: Exchange> Shopify<E> {
         let mut refused = Vec::new();
         let mut left: Vec<usize> = (0..entries.len()).collect();
         while !left.is_empty() {
-            let inputs: Vec<Json> = left.iter().map(|index| input(&entries[*index])).collect();
-            let variables = json!({"metafields": inputs});
-            let reply = self.run(&METAFIELDS_SET, variables).await?;
-            let errors = reply.data::<Tagged>()?.payload.user_errors;
+            let some = left.iter().map(|index| &entries[*index]);
+            let reply = self.run(&METAFIELDS_SET, set_input(some)).await?;
+            let errors = reply.data::<Written>()?.payload.user_errors;
             let before = left.len();
             for error in &errors {
                 let place = error.element_index.and_then(|index| left.get(index));
@@ -167,26 +176,39 @@ impl<E: Exchange> Shopify<E> {
         &self,
         _: &WriteGrant,
         customer: CustomerId,
-        (namespace, key): (&str, &str),
+        name: (&str, &str),
     ) -> Result<(), ApiError> {
-        let entry = json!({"ownerId": customer.gid(), "namespace": namespace, "key": key});
-        let variables = json!({"metafields": [entry]});
+        let variables = delete_input(customer, name);
         let reply = self.run(&METAFIELDS_DELETE, variables).await?;
-        match reply.data::<Tagged>()?.payload.user_errors.first() {
+        match reply.data::<Written>()?.refusal() {
             None => Ok(()),
-            Some(error) => Err(reply.error(error.fault())),
+            Some(fault) => Err(reply.error(fault)),
         }
     }
 }
 
-fn input((customer, namespace, key, value): &(CustomerId, String, String, String)) -> Json {
-    json!({
-        "ownerId": customer.gid(),
-        "namespace": namespace,
-        "key": key,
-        "type": "json",
-        "value": value,
-    })
+/// Variables of `tagsAdd` and `tagsRemove`.
+pub(super) fn tags_input(customer: CustomerId, tags: &[String]) -> Json {
+    json!({"id": customer.gid(), "tags": tags})
+}
+
+/// Variables of `metafieldsSet`.
+pub(super) fn set_input<'a>(entries: impl Iterator<Item = &'a MetafieldEntry>) -> Json {
+    let input = |(customer, namespace, key, value): &MetafieldEntry| {
+        json!({
+            "ownerId": customer.gid(),
+            "namespace": namespace,
+            "key": key,
+            "type": "json",
+            "value": value,
+        })
+    };
+    json!({"metafields": entries.map(input).collect::<Vec<_>>()})
+}
+
+/// Variables of `metafieldsDelete`.
+pub(super) fn delete_input(customer: CustomerId, (namespace, key): (&str, &str)) -> Json {
+    json!({"metafields": [{"ownerId": customer.gid(), "namespace": namespace, "key": key}]})
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod resolve;
 mod schema;
 mod search;
 mod server;
+mod staged;
 mod value;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod tests;
 
 use crate::sandbox::{Speed, World};
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use server::Server;
 use std::sync::Arc;
@@ -34,9 +36,11 @@ use std::sync::Arc;
 /// [`Speed::Fast`] the bucket never empties and bulk operations hurry.
 pub fn router(world: World, speed: Speed, base_url: String) -> Router {
     let server = Arc::new(Server::new(world, speed, base_url));
+    let large = DefaultBodyLimit::max(staged::LARGEST);
     Router::new()
         .route("/admin/api/{version}/graphql.json", post(server::graphql))
         .route("/admin/oauth/access_token", post(server::token))
         .route("/bulk/{name}", get(server::bulk_result))
+        .route("/staged", post(server::upload).layer(large))
         .with_state(server)
 }

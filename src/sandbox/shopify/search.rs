@@ -107,8 +107,10 @@ pub(super) fn operations(
         "created_at" => time(term, zone, |op: &BulkOperation| Some(op.created)),
         "completed_at" => time(term, zone, |op: &BulkOperation| op.completed),
         "operation_type" => {
-            let query = term.value.eq_ignore_ascii_case("query");
-            Meaning::Test(Box::new(move |_, _| query))
+            let value = term.value.clone();
+            Meaning::Test(Box::new(move |_, op| {
+                super::bulk::type_of(op).eq_ignore_ascii_case(&value)
+            }))
         }
         "status" => {
             let value = term.value.clone();

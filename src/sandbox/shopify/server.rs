@@ -7,7 +7,7 @@ use super::execute::Executor;
 use super::fault::Fault;
 use super::mutate::{self, Setting};
 use super::resolve::{Ctx, Node};
-use super::{auth, bulk};
+use super::{auth, bulk, staged};
 use crate::model::Moment;
 use crate::sandbox::world::State as WorldState;
 use crate::sandbox::{Speed, World};
@@ -306,4 +306,13 @@ pub(super) async fn bulk_result(
 ) -> Response {
     let signature = query.get("signature").map(String::as_str);
     bulk::serve(&server.world, &name, signature, &headers)
+}
+
+/// `POST /staged`.
+pub(super) async fn upload(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    staged::receive(&mut server.world.state().shopify, &headers, &body).into_response()
 }

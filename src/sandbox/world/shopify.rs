@@ -32,7 +32,9 @@ pub struct ShopifyWorld {
     pub spellings: BTreeMap<String, String>,
     /// Bulk operations by number.
     pub operations: BTreeMap<u64, BulkOperation>,
-    /// The last number given to a metafield, definition, token or bulk operation.
+    /// Files that were uploaded for bulk mutations, by their paths.
+    pub uploads: BTreeMap<String, Bytes>,
+    /// The last number given to a metafield, definition, upload, token or bulk operation.
     pub last_number: u64,
 }
 
@@ -135,11 +137,13 @@ pub struct Definition {
     pub kind: String,
 }
 
-/// An asynchronous bulk query. Its status follows from these times and the time of asking.
+/// An asynchronous bulk query or mutation. Its status follows from these times and the time of asking.
 #[derive(Clone, Debug, Default)]
 pub struct BulkOperation {
-    /// The inner query.
+    /// The inner query or mutation.
     pub query: String,
+    /// The variables of each call of a mutation, as JSON; `None` for a query.
+    pub lines: Option<Arc<Vec<String>>>,
     /// Children directly after their parent.
     pub grouped: bool,
     /// Start.
@@ -152,7 +156,7 @@ pub struct BulkOperation {
     pub completed: Option<Moment>,
     /// `ACCESS_DENIED`, once it failed.
     pub error: Option<&'static str>,
-    /// What to read: index of the root field, number of the record.
+    /// What to read: index of the root field, number of the record. Of a mutation: 0, number of the line.
     pub roots: Vec<(usize, u64)>,
     /// How many of `roots` were read so far.
     pub read: usize,

@@ -28,6 +28,7 @@ pub(super) fn is_open(method: &str, path: &str) -> bool {
         ("POST", "/api/profile-bulk-import-jobs"),
         ("POST", "/api/profile-suppression-bulk-create-jobs"),
         ("POST", "/api/segment-values-reports"),
+        ("POST", "/staged"),
     ];
     // Of GraphQL's mutations the history tells.
     open.contains(&(method, path)) || (method == "POST" && path.ends_with("/graphql.json"))

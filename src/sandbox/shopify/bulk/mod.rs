@@ -1,9 +1,12 @@
-//! Bulk queries: started and cancelled here, read in `rows`, handed out in `file`.
+//! Bulk operations: started and cancelled here; queries are read in `rows`, mutations carried out in `calls`,
+//! their results handed out in `file`.
 
+mod calls;
 mod file;
 mod rows;
 mod rules;
 
+pub(super) use calls::start as start_mutation;
 pub(super) use file::{serve, url};
 pub(super) use rows::advance;
 
@@ -19,7 +22,7 @@ use crate::sandbox::world::{BulkOperation, State};
 use serde_json::Value as Json;
 use std::time::Duration;
 
-/// Bulk queries of one app in one shop that may run at the same time.
+/// Bulk queries of one app in one shop that may run at the same time, and as many bulk mutations.
 const SLOTS: usize = 5;
 
 /// A new operation waits this long before it runs.
@@ -46,6 +49,14 @@ pub(super) fn status(operation: &BulkOperation, now: Moment) -> &'static str {
         (None, Some(_)) => "COMPLETED",
         (None, None) if now < operation.created.plus(QUEUE) => "CREATED",
         (None, None) => "RUNNING",
+    }
+}
+
+/// `BulkOperationType`.
+pub(super) fn type_of(operation: &BulkOperation) -> &'static str {
+    match operation.lines {
+        Some(_) => "MUTATION",
+        None => "QUERY",
     }
 }
 
@@ -93,15 +104,8 @@ fn begin(
         UserError::new(&["query"], message).code("INVALID")
     };
     inner(query, |compiled| rules::check(query, compiled)).map_err(invalid)?;
-    let all = state.shopify.operations.iter();
-    let running = all.filter(|(_, operation)| operation.completed.is_none());
-    let running: Vec<String> = running.map(|(id, _)| gid("BulkOperation", *id)).collect();
-    if running.len() >= SLOTS {
-        let message = format!(
-            "A bulk query operation for this app and shop is already in progress: {}.",
-            running.join(", ")
-        );
-        return Err(UserError::new(&["query"], message).code("OPERATION_IN_PROGRESS"));
+    if let Some(full) = full(state, "QUERY") {
+        return Err(UserError::new(&["query"], full).code("OPERATION_IN_PROGRESS"));
     }
     let mut operation = BulkOperation {
         query: query.to_owned(),
@@ -118,10 +122,24 @@ fn begin(
         Err(fault) if fault.code == "ACCESS_DENIED" => operation.error = Some("ACCESS_DENIED"),
         Err(fault) => return Err(invalid(fault.message)),
     }
-    operation.due = now.plus(duration(operation.roots.len(), speed));
+    operation.due = now.plus(duration(operation.roots.len(), ROWS_PER_SECOND, speed));
     let number = state.shopify.next_number();
     state.shopify.operations.insert(number, operation);
     Ok(number)
+}
+
+/// What Shopify says when no place is free for another operation of a type.
+fn full(state: &State, wanted: &str) -> Option<String> {
+    let all = state.shopify.operations.iter();
+    let running =
+        all.filter(|(_, operation)| operation.completed.is_none() && type_of(operation) == wanted);
+    let running: Vec<String> = running.map(|(id, _)| gid("BulkOperation", *id)).collect();
+    (running.len() >= SLOTS).then(|| {
+        let (wanted, running) = (wanted.to_lowercase(), running.join(", "));
+        format!(
+            "A bulk {wanted} operation for this app and shop is already in progress: {running}."
+        )
+    })
 }
 
 /// Index of the root field and number of the record, for every root row.
@@ -134,9 +152,9 @@ fn roots(ctx: &Ctx<'_>, compiled: &Selection<'_>) -> Result<Vec<(usize, u64)>, F
     Ok(roots)
 }
 
-fn duration(rows: usize, speed: Speed) -> Duration {
+fn duration(rows: usize, per_second: u64, speed: Speed) -> Duration {
     let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-    let reading = Duration::from_millis(rows.saturating_mul(1_000) / ROWS_PER_SECOND);
+    let reading = Duration::from_millis(rows.saturating_mul(1_000) / per_second);
     match speed {
         Speed::Real => STARTUP + reading,
         Speed::Fast => (STARTUP + reading) / HASTE,

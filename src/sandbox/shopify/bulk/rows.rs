@@ -1,6 +1,6 @@
 //! Reads the rows of running operations, a few records at a time, as fast as the clock allows.
 
-use super::{QUEUE, STOPPING, inner};
+use super::{QUEUE, STOPPING, calls, inner};
 use crate::model::Moment;
 use crate::sandbox::World;
 use crate::sandbox::shopify::compile::{Field, Selection};
@@ -36,7 +36,14 @@ fn step(state: &mut State, now: Moment) -> bool {
     };
     let number = *number;
     let most = target(operation, now).min(operation.read + CHUNK);
-    let chunk = read(state, operation, operation.read..most, now);
+    let range = operation.read..most;
+    let chunk = match operation.lines.clone() {
+        Some(lines) => {
+            let mutation = operation.query.clone();
+            calls::carry_out(state, &mutation, &lines, range, now)
+        }
+        None => read(state, operation, range, now),
+    };
     if let Some(operation) = state.shopify.operations.get_mut(&number) {
         operation.read = most;
         operation.root_count += chunk.roots;
@@ -81,10 +88,10 @@ fn target(operation: &BulkOperation, now: Moment) -> usize {
 
 /// Some lines of a result.
 #[derive(Default)]
-struct Chunk {
-    text: Vec<u8>,
-    roots: u64,
-    objects: u64,
+pub(super) struct Chunk {
+    pub(super) text: Vec<u8>,
+    pub(super) roots: u64,
+    pub(super) objects: u64,
     /// Lines of children, until their parents' chunk ends.
     children: Vec<u8>,
 }

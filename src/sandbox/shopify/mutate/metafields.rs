@@ -45,7 +45,15 @@ pub(super) fn set(state: &mut State, now: Moment, field: &Field<'_>) -> Payload 
     }
     let mut entries = Vec::new();
     for (index, entry) in given.iter().enumerate() {
+        let unwilling = &state.faults.unwilling;
         match check(&state.shopify, entry) {
+            Ok(entry) if unwilling.contains(&entry.owner) => {
+                let place = index.to_string();
+                let error = UserError::new(&["metafields", &place, "value"], "is refused");
+                payload
+                    .errors
+                    .push(error.code("INVALID_VALUE").element(index));
+            }
             Ok(entry) => entries.push(entry),
             Err((member, code, message)) => {
                 let place = index.to_string();

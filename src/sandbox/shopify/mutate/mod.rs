@@ -7,6 +7,7 @@ use super::bulk;
 use super::compile::Field;
 use super::fault::Fault;
 use super::resolve::may;
+use super::staged;
 use crate::model::Moment;
 use crate::sandbox::Speed;
 use crate::sandbox::world::{State, Write};
@@ -26,6 +27,8 @@ pub(super) struct Payload {
     pub(super) deleted: Vec<(u64, (String, String), bool)>,
     pub(super) definition: Option<(String, String)>,
     pub(super) operation: Option<u64>,
+    /// The path of each place for a file.
+    pub(super) staged: Vec<String>,
 }
 
 /// A refusal by rule.
@@ -71,7 +74,8 @@ pub(super) fn run(
     setting: Setting,
     field: &Field<'_>,
 ) -> Result<Payload, Fault> {
-    let writes_customers = !field.name().starts_with("bulkOperation");
+    let is_about_bulk = ["bulkOperation", "stagedUploads"];
+    let writes_customers = !is_about_bulk.iter().any(|of| field.name().starts_with(of));
     if writes_customers && !may(&state.shopify.scopes, "write_customers") {
         return Err(Fault::access_denied(field.name(), "write_customers"));
     }
@@ -83,6 +87,8 @@ pub(super) fn run(
         "metafieldsDelete" => metafields::delete(state, now, field),
         "metafieldDefinitionCreate" => metafields::define(state, now, field)?,
         "bulkOperationRunQuery" => bulk::start(state, setting, field),
+        "bulkOperationRunMutation" => bulk::start_mutation(state, setting, field),
+        "stagedUploadsCreate" => staged::create(state, field),
         "bulkOperationCancel" => bulk::cancel(state, now, field)?,
         name => unreachable!("Mutation.{name} is in the schema without a resolver"),
     };
@@ -91,6 +97,7 @@ pub(super) fn run(
         "metafieldsSet" => "MetafieldsSetUserError",
         "metafieldDefinitionCreate" => "MetafieldDefinitionCreateUserError",
         "bulkOperationRunQuery" => "BulkOperationUserError",
+        "bulkOperationRunMutation" => "BulkMutationUserError",
         _ => "UserError",
     };
     Ok(Payload {

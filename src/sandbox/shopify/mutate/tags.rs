@@ -54,6 +54,11 @@ fn change(
         return Ok(payload);
     };
     let has = customer.tags.clone();
+    if state.faults.unwilling.contains(&number) {
+        let error = UserError::new(&["tags"], "Tags cannot be changed");
+        payload.errors.push(error);
+        return Ok(payload);
+    }
     let given = split(field.args.get("tags"));
     payload.customer = Some(number);
     let tags = match decide(&mut state.shopify, &has, &given) {

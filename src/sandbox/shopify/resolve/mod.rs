@@ -14,6 +14,7 @@ use super::compile::Field;
 use super::fault::Fault;
 use super::mutate::{Payload, UserError};
 use super::page::Page;
+use super::staged;
 use crate::model::{Moment, Money};
 use crate::sandbox::world::{
     BulkOperation, Customer, Definition, Line, Metafield, Order, Purchases, State,
@@ -47,7 +48,10 @@ pub(super) enum Node<'s> {
     ShopPlan,
     Installation,
     Scope(&'s str),
-    Count { count: u64, exact: bool },
+    Count {
+        count: u64,
+        exact: bool,
+    },
     Customer(u64, &'s Customer),
     Email(&'s Customer),
     Phone(&'s Customer),
@@ -67,6 +71,10 @@ pub(super) enum Node<'s> {
     Payload(&'s Payload),
     UserError(&'s Payload, &'s UserError),
     MetafieldIdentifier(u64, &'s (String, String)),
+    /// The path of a place for a file.
+    StagedTarget(&'s str),
+    /// Name of a parameter, and that path.
+    Parameter(&'static str, &'s str),
 }
 
 /// What a field holds.
@@ -200,6 +208,8 @@ impl Node<'_> {
             Self::Payload(payload) => payload.type_name,
             Self::UserError(payload, _) => payload.error_type,
             Self::MetafieldIdentifier(..) => "MetafieldIdentifier",
+            Self::StagedTarget(_) => "StagedMediaUploadTarget",
+            Self::Parameter(..) => "StagedUploadParameter",
         }
     }
 }
@@ -232,6 +242,8 @@ pub(super) fn field<'s>(ctx: &Ctx<'s>, node: Node<'s>, field: &Field<'_>) -> Res
         Node::Payload(payload) => Ok(payload::payload(ctx, payload, field)),
         Node::UserError(_, error) => Ok(payload::user_error(error, field)),
         Node::MetafieldIdentifier(owner, name) => Ok(payload::identifier(owner, name, field)),
+        Node::StagedTarget(path) => Ok(staged::target(ctx, path, field)),
+        Node::Parameter(name, path) => Ok(staged::parameter(ctx, name, path, field)),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn bulk<'s>(
     };
     match field.name() {
         "id" => gid("BulkOperation", number).into(),
-        "type" => "QUERY".into(),
+        "type" => bulk::type_of(operation).into(),
         "status" => status.into(),
         "errorCode" => operation.error.into(),
         "createdAt" => stamp(operation.created).into(),

@@ -38,6 +38,10 @@ pub(super) fn payload<'s>(ctx: &Ctx<'s>, payload: &'s Payload, field: &Field<'_>
             let (name, definition) = shopify.definitions.get_key_value(name)?;
             Some(Node::Definition(name, definition))
         })),
+        "stagedTargets" => {
+            let staged = payload.staged.iter();
+            Out::all(staged.map(|path| Node::StagedTarget(path)))
+        }
         "bulkOperation" => Out::maybe(payload.operation.and_then(|number| {
             let operation = shopify.operations.get(&number)?;
             Some(Node::Bulk(number, operation))

@@ -330,3 +330,84 @@ async fn a_customer_deleted_meanwhile_has_no_row() {
     assert_eq!(done["objectCount"], "4");
     assert_eq!(fetch(&shop, &done).await.len(), 4);
 }
+
+const STAGE: &str = r#"mutation { stagedUploadsCreate(input: [{ resource: BULK_MUTATION_VARIABLES,
+    filename: "v.jsonl", mimeType: "text/jsonl", httpMethod: POST }]) {
+    stagedTargets { url parameters { name value } } userErrors { field message } } }"#;
+const TAGGING: &str = "mutation call($id: ID!, $tags: [String!]!) { tagsAdd(id: $id, tags: $tags) { userErrors { field } } }";
+
+/// Asks for a place and sends a file there; says the status and what the file is called.
+async fn upload(shop: &Shop, file: &str, change: fn(&str) -> String) -> (StatusCode, String) {
+    let reply = shop.ask(STAGE).await;
+    let target = &reply["data"]["stagedUploadsCreate"]["stagedTargets"][0];
+    let (mut form, mut path) = (String::new(), String::new());
+    for parameter in target["parameters"].as_array().unwrap() {
+        let text = |member: &str| parameter[member].as_str().unwrap();
+        let (name, value) = (text("name"), text("value"));
+        if name == "key" {
+            value.clone_into(&mut path);
+        }
+        let value = change(value);
+        form +=
+            &format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    }
+    let head = "Content-Disposition: form-data; name=\"file\"; filename=\"v.jsonl\"";
+    form += &format!("--x\r\n{head}\r\n\r\n{file}\r\n--x--\r\n");
+    let request = shop.http.post(target["url"].as_str().unwrap()).body(form);
+    let request = request.header("Content-Type", "multipart/form-data; boundary=x");
+    (request.send().await.unwrap().status(), path)
+}
+
+async fn run_mutation(shop: &Shop, path: &str) -> Json {
+    let query = "mutation($m: String!, $p: String!) { bulkOperationRunMutation(mutation: $m, stagedUploadPath: $p) {
+        bulkOperation { id type status } userErrors { field code } } }";
+    let body = json!({"query": query, "variables": {"m": TAGGING, "p": path}});
+    shop.post(body).await["data"]["bulkOperationRunMutation"].take()
+}
+
+#[tokio::test]
+async fn a_bulk_mutation_calls_once_for_each_line_and_says_how_each_ended() {
+    let shop = Shop::open(peopled(3)).await;
+    let line = |number: u64| json!({"id": gid(number), "tags": ["new"]}).to_string();
+    let file = [line(1), line(99), line(2), "{}".to_owned()].join("\n");
+    let (status, path) = upload(&shop, &file, str::to_owned).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let started = run_mutation(&shop, &path).await;
+    assert_eq!(started["userErrors"], json!([]));
+    assert_eq!(started["bulkOperation"]["type"], "MUTATION");
+    let done = finish(&shop, &started["bulkOperation"]["id"]).await;
+    assert_eq!(
+        (&done["status"], &done["objectCount"]),
+        (&json!("COMPLETED"), &json!("4"))
+    );
+    let rows = fetch(&shop, &done).await;
+    let by_line: BTreeMap<u64, &Json> = rows
+        .iter()
+        .map(|row| (row["__lineNumber"].as_u64().unwrap(), row))
+        .collect();
+    assert_eq!(by_line[&0]["data"]["tagsAdd"]["userErrors"], json!([]));
+    assert_eq!(
+        by_line[&1]["data"]["tagsAdd"]["userErrors"][0]["field"],
+        json!(["id"])
+    );
+    assert_eq!(by_line[&2]["data"]["tagsAdd"]["userErrors"], json!([]));
+    assert!(by_line[&3]["errors"].is_array());
+    let state = shop.world.state();
+    let tagged = state.history.iter().filter(|write| write.kind == "tagsAdd");
+    assert_eq!(tagged.count(), 2);
+    assert_eq!(state.shopify.customers[&2].tags, ["new", "VIP"]);
+}
+
+#[tokio::test]
+async fn only_what_was_uploaded_as_asked_can_be_run() {
+    let shop = Shop::open(peopled(3)).await;
+    let forged = |value: &str| format!("{value}x");
+    let (status, path) = upload(&shop, "{}", forged).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let code = |reply: Json| reply["userErrors"][0]["code"].clone();
+    assert_eq!(code(run_mutation(&shop, &path).await), "NO_SUCH_FILE");
+    let (status, path) = upload(&shop, "", str::to_owned).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let refused = run_mutation(&shop, &path).await;
+    assert_eq!(code(refused), "INVALID_STAGED_UPLOAD_FILE");
+}

@@ -1,0 +1,84 @@
+//! A file for Shopify to read, sent to where it asks for it: a form without any credential of ours.
+
+use super::lines::{checked, status_fault};
+use crate::api::transport::unreachable;
+use crate::api::{ApiError, Class};
+use crate::telemetry::Api;
+use reqwest::header::CONTENT_TYPE;
+use serde::Deserialize;
+use url::Url;
+
+static UPLOAD: Class = Class {
+    api: Api::Shopify,
+    name: "staged_upload",
+    limits: None,
+};
+
+/// Stands in no JSON, where a quote and a line end are never next to a dash.
+const BOUNDARY: &str = "driftless-7MA4YWxkTrZu0gW";
+
+/// Where to, and what goes before the file, in this order.
+#[derive(Deserialize)]
+pub(super) struct Target {
+    url: Option<String>,
+    parameters: Vec<Parameter>,
+}
+
+#[derive(Deserialize)]
+struct Parameter {
+    name: String,
+    value: String,
+}
+
+impl Target {
+    /// What Shopify calls the file afterwards.
+    pub fn path(&self) -> Option<&str> {
+        let key = self.parameters.iter().find(|known| known.name == "key");
+        key.map(|known| known.value.as_str())
+    }
+
+    /// Sends the file. Nothing is done with it until something is started that names it.
+    pub async fn send(
+        &self,
+        client: &reqwest::Client,
+        base: &Url,
+        file: &[u8],
+    ) -> Result<(), ApiError> {
+        let failed = |fault| ApiError::new(&UPLOAD, fault);
+        let url = self.url.as_deref().unwrap_or_default();
+        let url = checked(url, base).map_err(failed)?;
+        let host: Box<str> = url.host_str().unwrap_or_default().into();
+        let request = client
+            .post(url)
+            .header(
+                CONTENT_TYPE,
+                format!("multipart/form-data; boundary={BOUNDARY}"),
+            )
+            .body(self.form(file));
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| failed(unreachable(&host, &error)))?;
+        match answer.status().as_u16() {
+            200..=299 => Ok(()),
+            status => {
+                let mut error = failed(status_fault(status, &host));
+                error.place.status = Some(status);
+                Err(error)
+            }
+        }
+    }
+
+    fn form(&self, file: &[u8]) -> Vec<u8> {
+        let mut form = Vec::with_capacity(file.len() + 4_096);
+        for Parameter { name, value } in &self.parameters {
+            let head = format!("Content-Disposition: form-data; name=\"{name}\"");
+            let part = format!("--{BOUNDARY}\r\n{head}\r\n\r\n{value}\r\n");
+            form.extend_from_slice(part.as_bytes());
+        }
+        let head = "Content-Disposition: form-data; name=\"file\"; filename=\"lines.jsonl\"\r\n\
+                    Content-Type: text/jsonl";
+        form.extend_from_slice(format!("--{BOUNDARY}\r\n{head}\r\n\r\n").as_bytes());
+        form.extend_from_slice(file);
+        form.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        form
+    }
+}

@@ -1,0 +1,218 @@
+//! Tags and metafields of many customers: one bulk operation, each line with an end of its own.
+
+use crate::house::{Edit, House, ROOMY, hours, morning};
+use crate::requests::leads;
+use driftless::journal::Entry;
+use driftless::model::{EffectKind, End};
+use driftless::pass::{Options, Summary};
+use driftless::sandbox::faults::{Fault, FaultKind};
+use driftless::sandbox::world::{BulkOperation, Customer, State};
+use driftless::sandbox::{Speed, World};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// With a canary of 25, so many are left that they go in bulk.
+const ENOUGH: u64 = 1_030;
+/// Somebody who does not go with the canary.
+const CULPRIT: u64 = 700;
+
+const TAGS: Edit<'static> = ("shopify_tags", "facts", r#"["stage"]"#);
+const METAFIELD: Edit<'static> = ("shopify_metafield", "facts", r#"["stage"]"#);
+
+/// A shop of so many customers who never bought.
+pub fn customers(count: u64) -> State {
+    let mut state = leads(10);
+    let created = morning().minus(hours(24 * 400));
+    for number in 1..=count {
+        let customer = Customer {
+            email: Some(format!("customer-{number}@example.com")),
+            created,
+            updated: created,
+            email_state: "SUBSCRIBED",
+            ..Customer::default()
+        };
+        state.shopify.customers.insert(number, customer);
+    }
+    state
+}
+
+/// That shop, one pass before anything is written.
+async fn observed(count: u64, edit: Edit<'_>) -> House {
+    let edits = [&ROOMY[..], &[edit]].concat();
+    let mut house = House::build(customers(count), morning(), Speed::Fast, &edits).await;
+    house.pass().await;
+    house
+}
+
+fn ended(summary: &Summary, kind: EffectKind, end: End) -> u64 {
+    let ends = &summary.effects.ends;
+    ends.get(&(kind, end)).copied().unwrap_or_default()
+}
+
+/// How many calls each bulk mutation made.
+fn mutations(world: &World) -> Vec<usize> {
+    let state = world.state();
+    let all = state.shopify.operations.values();
+    let lines = all.filter_map(|operation| operation.lines.as_ref());
+    lines.map(|lines| lines.len()).collect()
+}
+
+fn asked(house: &House, path: &str) -> u64 {
+    let counts = house.sandbox.requests().into_iter();
+    let of_path = counts.filter(|((_, endpoint), _)| endpoint.starts_with(path));
+    of_path.map(|(_, (all, _))| all).sum()
+}
+
+/// Each customer was written to just once.
+#[track_caller]
+fn assert_once(house: &House, count: u64) {
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    let history = house.history().into_iter();
+    for write in history.filter(|write| write.kind == "tagsAdd") {
+        for subject in write.subjects {
+            *times.entry(subject).or_default() += 1;
+        }
+    }
+    let again: Vec<_> = times.iter().filter(|(_, times)| **times != 1).collect();
+    assert_eq!(again, [], "written again");
+    assert_eq!(times.len() as u64, count);
+}
+
+/// Of whom the journal says that they were refused, and with which code.
+fn refused(house: &House) -> Vec<(String, String)> {
+    let mut subjects = BTreeMap::new();
+    let mut refused = Vec::new();
+    for entry in house.journal() {
+        match entry {
+            Entry::Intent(intent) => drop(subjects.insert(intent.id, intent.subject)),
+            Entry::Outcome(outcome) if outcome.end == End::Refused => {
+                let subject = subjects[&outcome.effect].clone().unwrap();
+                refused.push((subject, outcome.code.unwrap()));
+            }
+            _ => {}
+        }
+    }
+    refused
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_1500_customers_1499_get_their_tags_in_bulk_and_the_culprit_is_named() {
+    let mut house = observed(1_500, TAGS).await;
+    house.world.state().faults.unwilling.insert(CULPRIT);
+    let before = asked(&house, "/admin/");
+    let applied = house.pass().await;
+    assert_eq!(applied.planned[&EffectKind::Tag], 1_500);
+    assert_eq!(ended(&applied, EffectKind::Tag, End::Confirmed), 1_499);
+    assert_eq!(ended(&applied, EffectKind::Tag, End::Refused), 1);
+    let culprit = format!("gid://shopify/Customer/{CULPRIT}");
+    assert_eq!(refused(&house), [(culprit, "user_error".to_owned())]);
+    assert_eq!(mutations(&house.world), [1_475]);
+    assert_once(&house, 1_499);
+    // The canary's 25 calls and its read-back, three reads, and the operation with its looks.
+    let calls = asked(&house, "/admin/") - before;
+    println!("{calls} GraphQL requests for 1,500 customers");
+    assert!(calls < 40, "{calls}");
+    assert_eq!(asked(&house, "/staged"), 1);
+    assert_eq!(house.pass().await.planned.get(&EffectKind::Tag), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_5100_customers_all_but_one_get_their_metafield_in_bulk() {
+    let mut house = observed(5_100, METAFIELD).await;
+    house.world.state().faults.unwilling.insert(CULPRIT);
+    let applied = house.pass().await;
+    assert_eq!(
+        ended(&applied, EffectKind::Metafield, End::Confirmed),
+        5_099
+    );
+    let culprit = format!("gid://shopify/Customer/{CULPRIT}");
+    assert_eq!(refused(&house), [(culprit, "INVALID_VALUE".to_owned())]);
+    assert_eq!(mutations(&house.world), [5_049]);
+    let state = house.world.state();
+    let set = state.shopify.customers.values();
+    assert_eq!(set.filter(|one| !one.metafields.is_empty()).count(), 5_099);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_killed_during_the_operation_is_followed_up_and_not_repeated() {
+    let mut house = observed(ENOUGH, TAGS).await;
+    let world = house.world.clone();
+    let begun = async {
+        while mutations(&world).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let options = Options::default();
+    tokio::select! {
+        ended = house.unreleased(&options) => panic!("{:?}", ended.map(|s| s.line())),
+        () = begun => {}
+    }
+    house.close();
+    let next = house.pass().await;
+    assert_eq!(next.effects.recovered, ENOUGH - 25);
+    assert_eq!(next.planned.get(&EffectKind::Tag), None);
+    assert_eq!(mutations(&house.world), [1_005]);
+    assert_once(&house, ENOUGH);
+    assert!(house.pass().await.is_quiet());
+}
+
+/// Such a pass ends with the call for a place, the start and two looks. Their answers are lost one after the
+/// other, and that before them: an operation whose start was not answered is found in the vendor's
+/// list, and never started again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_whose_start_was_not_answered_is_found_again() {
+    let mut house = observed(ENOUGH, TAGS).await;
+    let before = asked(&house, "/admin/");
+    house.pass().await;
+    let calls = u32::try_from(asked(&house, "/admin/") - before).unwrap();
+    for back in 1..=5 {
+        let mut house = observed(ENOUGH, TAGS).await;
+        house.world.state().faults.planned.push(Fault {
+            path: "/admin/".to_owned(),
+            method: None,
+            skip: calls - back,
+            times: 1,
+            kind: FaultKind::Reset,
+        });
+        let applied = house.pass().await;
+        let confirmed = ended(&applied, EffectKind::Tag, End::Confirmed);
+        assert_eq!(confirmed, ENOUGH, "{back} before the end");
+        assert_eq!(mutations(&house.world), [1_005], "{back} before the end");
+        assert_eq!(house.world.state().faults.planned[0].times, 0);
+        assert_once(&house, ENOUGH);
+        assert!(house.pass().await.is_quiet());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_the_result_lacks_is_looked_at_and_not_assumed() {
+    let mut house = observed(ENOUGH, TAGS).await;
+    house.world.state().faults.unsaid.insert(CULPRIT);
+    let applied = house.pass().await;
+    assert_eq!(applied.effects.unknown, 1);
+    assert_eq!(ended(&applied, EffectKind::Tag, End::Confirmed), ENOUGH - 1);
+    let next = house.pass().await;
+    assert_eq!(next.effects.recovered, 1);
+    assert_eq!(next.planned.get(&EffectKind::Tag), None);
+    assert_once(&house, ENOUGH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_place_is_free_tags_go_call_by_call() {
+    let mut house = observed(ENOUGH, TAGS).await;
+    let now = house.clock.now();
+    for number in 1..=5 {
+        let others = BulkOperation {
+            lines: Some(Arc::default()),
+            created: now,
+            due: now.plus(hours(5)),
+            ..BulkOperation::default()
+        };
+        let operations = &mut house.world.state().shopify.operations;
+        operations.insert(90_000 + number, others);
+    }
+    let applied = house.pass().await;
+    assert_eq!(ended(&applied, EffectKind::Tag, End::Confirmed), ENOUGH);
+    assert_eq!(mutations(&house.world), [0; 5]);
+    assert_once(&house, ENOUGH);
+}
