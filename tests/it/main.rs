@@ -29,3 +29,4 @@ mod refusals;
 mod requests;
 mod resume;
 mod segments;
+mod steady;
