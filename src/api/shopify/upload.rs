@@ -14,7 +14,7 @@ static UPLOAD: Class = Class {
     limits: None,
 };
 
-/// Stands in no JSON, where a quote and a line end are never next to a dash.
+/// Between two parts it stands after a line end and two dashes, with which no line of JSON begins.
 const BOUNDARY: &str = "driftless-7MA4YWxkTrZu0gW";
 
 /// Where to, and what goes before the file, in this order.
