@@ -41,7 +41,8 @@
 //!
 //! * Nothing is sent that was not journaled first, with fdatasync.
 //! * No value of [`model::Effect`] can raise anybody's consent.
-//! * Nothing personal is on disk but sealed with its person's key, and to forget somebody is to destroy it.
+//! * Records of people and values of intents are on disk only sealed, each with a key of its own; to
+//!   forget somebody is to destroy the keys.
 //! * A tripped guard means zero writes in that plan; rules that nobody released only observe.
 //! * A page's records and its cursor commit together.
 //! * Below [`clock`], `now` is an argument; the same inputs give the same plan, byte for byte.

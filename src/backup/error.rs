@@ -25,17 +25,17 @@ pub enum BackupError {
         /// The file.
         path: PathBuf,
     },
-    /// Written by a later version.
+    /// Written by another version.
     #[error(
         "{} has format {found}, this driftless reads {known}: restore it with the version that wrote it",
         path.display()
     )]
-    Newer {
+    OtherFormat {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest format known here.
+        /// The one format read here.
         known: u32,
     },
     /// The end is missing.

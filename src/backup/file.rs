@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// How every backup begins; the format follows.
 pub(super) const TITLE: &str = "driftless backup ";
 /// The one format this version reads and writes.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// How every whole backup ends.
 pub(super) const END: &[u8] = b"\nend of driftless backup\n";
 
@@ -72,12 +72,12 @@ impl Backup {
                 header,
                 unread,
                 parts,
-            } => (header, unread, parts),
+            } => (*header, unread, parts),
             Verdict::Foreign => return Err(BackupError::Foreign { path }),
             Verdict::Unfinished => return Err(BackupError::Unfinished { path }),
-            Verdict::Newer(found) => {
+            Verdict::OtherFormat(found) => {
                 let known = FORMAT;
-                return Err(BackupError::Newer { path, found, known });
+                return Err(BackupError::OtherFormat { path, found, known });
             }
             Verdict::Damaged => {
                 let what = "its checksum is wrong".to_owned();
@@ -162,11 +162,11 @@ impl Backup {
 /// What a file turned out to be.
 enum Verdict {
     Foreign,
-    Newer(u32),
+    OtherFormat(u32),
     Unfinished,
     Damaged,
     Whole {
-        header: Header,
+        header: Box<Header>,
         unread: u64,
         parts: BufReader<Take<File>>,
     },
@@ -206,7 +206,7 @@ fn check(mut file: File) -> io::Result<Verdict> {
     parts.read_until(b'\n', &mut line)?;
     Ok(match serde_json::from_slice(&line) {
         Ok(header) => Verdict::Whole {
-            header,
+            header: Box::new(header),
             unread: u64::from_le_bytes(count),
             parts,
         },
@@ -232,8 +232,8 @@ fn judge_title(line: &[u8]) -> Option<Verdict> {
         .and_then(|text| text.parse().ok());
     match format {
         Some(FORMAT) => None,
-        Some(found) if found > FORMAT => Some(Verdict::Newer(found)),
-        _ => Some(Verdict::Foreign),
+        Some(found) => Some(Verdict::OtherFormat(found)),
+        None => Some(Verdict::Foreign),
     }
 }
 

@@ -5,14 +5,15 @@
 //!
 //! | what | how |
 //! |---|---|
-//! | title | the line `driftless backup 1`; the number is the format |
+//! | title | the line `driftless backup 2`; the number is the format |
 //! | [`Header`] | a line of JSON |
 //! | values of the mirror, by key | `1`, length of the key (u32), key, length of the value (u32), value as it lies, with its own checksum |
 //! | files of the journal, from the first | `2`, length (u64), bytes |
 //! | key of the pseudonyms | `3`, length (u64), bytes |
 //! | end mark | number of parts (u64), SHA-256 over everything before it, the line `end of driftless backup` |
 //!
-//! Numbers are little endian. Nothing in it is encrypted: it holds whatever the state directory holds.
+//! Numbers are little endian. It holds what mirror and journal hold, sealed as there; the keys are not in
+//! it ([`crate::vault`]).
 //!
 //! # Consistency
 //!

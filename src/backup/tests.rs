@@ -170,13 +170,13 @@ fn every_truncation_is_refused_and_so_is_every_changed_byte() {
         Backup::open(&damaged),
         Err(BackupError::Unfinished { .. })
     ));
-    fs::write(&damaged, "driftless backup 2\nwhatever comes").unwrap();
+    fs::write(&damaged, "driftless backup 3\nwhatever comes").unwrap();
     let newer = Backup::open(&damaged).unwrap_err();
     assert!(matches!(
         newer,
-        BackupError::Newer {
-            found: 2,
-            known: 1,
+        BackupError::OtherFormat {
+            found: 3,
+            known: 2,
             ..
         }
     ));
@@ -194,7 +194,7 @@ fn a_draft_takes_nobodys_place_and_leaves_nothing_half_done() {
     assert!(matches!(taken, BackupError::Exists { .. }));
     let (place, part) = (lab.path("next"), lab.path("next.part"));
     // What a killed attempt leaves.
-    fs::write(&part, "driftless backup 1\n{").unwrap();
+    fs::write(&part, "driftless backup 2\n{").unwrap();
     let draft = Draft::create(&place).unwrap();
     assert!(part.exists());
     let unfinished = draft.finish().unwrap_err();

@@ -7,6 +7,7 @@ use crate::config;
 use crate::daemon::{self, Wish};
 use crate::pass::{Belongings, Shop};
 use crate::telemetry::Meter;
+use tokio::task::block_in_place;
 
 /// Shows what a shop holds of a person, or forgets it.
 pub(super) async fn run(args: &Forget) -> Exit {
@@ -52,21 +53,30 @@ async fn alone(shop: config::Shop, args: &Forget, wish: &Wish) -> Result<String,
 
 /// Does what was asked of an open shop; what to tell whoever asked.
 pub(super) async fn carry_out(shop: &mut Shop, wish: &Wish) -> Result<String, (Exit, String)> {
-    let who = shop.belongings(&wish.person).map_err(|error| {
-        let exit = shops::exit_of_mirror(&error);
-        (exit, error.to_string())
-    })?;
+    let meant = block_in_place(|| shop.belongings(&wish.person));
+    let meant = meant.map_err(|error| (shops::exit_of_mirror(&error), error.to_string()))?;
     let refuse = |text: String| Err((Exit::Usage, text));
+    let who = match meant.as_slice() {
+        [who] => who,
+        [] => {
+            return refuse(
+                "nobody here is named so; give a profile id, a Shopify customer id, an e-mail address, a \
+                 phone number or an external id"
+                    .to_owned(),
+            );
+        }
+        many => {
+            let ids: Vec<String> = many.iter().map(ids).collect();
+            return refuse(format!(
+                "{} different people are named so; give an id of the one that you mean:{}",
+                many.len(),
+                ids.join("\nor")
+            ));
+        }
+    };
     let (records, profiles) = (who.records() as u64, who.profiles.len() as u64);
-    if records == 0 {
-        return refuse(format!(
-            "nobody here is `{}`; give a profile id, a Shopify customer id, an e-mail address, a phone \
-             number or an external id",
-            wish.person
-        ));
-    }
     let Some(agreed) = wish.records else {
-        return Ok(shown(&who));
+        return Ok(shown(who));
     };
     if agreed != records {
         return refuse(format!(
@@ -78,7 +88,7 @@ pub(super) async fn carry_out(shop: &mut Shop, wish: &Wish) -> Result<String, (E
             "nothing was done: Klaviyo would delete {profiles} profiles, not {agreed}"
         ));
     }
-    let forgotten = shop.forget(&who, wish.at_klaviyo.is_some()).await;
+    let forgotten = shop.forget(who, wish.at_klaviyo.is_some()).await;
     forgotten.map_err(|error| (shops::exit_of(&error), error.to_string()))?;
     Ok(match wish.at_klaviyo {
         None => format!("{records} records are forgotten here; Klaviyo and Shopify keep theirs"),
@@ -87,6 +97,14 @@ pub(super) async fn carry_out(shop: &mut Shop, wish: &Wish) -> Result<String, (E
              its own"
         ),
     })
+}
+
+/// A line for each id.
+fn ids(who: &Belongings) -> String {
+    let profiles = who.profiles.iter().map(|id| format!("\n  profile {id}"));
+    let customers = who.customers.iter();
+    let customers = customers.map(|id| format!("\n  customer {}", id.0));
+    profiles.chain(customers).collect()
 }
 
 fn shown(who: &Belongings) -> String {
@@ -104,12 +122,7 @@ fn shown(who: &Belongings) -> String {
         profiles.len(),
         customers.len()
     );
-    for id in profiles {
-        text.push_str(&format!("\n  profile {id}"));
-    }
-    for id in customers {
-        text.push_str(&format!("\n  customer {}", id.0));
-    }
+    text.push_str(&ids(who));
     text.push_str(&format!(
         "\nNothing was done. To forget all of it here, for good: --records {}",
         who.records()

@@ -183,7 +183,7 @@ fn receipt(intent: &Intent, outcome: Option<&Outcome>) -> String {
     let subject = intent.subject.as_deref().unwrap_or_default();
     let (kind, target) = (intent.kind, &intent.target);
     let what = match intent.is_closed() {
-        true => format!("{kind} of {subject}, {target}; the person was forgotten"),
+        true => format!("{kind} of {subject}, {target}: sealed, and the key is gone"),
         false => report::change(kind, subject, target, (&intent.from, &intent.to)),
     };
     let why = intent.why.as_deref();
@@ -202,7 +202,7 @@ fn receipt_json(shop: &str, intent: &Intent, outcome: Option<&Outcome>) -> Json 
         "from": intent.from,
         "to": intent.to,
         "why": intent.why,
-        "forgotten": intent.is_closed(),
+        "closed": intent.is_closed(),
         "intended": intent.at.to_string(),
         "end": outcome.map(|outcome| outcome.end),
         "code": outcome.and_then(|outcome| outcome.code.as_deref()),

@@ -105,13 +105,6 @@ pub(super) fn open_unlocked(
             "an earlier run left intents open"
         );
     }
-    if notes.not_forgotten > 0 {
-        tracing::warn!(
-            shop = name,
-            people = notes.not_forgotten,
-            "forgetting somebody was begun and did not end: repeat `driftless forget`"
-        );
-    }
     Ok(shop)
 }
 
@@ -123,6 +116,7 @@ pub(super) fn exit_of_open(error: &OpenError) -> Exit {
         OpenError::Vault(error) => exit_of_vault(error),
         OpenError::Journal(error) => exit_of_journal(error),
         OpenError::Backup(error) => exit_of_backup(error),
+        OpenError::Forgetting(error) => exit_of(error),
         OpenError::Api(error) => exit_of_api(error),
     }
 }
@@ -179,7 +173,9 @@ pub(super) fn exit_of_vault(error: &VaultError) -> Exit {
         VaultError::Io { .. } => Exit::Disk,
         VaultError::Exposed { .. } => Exit::Refused,
         VaultError::Damaged { .. } | VaultError::Newer { .. } => Exit::Damaged,
-        VaultError::Locked { .. } | VaultError::WrongKey { .. } => Exit::Config,
+        VaultError::Locked { .. } | VaultError::WrongKey { .. } | VaultError::NoStoreKey { .. } => {
+            Exit::Config
+        }
         VaultError::Forgotten | VaultError::NoRandom => Exit::Bug,
     }
 }
@@ -204,7 +200,7 @@ pub(super) fn exit_of_backup(error: &BackupError) -> Exit {
             Exit::Usage
         }
         BackupError::Foreign { .. }
-        | BackupError::Newer { .. }
+        | BackupError::OtherFormat { .. }
         | BackupError::Unfinished { .. }
         | BackupError::Damaged { .. }
         | BackupError::MirrorFormat { .. } => Exit::Damaged,

@@ -18,8 +18,9 @@ const PREFIXES: [&str; 8] = [
 const SHORTEST: usize = 12;
 
 /// Keys whose plain value would be a secret.
-const SECRET_KEYS: [&str; 8] = [
+const SECRET_KEYS: [&str; 9] = [
     "key",
+    "store_key",
     "token",
     "secret",
     "client_secret",

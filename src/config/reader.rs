@@ -9,6 +9,7 @@ use super::suggest::{listing, nearest};
 use super::value::quoted;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -36,6 +37,16 @@ impl Complaint {
     /// The fault that this is at a place of another file.
     pub fn at(&self, source: &Source<'_>, span: Range<usize>, key: &str) -> Fault {
         source.fault(span, key, &self.message, self.help.as_deref())
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -50,17 +50,34 @@ impl SecretPlaces<'_> {
         if section.is_text(key) {
             return None;
         }
-        let is_read = !self.environment.is_offline();
-        section.within(key, |place| self.fetch(section, key, place, is_read))
+        section.within(key, |place| self.fetch(section, key, place))
     }
 
-    /// Reads an optional key of the same form, even where secrets of vendors are left alone.
-    pub fn own_secret(&self, section: &Section<'_>, key: &'static str) -> Option<SecretString> {
+    /// Reads an optional key of the same form that opens what is ours. Whoever needs no secret of a
+    /// vendor may need this one: offline it is read, too, and why it cannot be had is no fault before it
+    /// is wanted.
+    pub fn own_secret(
+        &self,
+        section: &Section<'_>,
+        key: &'static str,
+    ) -> Option<Result<SecretString, String>> {
         if !section.holds(key) || section.is_text(key) {
             return None;
         }
-        let found = section.within(key, |place| self.fetch(section, key, place, true));
-        found.map(|found| found.value)
+        if !self.environment.is_offline() {
+            let found = section.within(key, |place| self.fetch(section, key, place));
+            return found.map(|found| Ok(found.value));
+        }
+        section.within(key, |place| {
+            let credential =
+                place.located("credential", |value| Ok(self.credential(&text(value)?)));
+            let file = place.located("file", |value| {
+                Ok(guarded_file(&self.folder.join(text(value)?)))
+            });
+            let variable = place.located("env", |value| Ok(self.variable(&text(value)?)));
+            let found = credential.or(file).or(variable)?.value;
+            Some(found.map_err(|complaint| complaint.to_string()))
+        })
     }
 
     fn fetch(
@@ -68,7 +85,6 @@ impl SecretPlaces<'_> {
         outer: &Section<'_>,
         key: &'static str,
         place: &Section<'_>,
-        is_read: bool,
     ) -> Option<At<SecretString>> {
         let named: Vec<_> = PLACES
             .into_iter()
@@ -84,7 +100,7 @@ impl SecretPlaces<'_> {
             outer.complain(key, &Complaint::new(message).help(help));
             return None;
         }
-        if !is_read {
+        if self.environment.is_offline() {
             // Told apart by its place, as two shops must not share a key.
             let unread = |place: String| SecretString::from(format!("pk_unread_{place}"));
             let places = PLACES.into_iter();

@@ -30,8 +30,8 @@ pub struct Shop {
     pub name: String,
     /// Where mirror and journal live.
     pub state_dir: PathBuf,
-    /// Seals the vault in `state_dir`, if the operator wants that.
-    pub store_key: Option<SecretString>,
+    /// Seals the vault in `state_dir`, if the operator wants that; or why it cannot be had.
+    pub store_key: Option<Result<SecretString, String>>,
     /// Bytes that must stay free on the disk of `state_dir`; below, passes stop before writing.
     pub min_free_disk: u64,
     /// The way to Klaviyo.
@@ -66,7 +66,9 @@ impl Shop {
     /// # Errors
     /// [`VaultError`]: the file cannot be used, or not with this store key.
     pub fn vault(&self) -> Result<Vault, VaultError> {
-        Vault::open(&self.state_dir, self.store_key.as_ref())
+        let store_key = self.store_key.as_ref().map(Result::as_ref).transpose();
+        let store_key = store_key.map_err(|why| VaultError::NoStoreKey { why: why.clone() })?;
+        Vault::open(&self.state_dir, store_key)
     }
 
     /// Differs whenever anything the file says differs, secrets included, and gives nothing away.
@@ -75,7 +77,8 @@ impl Shop {
             ShopifyAuth::Token(token) => token,
             ShopifyAuth::Client { secret, .. } => secret,
         };
-        let store_key = self.store_key.as_ref().map(fingerprint);
+        let store_key = self.store_key.as_ref().and_then(|key| key.as_ref().ok());
+        let store_key = store_key.map(fingerprint);
         let secrets = [&self.klaviyo.key, secret].map(fingerprint);
         let digest = Sha256::digest(format!("{self:?} {secrets:?} {store_key:?}"));
         digest
@@ -107,7 +110,7 @@ pub(super) struct Parsed {
 struct General {
     name: Option<At<String>>,
     state_dir: Option<At<PathBuf>>,
-    store_key: Option<SecretString>,
+    store_key: Option<Result<SecretString, String>>,
     min_free_disk: u64,
     default_country: Option<String>,
 }

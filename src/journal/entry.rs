@@ -63,7 +63,8 @@ impl Purpose {
 /// One change that is about to be sent, with what it takes to undo it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
-    /// Follows from everything below but `from`, `at` and `why`.
+    /// Follows from shop, run, kind, subject and target. Not from the values: it stands in the open, and
+    /// what is sealed could be guessed from it.
     pub id: EffectId,
     /// The pass it belongs to.
     pub run: RunId,
@@ -109,7 +110,7 @@ impl Intent {
         to: serde_json::Value,
         at: Moment,
     ) -> Self {
-        let id = effect_id(shop, run, kind, subject.as_deref(), &target, &to);
+        let id = effect_id(shop, run, kind, subject.as_deref(), &target);
         Self {
             id,
             run,
@@ -124,7 +125,8 @@ impl Intent {
         }
     }
 
-    /// Whether its values cannot be known any more, because its subject was forgotten.
+    /// Whether its values cannot be known any more: its subject was forgotten, or it was sealed by a vault
+    /// that is lost.
     pub fn is_closed(&self) -> bool {
         self.sealed.is_some()
     }
@@ -141,11 +143,10 @@ fn effect_id(
     kind: EffectKind,
     subject: Option<&str>,
     target: &str,
-    to: &serde_json::Value,
 ) -> EffectId {
-    let (run, to) = (run.to_string(), to.to_string());
+    let run = run.to_string();
     let subject = subject.unwrap_or("");
-    EffectId(digest(&[shop, kind.as_str(), subject, target, &to, &run]))
+    EffectId(digest(&[shop, kind.as_str(), subject, target, &run]))
 }
 
 /// The first 8 bytes of a SHA-256 over all parts, each after its length.
@@ -217,7 +218,7 @@ pub enum Entry {
     Job(Job),
     /// An effect ended.
     Outcome(Outcome),
-    /// A person is about to be forgotten.
+    /// A person is to be forgotten.
     Forget(Forgetting),
     /// They were: nothing of them is left here, and what was asked of Klaviyo was accepted.
     Forgotten {

@@ -215,18 +215,12 @@ impl Journal {
         self.write(&entries)
     }
 
-    /// Writes down that a person is about to be forgotten, unless just that is under way.
+    /// Writes down that a person is to be forgotten: from here on it is settled, whatever happens.
     pub fn forget(&mut self, forgetting: Forgetting) -> Result<(), JournalError> {
-        let mut begun = self.state.forgetting.iter();
-        match begun.any(|begun| {
-            begun.marks == forgetting.marks && begun.at_klaviyo == forgetting.at_klaviyo
-        }) {
-            true => Ok(()),
-            false => self.write(&[Entry::Forget(forgetting)]),
-        }
+        self.write(&[Entry::Forget(forgetting)])
     }
 
-    /// Writes down that they were; once for every forgetting of the same marks that was begun.
+    /// Writes down that they were; it ends every forgetting of the same marks.
     pub fn forgotten(&mut self, marks: &[Mark], now: Moment) -> Result<(), JournalError> {
         let (marks, at) = (marks.to_vec(), now);
         self.write(&[Entry::Forgotten { marks, at }])
@@ -235,6 +229,12 @@ impl Journal {
     /// What was begun and not ended.
     pub fn forgetting(&self) -> &[Forgetting] {
         &self.state.forgetting
+    }
+
+    /// The marks of everybody who was, or is, to be forgotten: more than the vault knows of when that
+    /// is an older copy.
+    pub fn all_forgotten(&self) -> impl Iterator<Item = Mark> {
+        self.state.forgotten.iter().copied()
     }
 
     /// Distinct subjects with a confirmed or still open effect of these kinds since then. Rolling

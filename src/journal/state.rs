@@ -3,6 +3,7 @@
 use super::entry::digest;
 use super::{EffectId, Entry, Forgetting, Intent, Job, Outcome, Purpose, RunId};
 use crate::model::{EffectKind, End, Moment};
+use crate::vault::Mark;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub(super) struct State {
     jobs: Vec<Job>,
     /// Begun, not ended.
     pub(super) forgetting: Vec<Forgetting>,
+    /// Whoever ever was, or is, to be forgotten.
+    pub(super) forgotten: BTreeSet<Mark>,
     charges: BTreeMap<EffectId, Charge>,
     /// What ended refused or withdrawn, and when it last did.
     refused: BTreeMap<Purpose, Moment>,
@@ -50,6 +53,7 @@ impl State {
             }
             Entry::Outcome(outcome) => self.conclude(outcome),
             Entry::Forget(forgetting) => {
+                self.forgotten.extend(&forgetting.marks);
                 self.forgetting.push(forgetting.clone());
                 Ok(())
             }

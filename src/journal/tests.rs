@@ -482,7 +482,7 @@ fn a_purpose_depends_on_every_part_but_the_run() {
 }
 
 #[test]
-fn an_effect_id_depends_on_every_part() {
+fn an_effect_id_depends_on_every_part_but_the_values() {
     let make = |shop: &str, run, kind, subject: Option<&str>, target: &str, to| {
         let subject = subject.map(str::to_owned);
         let target = target.to_owned();
@@ -499,7 +499,8 @@ fn an_effect_id_depends_on_every_part() {
         make("s", 1, add, Some("pt"), "", json!(1)),
         make("s", 1, add, Some("p"), "t", json!(2)),
     ]);
-    assert_eq!(ids.len(), 8);
+    // From the last one's value nobody can guess it.
+    assert_eq!(ids.len(), 7);
     let again = make("s", 1, add, Some("p"), "t", json!(1));
     assert!(ids.contains(&again));
     let text = serde_json::to_string(&again).unwrap();

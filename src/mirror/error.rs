@@ -90,8 +90,8 @@ pub enum MirrorError {
     },
     /// The keys to what is in the mirror are not the ones in the state directory.
     #[error(
-        "the mirror was sealed with another vault: put the `vault` file back that belongs to it, or \
-         `driftless rebuild`"
+        "the mirror was sealed with another vault: put the `vault` file back that belongs to it. Without one, \
+         `driftless rebuild`; who was forgotten is known no more then"
     )]
     OtherVault,
     /// The keys.

@@ -10,6 +10,7 @@ use super::slots::{CUSTOMER, GUEST, PROFILE};
 use super::{Mirror, MirrorError, Page, codec};
 use crate::model::{CustomerId, Order, OrderOwner, ProfileId, Slot};
 use crate::vault::{Mark, Subject};
+use roaring::RoaringBitmap;
 
 impl Mirror {
     /// Removes the records, events and memberships of everybody whom the vault has forgotten; their
@@ -25,6 +26,11 @@ impl Mirror {
         // Staged events name their profiles; in timelines they are found by slot.
         self.fold()?;
         let found = self.records_forgotten()?;
+        let slots: RoaringBitmap = found.iter().map(|(_, slot)| slot.0).collect();
+        let mut page = self.page();
+        page.forget_memberships(&slots)?;
+        page.commit()?;
+        // Their ids last: what a kill leaves is found again.
         for (key, slot) in &found {
             let mut page = self.page();
             page.forget(*slot)?;
@@ -43,7 +49,7 @@ impl Mirror {
         for pair in self.store.scan(&Shelf::Ids.key(&[])) {
             let (key, payload) = pair?;
             let mark = self.mark_in(&key).ok_or_else(|| codec::bad(&key))?;
-            if mark.is_some_and(|mark| self.vault.forgotten(mark).is_some()) {
+            if mark.is_some_and(|mark| self.vault.is_gone(mark)) {
                 found.push((key.to_vec(), codec::decode(&key, &payload)?));
             }
         }
@@ -75,7 +81,6 @@ impl Page<'_> {
     fn forget(&mut self, slot: Slot) -> Result<(), MirrorError> {
         self.forget_orders(slot)?;
         self.forget_record(slot)?;
-        self.forget_memberships(slot)?;
         self.forget_sentinel(slot)?;
         self.timer(slot, None);
         self.changed.remove(slot.0);
@@ -110,25 +115,25 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn forget_memberships(&mut self, slot: Slot) -> Result<(), MirrorError> {
+    fn forget_memberships(&mut self, slots: &RoaringBitmap) -> Result<(), MirrorError> {
         for key in self.mirror.membership_keys()? {
             let mut membership = self.mirror.membership(&key)?.unwrap_or_default();
-            let is_inside = membership.inside.remove(slot.0);
-            if membership.unknown.remove(slot.0) || is_inside {
-                self.membership(&key, &membership)?;
-            }
+            membership.inside -= slots;
+            membership.unknown -= slots;
+            self.membership(&key, &membership)?;
         }
         let listings = self.mirror.store.scan(&Shelf::Listings.key(&[]));
         for pair in listings {
             let (key, payload) = pair?;
             let listing: Listing = codec::decode(&key, &payload)?;
-            self.forget_member(key.to_vec(), listing, slot)?;
+            self.forget_members_among(&key, listing, slots)?;
         }
-        let disagreements = self.mirror.store.keys(&Shelf::Disagreements.key(&[]));
-        for key in disagreements {
-            let key = key?;
-            if tail_u32(&key) == Some(slot.0) {
-                self.remove(key.to_vec());
+        for shelf in [Shelf::Disagreements, Shelf::Receipts] {
+            for key in self.mirror.store.keys(&shelf.key(&[])) {
+                let key = key?;
+                if tail_u32(&key).is_some_and(|slot| slots.contains(slot)) {
+                    self.remove(key.to_vec());
+                }
             }
         }
         Ok(())

@@ -24,6 +24,8 @@ pub(super) struct Generation {
     pub(super) no: u32,
     begun: Moment,
     size: u64,
+    /// Members of upstream that are not kept, because they were forgotten.
+    forgotten: u64,
     /// Whether it is kept when members joined.
     pub(super) keeps_times: bool,
     /// How many pages of times there are.
@@ -66,6 +68,13 @@ impl Mirror {
             }
         }
         Ok(Some(members))
+    }
+
+    /// How many members of the last complete listing are not kept, because they were forgotten.
+    pub fn members_forgotten(&self, id: &ListId) -> Result<u64, MirrorError> {
+        let listing: Option<Listing> = self.store.read(&Shelf::Listings.under(id.as_str()))?;
+        let complete = listing.and_then(|listing| listing.complete);
+        Ok(complete.map_or(0, |complete| complete.forgotten))
     }
 
     /// When the last complete listing began: what is absent from it was absent then.
@@ -118,6 +127,7 @@ impl Page<'_> {
             no: listing.next,
             begun: now,
             size: 0,
+            forgotten: 0,
             keeps_times: keep_times,
             pages: 0,
         });
@@ -132,6 +142,7 @@ impl Page<'_> {
         let mut listing = self.listing_state(id)?;
         let arriving = listing.arriving.as_mut().ok_or_else(|| not_listing(id))?;
         let arrived = self.slots_and_times(members)?;
+        arriving.forgotten += (members.len() - arrived.len()) as u64;
         let slots = arrived.iter().map(|(slot, _)| *slot);
         arriving.size += self
             .extend_bitmap(&generation_key(id, arriving.no), slots)?
@@ -148,6 +159,7 @@ impl Page<'_> {
         let mut listing = self.listing_state(id)?;
         let complete = listing.complete.as_mut().ok_or_else(|| not_listing(id))?;
         let arrived = self.slots_and_times(members)?;
+        complete.forgotten += (members.len() - arrived.len()) as u64;
         let slots = arrived.iter().map(|(slot, _)| *slot);
         let added = self.extend_bitmap(&generation_key(id, complete.no), slots)?;
         complete.size += added.len();
@@ -223,26 +235,25 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Takes a slot off a list, wherever it stands as a member. `key` is that of the listing.
-    pub(super) fn forget_member(
+    /// Takes slots off a list, wherever they stand as members. `key` is that of the listing.
+    pub(super) fn forget_members_among(
         &mut self,
-        key: Vec<u8>,
+        key: &[u8],
         mut listing: Listing,
-        slot: Slot,
+        slots: &RoaringBitmap,
     ) -> Result<(), MirrorError> {
         let list = key.get(1..).unwrap_or_default();
-        self.remove(Shelf::Receipts.key(&[list, &slot.0.to_be_bytes()]));
         for generation in [&mut listing.complete, &mut listing.arriving] {
             let Some(generation) = generation else {
                 continue;
             };
             let members = Shelf::Members.key(&[list, &generation.no.to_be_bytes()]);
-            if self.bitmap(&members)?.contains(slot.0) {
-                generation.size -= 1;
-                self.shrink_bitmap(&members, [slot.0])?;
-            }
+            let gone = self.bitmap(&members)? & slots;
+            generation.size -= gone.len();
+            generation.forgotten += gone.len();
+            self.shrink_bitmap(&members, &gone)?;
         }
-        self.put(key, &listing);
+        self.put(key.to_vec(), &listing);
         Ok(())
     }
 

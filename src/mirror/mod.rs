@@ -132,6 +132,7 @@ impl Mirror {
     }
 
     fn over(store: Store, vault: &Vault) -> Result<Self, MirrorError> {
+        vault.take_up()?;
         let mirror = Self {
             writer: Mutex::new(Writer::load(&store)?),
             folding: Mutex::new(()),

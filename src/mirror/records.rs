@@ -141,10 +141,11 @@ impl Page<'_> {
     /// Stores a profile unless a newer one is there; equally old replaces. Its slot; `None` when it
     /// was forgotten.
     pub fn profile(&mut self, profile: Profile) -> Result<Option<Slot>, MirrorError> {
-        if self.is_forgotten(Subject::Profile(&profile.id), profile.email.as_deref()) {
+        let identity = Identity::Profile(profile.id.clone());
+        if self.is_forgotten(&identity, profile.email.as_deref())? {
             return Ok(None);
         }
-        let slot = self.slot_for(Identity::Profile(profile.id.clone()))?;
+        let slot = self.slot_for(identity)?;
         match self.read_sealed::<Profile>(slot)? {
             Some(stored) if stored.updated > profile.updated || stored == profile => {}
             Some(_) => {
@@ -164,10 +165,11 @@ impl Page<'_> {
     /// Stores a customer unless a newer one is there; equally old replaces. Its slot; `None` when it
     /// was forgotten.
     pub fn customer(&mut self, customer: Customer) -> Result<Option<Slot>, MirrorError> {
-        if self.is_forgotten(Subject::Customer(customer.id), customer.email.as_deref()) {
+        let identity = Identity::Customer(customer.id);
+        if self.is_forgotten(&identity, customer.email.as_deref())? {
             return Ok(None);
         }
-        let slot = self.slot_for(Identity::Customer(customer.id))?;
+        let slot = self.slot_for(identity)?;
         match self.read_sealed::<Customer>(slot)? {
             Some(stored) if stored.updated > customer.updated || stored == customer => {}
             Some(_) => self.put_sealed(slot, &customer)?,
@@ -180,12 +182,34 @@ impl Page<'_> {
         Ok(Some(slot))
     }
 
-    /// Whether a record, or everybody with its address, was forgotten.
-    fn is_forgotten(&self, subject: Subject<'_>, email: Option<&str>) -> bool {
+    /// Whether a record was forgotten. One that is new here and has a forgotten address is forgotten with
+    /// it: lists and events name it by its id alone.
+    fn is_forgotten(&self, who: &Identity, email: Option<&str>) -> Result<bool, MirrorError> {
         let vault = &self.mirror.vault;
-        let address = email.map(str::to_lowercase);
-        let by_address = |email| vault.is_forgotten(Subject::Address(email));
-        vault.is_forgotten(subject) || address.as_deref().is_some_and(by_address)
+        if vault.is_forgotten(who.subject()) {
+            return Ok(true);
+        }
+        let Some(address) = email.map(str::to_lowercase) else {
+            return Ok(false);
+        };
+        let address = Subject::Address(&address);
+        if !vault.is_forgotten(address) || self.has_arrived(who)? {
+            return Ok(false);
+        }
+        let when = vault.forgotten(vault.mark(address)).unwrap_or_default();
+        vault.forget(&[vault.mark(who.subject())], when)?;
+        Ok(true)
+    }
+
+    fn has_arrived(&self, who: &Identity) -> Result<bool, MirrorError> {
+        let Some(slot) = self.known_slot(who)? else {
+            return Ok(false);
+        };
+        let shelf = match who {
+            Identity::Customer(_) => Shelf::Customers,
+            Identity::Profile(_) | Identity::Guest(_) => Shelf::Profiles,
+        };
+        Ok(self.piece(shelf, slot)?.is_some())
     }
 
     fn arrived(&mut self, slot: Slot) {

@@ -123,10 +123,10 @@ impl Page<'_> {
     /// The slot of an identity, given now if it had none. A new one counts as unseen (guests are
     /// nothing but their address, so they arrive at once).
     pub(super) fn slot_for(&mut self, identity: Identity) -> Result<Slot, MirrorError> {
-        let key = identity.key(&self.mirror.vault);
-        if let Some(slot) = self.read(&key)? {
+        if let Some(slot) = self.known_slot(&identity)? {
             return Ok(slot);
         }
+        let key = identity.key(&self.mirror.vault);
         let slot = Slot(self.next_slot);
         let next = self.next_slot.checked_add(1);
         self.next_slot = next.ok_or(MirrorError::Exhausted { what: "record" })?;
@@ -139,6 +139,11 @@ impl Page<'_> {
             identity => self.put(Shelf::Unseen.slot(slot), &identity),
         }
         Ok(slot)
+    }
+
+    /// The slot of an identity that has one.
+    pub(super) fn known_slot(&self, identity: &Identity) -> Result<Option<Slot>, MirrorError> {
+        self.read(&identity.key(&self.mirror.vault))
     }
 
     /// The slot of a profile that something names, given now if it had none; `None` when it was

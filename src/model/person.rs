@@ -29,6 +29,16 @@ pub enum Record {
 }
 
 impl Record {
+    /// Its e-mail address, as the platform spells it.
+    pub fn email(&self) -> Option<&str> {
+        match self {
+            Self::Profile(one) => one.email.as_deref(),
+            Self::Customer(one) => one.email.as_deref(),
+            Self::Guest(email) => Some(email),
+            Self::Unseen => None,
+        }
+    }
+
     /// Whether this is an e-mail address, a phone number or an external id of it.
     pub fn is_named(&self, text: &str) -> bool {
         let names = match self {

@@ -2,9 +2,9 @@
 //! nothing of them is taken in again.
 
 use super::evaluate::unify;
-use super::{PassError, Shop};
+use super::{PassError, Shop, unblocked};
 use crate::api::WriteGrant;
-use crate::journal::{EffectId, Forgetting, JournalError};
+use crate::journal::{EffectId, Forgetting, Intent};
 use crate::mirror::MirrorError;
 use crate::model::{CustomerId, End, ProfileId, Record, Slot};
 use crate::push::PushError;
@@ -52,115 +52,151 @@ impl Belongings {
 }
 
 impl Shop {
-    /// Everything there is of the people whom somebody means by a profile id, a Shopify customer id, an
-    /// e-mail address, a phone number or an external id.
-    pub fn belongings(&self, text: &str) -> Result<Belongings, MirrorError> {
-        let mut slots = self.slots_named(text)?;
+    /// Everything there is of each of the people whom somebody may mean by a profile id, a Shopify customer
+    /// id, an e-mail address, a phone number or an external id.
+    pub fn belongings(&self, text: &str) -> Result<Vec<Belongings>, MirrorError> {
+        let mut named = self.slots_named(|record| record.is_named(text))?;
+        named.extend(self.mirror.slot_of_profile(&ProfileId::from(text))?);
+        if let Some(id) = CustomerId::parse(text) {
+            named.extend(self.mirror.slot_of_customer(id)?);
+        }
+        if named.is_empty() {
+            return Ok(Vec::new());
+        }
         let people = unify(&self.mirror, &self.config.policy.identity)?;
+        let mut meant: Vec<BTreeSet<Slot>> = Vec::new();
         for person in people.iter() {
-            if person.slots.iter().any(|slot| slots.contains(slot)) {
-                slots.extend(person.slots);
+            if person.slots.iter().any(|slot| named.contains(slot)) {
+                meant.push(person.slots.into_iter().collect());
             }
         }
-        let mut found = Belongings::default();
-        for slot in slots {
-            self.gather(slot, &mut found)?;
-        }
-        Ok(found)
+        // Who was only named, by a list or an event, is nobody's record yet.
+        named.retain(|slot| !meant.iter().any(|slots| slots.contains(slot)));
+        meant.extend(named.into_iter().map(|slot| [slot].into()));
+        meant
+            .into_iter()
+            .map(|slots| self.gathered(slots))
+            .collect()
     }
 
-    fn slots_named(&self, text: &str) -> Result<BTreeSet<Slot>, MirrorError> {
+    fn slots_named(
+        &self,
+        is_meant: impl Fn(&Record) -> bool,
+    ) -> Result<BTreeSet<Slot>, MirrorError> {
         let mut slots = BTreeSet::new();
-        slots.extend(self.mirror.slot_of_profile(&ProfileId::from(text))?);
-        if let Some(id) = CustomerId::parse(text) {
-            slots.extend(self.mirror.slot_of_customer(id)?);
-        }
         for record in self.mirror.records() {
             let (slot, record) = record?;
-            if record.is_named(text) {
+            if is_meant(&record) {
                 slots.insert(slot);
             }
         }
         Ok(slots)
     }
 
-    fn gather(&self, slot: Slot, found: &mut Belongings) -> Result<(), MirrorError> {
-        let email = match self.mirror.record(slot)? {
-            Some(Record::Profile(profile)) => profile.email,
-            Some(Record::Customer(customer)) => customer.email,
-            Some(Record::Guest(email)) => {
-                found.guests += 1;
-                Some(email)
-            }
-            Some(Record::Unseen) | None => None,
+    /// What belongs to a person, and whatever else has one of their addresses: nothing with these will be
+    /// taken in again.
+    fn gathered(&self, mut slots: BTreeSet<Slot>) -> Result<Belongings, MirrorError> {
+        let mut addresses = BTreeSet::new();
+        for slot in &slots {
+            let record = self.mirror.record(*slot)?;
+            let email = record.as_ref().and_then(Record::email);
+            addresses.extend(email.map(str::to_lowercase));
+        }
+        let has_one = |record: &Record| {
+            let email = record.email().map(str::to_lowercase);
+            email.is_some_and(|email| addresses.contains(&email))
         };
-        found
-            .addresses
-            .extend(email.map(|email| email.to_lowercase()));
-        found.profiles.extend(self.mirror.profile_id(slot)?);
-        found.customers.extend(self.mirror.customer_id(slot)?);
-        found.events += self.mirror.timeline(slot)?.events.len();
-        found.orders += self.mirror.orders(slot)?.len();
-        Ok(())
+        slots.extend(self.slots_named(has_one)?);
+        let mut found = Belongings::default();
+        for slot in slots {
+            let is_guest = matches!(self.mirror.record(slot)?, Some(Record::Guest(_)));
+            found.guests += usize::from(is_guest);
+            found.profiles.extend(self.mirror.profile_id(slot)?);
+            found.customers.extend(self.mirror.customer_id(slot)?);
+            found.events += self.mirror.timeline(slot)?.events.len();
+            found.orders += self.mirror.orders(slot)?.len();
+        }
+        found.addresses = addresses;
+        Ok(found)
     }
 
-    /// Forgets a person. Once the keys are destroyed, a kill changes nothing: opening the shop goes on.
+    /// Forgets a person here, and with `at_klaviyo` has Klaviyo delete their profiles, which is for good,
+    /// too. Once it is journaled it will be done: opening the shop and every pass go on where a kill, or
+    /// Klaviyo's refusal, left it.
     ///
-    /// With `at_klaviyo` Klaviyo is first asked to delete their profiles, which is for good, too. Killed
-    /// or refused in between, the person is still here, and all can be asked for again.
+    /// # Errors
+    /// Also when all is done here and Klaviyo has not accepted yet.
     pub async fn forget(&mut self, who: &Belongings, at_klaviyo: bool) -> Result<(), PassError> {
-        let marks = who.marks(self.mirror.vault());
-        let profiles = match at_klaviyo {
-            true => who.profiles.as_slice(),
-            false => &[],
-        };
+        let profiles = who.profiles.iter().filter(|_| at_klaviyo);
         let forgetting = Forgetting {
-            marks: marks.clone(),
-            at_klaviyo: profiles.iter().map(ToString::to_string).collect(),
+            marks: who.marks(self.mirror.vault()),
+            at_klaviyo: profiles.map(ToString::to_string).collect(),
             at: self.clock.now(),
         };
         self.journal.forget(forgetting).map_err(PushError::from)?;
-        let grant = WriteGrant::mint();
-        for profile in profiles {
-            let asked = self.vendors.klaviyo.delete_profile(&grant, profile).await;
-            asked.map_err(PushError::from)?;
-        }
-        self.withdraw(&who.subjects())?;
-        let vault = self.mirror.vault();
-        let forgotten = vault.forget(&marks, self.clock.now());
-        forgotten.map_err(MirrorError::from)?;
-        self.mirror.forget()?;
-        self.remove_papers()?;
-        let ended = self.journal.forgotten(&marks, self.clock.now());
-        Ok(ended.map_err(PushError::from)?)
+        let subjects = who.subjects();
+        unblocked(|| {
+            self.withdraw(|intent| {
+                let subject = intent.subject.as_ref();
+                subject.is_some_and(|subject| subjects.contains(subject))
+            })?;
+            self.go_on_forgetting()
+        })?;
+        self.forget_at_klaviyo().await
     }
 
-    /// Ends what was begun and not ended, as far as the keys are destroyed; how many are not.
-    pub(super) fn end_forgetting(&mut self) -> Result<usize, JournalError> {
-        let (vault, now) = (self.mirror.vault().clone(), self.clock.now());
-        let begun: BTreeSet<Vec<Mark>> = self
-            .journal
-            .forgetting()
-            .iter()
-            .map(|one| one.marks.clone())
-            .collect();
-        let mut left = 0;
-        for marks in begun {
-            match marks.iter().all(|mark| vault.forgotten(*mark).is_some()) {
-                true => self.journal.forgotten(&marks, now)?,
-                false => left += 1,
-            }
+    /// Does here whatever the journal says was to be forgotten and is not: after a kill, or with an older
+    /// copy of vault or mirror.
+    pub(super) fn go_on_forgetting(&mut self) -> Result<(), PassError> {
+        let vault = self.mirror.vault().clone();
+        let all = self.journal.all_forgotten();
+        let left: Vec<Mark> = all.filter(|mark| !vault.is_gone(*mark)).collect();
+        if !left.is_empty() {
+            let forgotten = vault.forget(&left, self.clock.now());
+            forgotten.map_err(MirrorError::from)?;
         }
-        Ok(left)
+        self.mirror.forget()?;
+        if self.journal.forgetting().is_empty() {
+            return Ok(());
+        }
+        self.withdraw(Intent::is_closed)?;
+        self.remove_papers()?;
+        self.end_forgetting(|one| one.at_klaviyo.is_empty())
+    }
+
+    /// Asks Klaviyo for the deletions that it has not accepted yet.
+    pub(super) async fn forget_at_klaviyo(&mut self) -> Result<(), PassError> {
+        let grant = WriteGrant::mint();
+        for Forgetting {
+            marks, at_klaviyo, ..
+        } in self.journal.forgetting().to_vec()
+        {
+            for profile in at_klaviyo {
+                let profile = ProfileId::from(profile.as_str());
+                let asked = self.vendors.klaviyo.delete_profile(&grant, &profile).await;
+                asked.map_err(PushError::from)?;
+            }
+            self.end_forgetting(|one| one.marks == marks)?;
+        }
+        Ok(())
+    }
+
+    fn end_forgetting(&mut self, is_done: impl Fn(&Forgetting) -> bool) -> Result<(), PassError> {
+        let done = self.journal.forgetting().iter().filter(|one| is_done(one));
+        let done: BTreeSet<Vec<Mark>> = done.map(|one| one.marks.clone()).collect();
+        for marks in done {
+            let ended = self.journal.forgotten(&marks, self.clock.now());
+            ended.map_err(PushError::from)?;
+        }
+        Ok(())
     }
 
     /// Nobody will ever see what became of these intents.
-    fn withdraw(&mut self, subjects: &BTreeSet<String>) -> Result<(), PassError> {
-        let open = self.journal.open_intents();
-        let theirs = open.filter(|intent| {
-            let subject = intent.subject.as_ref();
-            subject.is_some_and(|subject| subjects.contains(subject))
-        });
+    fn withdraw(&mut self, is_theirs: impl Fn(&Intent) -> bool) -> Result<(), PassError> {
+        let theirs = self
+            .journal
+            .open_intents()
+            .filter(|intent| is_theirs(intent));
         let code = || Some("forgotten".to_owned());
         let ends: Vec<(EffectId, End, Option<String>)> = theirs
             .map(|intent| (intent.id, End::Withdrawn, code()))
@@ -172,11 +208,13 @@ impl Shop {
     /// Plan, findings and disagreements name people; the next pass writes new ones.
     fn remove_papers(&self) -> Result<(), PassError> {
         for path in [self.plan_path(), self.findings_path(), self.parity_path()] {
-            match std::fs::remove_file(&path) {
-                Err(source) if source.kind() != ErrorKind::NotFound => {
-                    return Err(PassError::File { path, source });
+            for path in [path.with_extension("new"), path] {
+                match std::fs::remove_file(&path) {
+                    Err(source) if source.kind() != ErrorKind::NotFound => {
+                        return Err(PassError::File { path, source });
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
         }
         Ok(())

@@ -145,8 +145,13 @@ impl Shop {
             self.check_run(run)?;
         }
 
+        if !dry_run && let Err(error) = self.forget_at_klaviyo().await {
+            tracing::warn!(%error, "Klaviyo has yet to delete somebody");
+        }
         self.push(options).settle_jobs().await;
         let pulled = self.pull(options).fill().await?;
+        // Somebody may have been known again by their address.
+        unblocked(|| self.mirror.forget())?;
         let now = options.as_of.unwrap_or_else(|| self.clock.now());
         let recovered = self.push(options).recover()?;
 

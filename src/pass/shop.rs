@@ -35,8 +35,6 @@ pub struct OpenNotes {
     pub journal_cut: u64,
     /// Intents without an end, from an earlier run.
     pub open_intents: usize,
-    /// How often the forgetting of somebody was begun and did not end: it must be asked for again.
-    pub not_forgotten: usize,
 }
 
 /// Why a shop could not be opened.
@@ -65,6 +63,9 @@ pub enum OpenError {
     /// What a restore has built cannot be moved to its place.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// What was to be forgotten could not be.
+    #[error(transparent)]
+    Forgetting(#[from] PassError),
     /// A client could not be built.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -101,7 +102,6 @@ impl Shop {
             repaired,
             journal_cut: recovery.cut_bytes,
             open_intents: recovery.open.len(),
-            not_forgotten: 0,
         };
         let mut shop = Self {
             config,
@@ -113,14 +113,8 @@ impl Shop {
             meter,
         };
         shop.recall_budget()?;
-        let not_forgotten = shop.end_forgetting()?;
-        Ok((
-            shop,
-            OpenNotes {
-                not_forgotten,
-                ..notes
-            },
-        ))
+        shop.go_on_forgetting()?;
+        Ok((shop, notes))
     }
 
     /// The shop's name.

@@ -66,7 +66,10 @@ impl Shop {
             if !may_stand(outcome.map(|outcome| outcome.end)) {
                 continue;
             }
-            let inverse = undoing.inverse(&intent)?;
+            let inverse = match intent.is_closed() {
+                true => Err(HoldReason::NotUndoable),
+                false => undoing.inverse(&intent)?,
+            };
             let inverse =
                 inverse.and_then(|effect| match self.config.policy.allows(effect.kind()) {
                     true => Ok(effect),

@@ -180,7 +180,8 @@ impl Pull<'_> {
             .mirror
             .members(id, now)?
             .map_or(0, |members| members.len());
-        Ok(klaviyo.list_size(id).await? != known)
+        let forgotten = self.mirror.members_forgotten(id)?;
+        Ok(klaviyo.list_size(id).await? != known + forgotten)
     }
 
     /// Whether a list is to be read whole: it is small, half read, or was last read so long ago.

@@ -84,6 +84,8 @@ impl Push<'_> {
                 let is_member = members.contains(slot.0);
                 Ok(is_member == (intent.kind == EffectKind::ListAdd))
             }
+            // Nobody knows what it was to bring about.
+            _ if intent.is_closed() => Ok(false),
             EffectKind::Property => {
                 let Some(slot) = self.profile_slot(intent)? else {
                     return Ok(false);

@@ -23,7 +23,10 @@ pub enum VaultError {
         mode: u32,
     },
     /// Its bytes are not as they were written.
-    #[error("{} is damaged: put your copy of it back, or move it and `mirror` away and fill a new mirror", path.display())]
+    #[error(
+        "{} is damaged: put your copy of it back. Without one, move it away and `driftless rebuild`; who was \
+         forgotten is known no more then, and taken in again if the vendors still show them", path.display()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -44,8 +47,14 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
     },
+    /// The config names a store key that cannot be had.
+    #[error("shop.store_key cannot be had: {why}")]
+    NoStoreKey {
+        /// Why not, and what helps.
+        why: String,
+    },
     /// The store key is not the one it was sealed with.
-    #[error("shop.store_key does not open {}: give the key it was sealed with", path.display())]
+    #[error("shop.store_key does not open {}: give the key it was sealed with; if it is that, the file is damaged", path.display())]
     WrongKey {
         /// The file.
         path: PathBuf,

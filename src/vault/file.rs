@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const TITLE: &[u8] = b"driftless vault ";
@@ -22,12 +22,6 @@ struct Stored {
     mark_key: Key,
     nodes: Vec<((u8, u64), Key)>,
     forgotten: Vec<([u8; 16], Moment)>,
-}
-
-/// What a file held.
-pub(super) struct Found {
-    pub(super) content: Content,
-    pub(super) is_sealed: bool,
 }
 
 /// Where a shop's vault lies. Whoever has it, and the store key if there is one, can open mirror,
@@ -45,7 +39,7 @@ pub(super) fn store_key(secret: &SecretString) -> Key {
 }
 
 /// `None` when there is no file.
-pub(super) fn read(path: &Path, store_key: Option<&Key>) -> Result<Option<Found>, VaultError> {
+pub(super) fn read(path: &Path, store_key: Option<&Key>) -> Result<Option<Content>, VaultError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -66,16 +60,15 @@ pub(super) fn read(path: &Path, store_key: Option<&Key>) -> Result<Option<Found>
     let known = FORMAT;
     match (*format, *kind, store_key) {
         (found, _, _) if found > FORMAT => Err(VaultError::Newer { path, found, known }),
-        (FORMAT, PLAIN, _) => match checked(body) {
-            Some(plain) => found(plain, false),
-            None => None,
+        (FORMAT, PLAIN, _) => {
+            let content = checked(body).and_then(content);
+            content.ok_or(VaultError::Damaged { path })
         }
-        .ok_or(VaultError::Damaged { path }),
         (FORMAT, SEALED, None) => Err(VaultError::Locked { path }),
         (FORMAT, SEALED, Some(key)) => {
             let mut plain = Vec::new();
             match cipher::open(key, TITLE, body, &mut plain) {
-                Some(()) => found(&plain, true).ok_or(VaultError::Damaged { path }),
+                Some(()) => content(&plain).ok_or(VaultError::Damaged { path }),
                 None => Err(VaultError::WrongKey { path }),
             }
         }
@@ -89,15 +82,18 @@ fn checked(body: &[u8]) -> Option<&[u8]> {
     (crc32c::crc32c(plain) == u32::from_le_bytes(*sum)).then_some(plain)
 }
 
-fn found(plain: &[u8], is_sealed: bool) -> Option<Found> {
+fn content(plain: &[u8]) -> Option<Content> {
     let stored: Stored = postcard::from_bytes(plain).ok()?;
     let forgotten = stored.forgotten.into_iter();
-    let content = Content {
-        mark_key: stored.mark_key,
-        tree: Tree::of(stored.nodes),
-        forgotten: forgotten.map(|(mark, at)| (Mark(mark), at)).collect(),
-    };
-    Some(Found { content, is_sealed })
+    let forgotten = forgotten.map(|(mark, at)| (Mark(mark), at)).collect();
+    let tree = Tree::of(stored.nodes);
+    Some(Content::of(stored.mark_key, tree, forgotten))
+}
+
+/// Whether the file was sealed with a store key.
+pub(super) fn is_sealed(path: &Path) -> Result<bool, VaultError> {
+    let bytes = fs::read(path).map_err(VaultError::io("read", path))?;
+    Ok(bytes.get(TITLE.len() + 1) == Some(&SEALED))
 }
 
 fn written(content: &Content, store_key: Option<&Key>) -> Result<Vec<u8>, VaultError> {
@@ -123,66 +119,90 @@ fn written(content: &Content, store_key: Option<&Key>) -> Result<Vec<u8>, VaultE
     Ok(bytes)
 }
 
-/// Makes the file, whole or not at all. Of two processes that start at once the first one's vault
-/// counts for both.
+/// Makes the file, whole or not at all.
 pub(super) fn create(
     path: &Path,
     content: &Content,
     store_key: Option<&Key>,
-) -> Result<Content, VaultError> {
-    let draft = draft(path, content, store_key)?;
-    let linked = fs::hard_link(&draft, path);
-    let removed = fs::remove_file(&draft);
-    match linked {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            return Err(VaultError::io("create", path)(error));
-        }
-        _ => removed.map_err(VaultError::io("create", path))?,
-    }
-    sync_dir(path)?;
-    match read(path, store_key)? {
-        Some(found) => Ok(found.content),
-        None => Err(VaultError::io("read", path)(ErrorKind::NotFound.into())),
-    }
+) -> Result<(), VaultError> {
+    write(&draft(path), content, store_key)?;
+    fs::rename(draft(path), path).map_err(VaultError::io("create", path))?;
+    sync_dir(path)
 }
 
-/// Puts another content in the file's place and overwrites the old one's bytes, so that a key that
-/// was destroyed is not left on the disk, as far as a file system can promise that.
+/// A file that another has taken the place of.
+#[must_use]
+pub(super) struct Old(PathBuf);
+
+/// Puts another content in the file's place, whole or not at all. Whatever becomes of [`Old`], that
+/// counts.
 pub(super) fn replace(
     path: &Path,
     content: &Content,
     store_key: Option<&Key>,
-) -> Result<(), VaultError> {
-    let old = OpenOptions::new().write(true).open(path);
-    let draft = draft(path, content, store_key)?;
+) -> Result<Old, VaultError> {
+    tidy(path)?;
+    let (draft, old) = (draft(path), old(path));
+    write(&draft, content, store_key)?;
+    // The second name keeps the old bytes in reach until they are overwritten, over a kill, too.
+    fs::hard_link(path, &old).map_err(VaultError::io("keep the old", path))?;
     fs::rename(&draft, path).map_err(VaultError::io("replace", path))?;
-    sync_dir(path)?;
-    match old {
-        Ok(old) => overwrite(old).map_err(VaultError::io("overwrite the old", path)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(VaultError::io("overwrite the old", path)(error)),
+    Ok(Old(old))
+}
+
+impl Old {
+    /// Overwrites what it holds, so that a key that was destroyed is not left on the disk, as far as a
+    /// file system can promise that.
+    pub(super) fn overwrite(self) -> Result<(), VaultError> {
+        let failed = VaultError::io("overwrite", &self.0);
+        sync_dir(&self.0)?;
+        wipe(&self.0).map_err(failed)
     }
 }
 
-fn overwrite(mut file: File) -> io::Result<()> {
-    let length = file.metadata()?.len();
-    file.rewind()?;
-    io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;
-    file.sync_all()
+/// Wipes what a kill left beside the file.
+pub(super) fn tidy(path: &Path) -> Result<(), VaultError> {
+    for left in [draft(path), old(path)] {
+        match wipe(&left) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(VaultError::io("overwrite", &left)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
-fn draft(path: &Path, content: &Content, store_key: Option<&Key>) -> Result<PathBuf, VaultError> {
+fn wipe(path: &Path) -> io::Result<()> {
+    let held = fs::metadata(path)?;
+    // Killed before the new file took the name: the bytes are still those that count.
+    let counts = fs::metadata(path.with_extension(""));
+    if !counts.is_ok_and(|counts| counts.ino() == held.ino()) {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        io::copy(&mut io::Read::take(io::repeat(0), held.len()), &mut file)?;
+        file.sync_all()?;
+    }
+    fs::remove_file(path)
+}
+
+fn draft(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
+fn old(path: &Path) -> PathBuf {
+    path.with_extension("old")
+}
+
+fn write(path: &Path, content: &Content, store_key: Option<&Key>) -> Result<(), VaultError> {
     let bytes = written(content, store_key)?;
-    let draft = path.with_extension(std::process::id().to_string());
     let write = || {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&draft)?;
+        let mut file = options.open(path)?;
         file.write_all(&bytes)?;
         file.sync_all()
     };
-    write().map_err(VaultError::io("write", &draft))?;
-    Ok(draft)
+    write().map_err(VaultError::io("write", path))
 }
 
 fn sync_dir(path: &Path) -> Result<(), VaultError> {

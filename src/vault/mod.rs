@@ -1,7 +1,7 @@
-//! The keys to everything personal at rest, one for each record, destroyed one by one.
+//! The keys to every person's records at rest, one for each, destroyed one by one.
 //!
-//! What a log-structured store or a backup once held cannot be taken back from it. So personal values
-//! are sealed before they are written, in the mirror and in the journal, each with the key of the
+//! What a log-structured store or a backup once held cannot be taken back from it. So profiles,
+//! customers, guests and the values of intents are sealed before they are written, in the mirror and in the journal, each with the key of the
 //! record they belong to (XChaCha20-Poly1305); to forget somebody is to destroy their keys, wherever
 //! the sealed bytes lie. The keys hang in a tree that needs no room for them until one is destroyed.
 //!
@@ -30,7 +30,7 @@ use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tree::{Key, Leaf, Tree};
 
 /// Whose record it is.
@@ -107,7 +107,6 @@ pub struct Vault(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     store_key: Option<Key>,
-    marks: Hmac<Sha256>,
     content: RwLock<Content>,
 }
 
@@ -115,6 +114,7 @@ struct Shared {
 struct Content {
     /// Of the marks; never changes.
     mark_key: Key,
+    marks: Hmac<Sha256>,
     tree: Tree,
     /// Who was forgotten, and when.
     forgotten: BTreeMap<Mark, Moment>,
@@ -127,8 +127,8 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// Reads `<state_dir>/vault`, or makes one with mode 0600 where there is none. With a store key
-    /// the file is sealed itself; one that was not is sealed from then on.
+    /// Reads `<state_dir>/vault`; where there is none, this is a new one. Writes nothing: that is for
+    /// whoever gets the lock on the state directory, by [`Vault::take_up`].
     ///
     /// # Errors
     /// A file that is damaged or open to others, the wrong store key or none where one is needed.
@@ -136,21 +136,36 @@ impl Vault {
         let path = vault_file(state_dir);
         let store_key = store_key.map(file::store_key);
         let content = match file::read(&path, store_key.as_ref())? {
-            Some(found) => {
-                if store_key.is_some() && !found.is_sealed {
-                    file::replace(&path, &found.content, store_key.as_ref())?;
-                }
-                found.content
-            }
-            None => file::create(&path, &Content::new()?, store_key.as_ref())?,
+            Some(content) => content,
+            None => Content::new()?,
         };
-        let marks = Hmac::new_from_slice(&content.mark_key).expect("HMAC takes any key");
         Ok(Self(Arc::new(Shared {
             path,
             store_key,
-            marks,
             content: RwLock::new(content),
         })))
+    }
+
+    /// Takes up what is in the file now, and finishes what a kill left half done; makes the file, with
+    /// mode 0600, where there is none. With a store key the file itself is sealed from then on. For whoever has
+    /// just got the lock on the state directory; until then another process may have written.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn take_up(&self) -> Result<(), VaultError> {
+        let Shared {
+            path, store_key, ..
+        } = &*self.0;
+        file::tidy(path)?;
+        match file::read(path, store_key.as_ref())? {
+            Some(found) => *self.content_mut() = found,
+            None => return file::create(path, &self.content(), store_key.as_ref()),
+        }
+        if store_key.is_some() && !file::is_sealed(path)? {
+            let content = self.content().clone();
+            file::replace(path, &content, store_key.as_ref())?.overwrite()?;
+        }
+        Ok(())
     }
 
     /// Tells this vault from every other, and never changes.
@@ -168,7 +183,7 @@ impl Vault {
     }
 
     fn digest(&self, kind: u8, id: &[u8]) -> Mark {
-        let mut mac = self.0.marks.clone();
+        let mut mac = self.content().marks.clone();
         mac.update(&[kind]);
         mac.update(id);
         let digest = mac.finalize().into_bytes();
@@ -206,7 +221,13 @@ impl Vault {
     /// Whether a subject was forgotten.
     pub fn is_forgotten(&self, whose: Subject<'_>) -> bool {
         // Mostly nobody was, and then nothing needs hashing.
-        !self.content().forgotten.is_empty() && self.forgotten(self.mark(whose)).is_some()
+        !self.content().forgotten.is_empty() && self.is_gone(self.mark(whose))
+    }
+
+    /// Whether a mark was forgotten, or shares its key with one that was.
+    pub fn is_gone(&self, whose: Mark) -> bool {
+        let content = self.content();
+        content.forgotten.contains_key(&whose) || content.tree.key(whose.leaf()).is_none()
     }
 
     /// When a subject was forgotten.
@@ -220,21 +241,26 @@ impl Vault {
     }
 
     /// Destroys the keys of subjects and remembers that they are forgotten. On `Ok` that survives a
-    /// power cut, and what the file held before is overwritten.
+    /// power cut, and what the file held before is overwritten. Only for whoever has the lock on the
+    /// state directory.
     ///
     /// # Errors
-    /// Whatever the file system says; then nobody is forgotten.
+    /// Whatever the file system says; [`Vault::is_gone`] tells whether it was done nevertheless.
     pub fn forget(&self, subjects: &[Mark], now: Moment) -> Result<(), VaultError> {
-        let lock = &self.0.content;
-        let mut content = lock.write().unwrap_or_else(PoisonError::into_inner);
+        let mut content = self.content_mut();
         let mut after = content.clone();
         for mark in subjects {
             after.tree.destroy(mark.leaf());
             after.forgotten.entry(*mark).or_insert(now);
         }
-        file::replace(&self.0.path, &after, self.0.store_key.as_ref())?;
+        let old = file::replace(&self.0.path, &after, self.0.store_key.as_ref())?;
         *content = after;
-        Ok(())
+        old.overwrite()
+    }
+
+    fn content_mut(&self) -> RwLockWriteGuard<'_, Content> {
+        let content = self.0.content.write();
+        content.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn content(&self) -> RwLockReadGuard<'_, Content> {
@@ -245,10 +271,16 @@ impl Vault {
 
 impl Content {
     fn new() -> Result<Self, VaultError> {
-        Ok(Self {
-            mark_key: cipher::random()?,
-            tree: Tree::new(cipher::random()?),
-            forgotten: BTreeMap::new(),
-        })
+        let (mark_key, root) = (cipher::random()?, cipher::random()?);
+        Ok(Self::of(mark_key, Tree::new(root), BTreeMap::new()))
+    }
+
+    fn of(mark_key: Key, tree: Tree, forgotten: BTreeMap<Mark, Moment>) -> Self {
+        Self {
+            mark_key,
+            marks: Hmac::new_from_slice(&mark_key).expect("HMAC takes a key of any length"),
+            tree,
+            forgotten,
+        }
     }
 }

@@ -53,6 +53,29 @@ fn a_command_that_talks_to_no_vendor_needs_no_secret() {
 }
 
 #[test]
+fn a_store_key_is_read_for_every_command_and_missed_only_by_those_that_open_the_vault() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |place: &str| {
+        let line = format!("[shop]\nstore_key = {place}");
+        write(&folder, "a.toml", &SMALL.replacen("[shop]", &line, 1));
+    };
+    let paths = [folder.path().join("a.toml")];
+    with("{ env = \"STORE_KEY\" }");
+    let given = Environment::fixed([("STORE_KEY", "correct-horse-battery-staple")]).offline();
+    assert!(load(&paths, &given).unwrap()[0].vault().is_ok());
+    let shops = load(&paths, &Environment::fixed([]).offline()).unwrap();
+    let missed = shops[0].vault().unwrap_err().to_string();
+    assert!(missed.contains("STORE_KEY"), "{missed}");
+    // Written out it would be no secret any more.
+    with("\"correct-horse-battery-staple\"");
+    let faults = load(&paths, &given).unwrap_err().to_string();
+    assert!(
+        faults.contains("store_key") && !faults.contains("horse"),
+        "{faults}"
+    );
+}
+
+#[test]
 fn shops_that_would_share_a_name_a_directory_or_a_key_are_faults() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder, "a.toml", SMALL);

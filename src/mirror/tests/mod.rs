@@ -27,7 +27,7 @@ fn vault(dir: &TempDir) -> Vault {
 }
 
 fn open(dir: &TempDir) -> Mirror {
-    let (mirror, repaired) = Mirror::open(dir.path(), &vault(&dir), NOW).unwrap();
+    let (mirror, repaired) = Mirror::open(dir.path(), &vault(dir), NOW).unwrap();
     assert_eq!(repaired, None);
     mirror
 }
