@@ -1,7 +1,7 @@
 //! What an intent says of a person is sealed before it is written, each with the key of its subject.
 
 use super::{Entry, Intent};
-use crate::model::{CustomerId, EffectKind, ProfileId};
+use crate::model::{CustomerId, ProfileId};
 use crate::vault::{Mark, Subject, Vault, VaultError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
@@ -81,8 +81,8 @@ impl Intent {
 
     fn whose(&self, vault: &Vault) -> Option<Mark> {
         let subject = self.subject.as_deref()?;
-        let of_customer = matches!(self.kind, EffectKind::Tag | EffectKind::Metafield);
-        match CustomerId::parse(subject).filter(|_| of_customer) {
+        let id = CustomerId::parse(subject).filter(|_| self.kind.is_of_customers());
+        match id {
             Some(id) => Some(vault.mark(Subject::Customer(id))),
             None => Some(vault.mark(Subject::Profile(&ProfileId::from(subject)))),
         }

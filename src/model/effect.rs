@@ -102,6 +102,11 @@ impl EffectKind {
         Self::Metafield,
     ];
 
+    /// Whether it changes a Shopify customer.
+    pub const fn is_of_customers(self) -> bool {
+        matches!(self, Self::Tag | Self::Metafield)
+    }
+
     /// The spelling in reports, journals and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -212,6 +217,8 @@ pub enum HoldReason {
     LiftedBefore,
     /// It depends on a segment, and whether the person is in that is unknown.
     SegmentUnknown,
+    /// An operation of an earlier run may still be writing to customers.
+    InFlight,
     /// Wanted, but not part of the plan file that is being applied.
     NotInPlan,
     /// To be taken back, but somebody has changed it since, or withdrew a consent.
@@ -233,6 +240,7 @@ impl HoldReason {
             Self::LiftedBefore => "suppressed by driftless before, and lifted since by somebody",
             Self::SegmentUnknown => "whether they are in a segment it depends on is unknown",
             Self::TagLimit => "250 tags are on the customer already",
+            Self::InFlight => "an operation of an earlier run is still writing to customers",
             Self::NotInPlan => "wanted as well, but not part of the plan that is applied",
             Self::ChangedSince => "changed since, by somebody else or by another run",
             Self::NotUndoable => "nothing here takes it back; look at it in Klaviyo or Shopify",

@@ -148,12 +148,12 @@ impl Shop {
         if !dry_run && let Err(error) = self.forget_at_klaviyo().await {
             tracing::warn!(%error, "Klaviyo has yet to delete somebody");
         }
-        self.push(options).settle_jobs().await;
+        let all_over = self.push(options).settle_jobs().await;
         let pulled = self.pull(options).fill().await?;
         // Somebody may have been known again by their address.
         unblocked(|| self.mirror.forget())?;
         let now = options.as_of.unwrap_or_else(|| self.clock.now());
-        let recovered = self.push(options).recover()?;
+        let recovered = self.push(options).recover(all_over)?;
 
         let people = unblocked(|| evaluate::unify(&self.mirror, &self.config.policy.identity))?;
         let (evaluation, parity, fresh) = self.understand(&people, &pulled, now, options).await?;
@@ -166,7 +166,7 @@ impl Shop {
         if let Task::Undo(run) = options.task {
             plan = self.undo(run, &people, plan.lists, now)?;
         }
-        self.hold_back_in_vain(&mut plan)?;
+        self.hold_back_in_vain(&mut plan, all_over)?;
         let mut circumstances = self.circumstances(&pulled, options, now)?;
         if let Some(file) = &options.only {
             circumstances.moved = self.restrict(&mut plan, file)?;

@@ -80,9 +80,16 @@ impl Shop {
 
     /// Takes out what was tried in vain: what a vendor refused lately, and suppressions that somebody
     /// lifted again. Else the first would spoil every canary, and the second undo a person's decision.
-    pub(super) fn hold_back_in_vain(&self, plan: &mut Plan) -> Result<(), PassError> {
+    pub(super) fn hold_back_in_vain(
+        &self,
+        plan: &mut Plan,
+        all_over: bool,
+    ) -> Result<(), PassError> {
         let refused = self.journal.refused_since(self.clock.now().minus(DAY));
         plan.hold_back(|effect| {
+            if !all_over && effect.kind().is_of_customers() {
+                return Ok(Some(HoldReason::InFlight));
+            }
             let suppresses = matches!(effect, Effect::Suppressed { .. });
             if refused.is_empty() && !suppresses {
                 return Ok(None);

@@ -17,6 +17,8 @@ const TAGS_FROM: usize = 1_000;
 /// From so many customers on their metafields do. 25 of them are a call of 10 points, so a full bucket
 /// pays for 5,000 at once; only beyond that they would have to wait.
 const METAFIELDS_FROM: usize = 5_000;
+/// How often a result is fetched that breaks off.
+const FETCHES: usize = 3;
 /// Most customers of one operation: Shopify takes 100 MB, and 2,000 bytes are a long line.
 const MOST: usize = 50_000;
 
@@ -76,17 +78,32 @@ impl Push<'_> {
             Some(Effect::Tags { .. }) => (BulkMutation::TagsRemove, BulkMutation::TagsAdd),
             _ => (BulkMutation::MetafieldsDelete, BulkMutation::MetafieldsSet),
         };
-        self.carry_out(&batch, take, &taken, fates).await?;
+        if !self.carry_out(&batch, take, &taken, fates).await? {
+            // A call takes and gives in one.
+            let all: BTreeSet<usize> = taken.iter().chain(&given).map(|row| row.at).collect();
+            return self.call_by_call(&batch, all, fates).await;
+        }
         // Whoever keeps a tag that was to go gets none; of the others, half is done.
         let kept = taken.iter().filter(|row| fates[row.at] != Fate::Done);
         let kept: BTreeSet<usize> = kept.map(|row| row.at).collect();
         given.retain(|row| !kept.contains(&row.at));
-        for row in &given {
-            if fates[row.at] == Fate::Done {
-                fates[row.at] = Fate::Unknown;
+        let both = given.iter().map(|row| row.at);
+        let half_done: Vec<usize> = both.filter(|at| fates[*at] == Fate::Done).collect();
+        half_done.iter().for_each(|at| fates[*at] = Fate::Unknown);
+        let sent = match self.carry_out(&batch, give, &given, fates).await {
+            Ok(false) => {
+                let all = given.iter().map(|row| row.at).collect();
+                self.call_by_call(&batch, all, fates).await
+            }
+            sent => sent.map(drop),
+        };
+        // Whatever became of the other half: what is upstream now is neither.
+        for at in half_done {
+            if fates[at] != Fate::Done {
+                fates[at] = Fate::Unknown;
             }
         }
-        self.carry_out(&batch, give, &given, fates).await
+        sent
     }
 
     /// What is taken away, and what is given.
@@ -126,37 +143,47 @@ impl Push<'_> {
         Ok((taken, given))
     }
 
-    /// One operation with these rows, followed to its end; call by call where Shopify will not start it.
+    /// One operation with these rows, followed to its end; `false` where Shopify will not start it.
     async fn carry_out(
         &mut self,
         batch: &Batch<'_>,
         mutation: BulkMutation,
         rows: &[Row],
         fates: &mut [Fate],
-    ) -> Result<(), PushError> {
+    ) -> Result<bool, PushError> {
         if rows.is_empty() || self.stop.is_set() {
-            return Ok(());
+            return Ok(true);
         }
         let Some(id) = self.start(batch, mutation, rows, fates).await? else {
-            return self.call_by_call(batch, rows, fates).await;
+            return Ok(false);
         };
         let carried: Vec<EffectId> = rows.iter().map(|row| batch.ids[row.at]).collect();
         let now = self.clock.now();
         self.journal.job(batch.run, id.as_str(), &carried, now)?;
-        let Some(over) = self.follow_bulk(&id).await? else {
-            return Ok(());
-        };
-        if over.status != BulkStatus::Completed {
-            let (status, code) = (&over.status, over.error.as_deref());
-            tracing::warn!(?status, code, "a bulk operation did not complete");
+        for _ in 0..FETCHES {
+            // Every look brings a link that is good for a week.
+            let Some(over) = self.follow_bulk(&id).await? else {
+                break;
+            };
+            if over.status != BulkStatus::Completed {
+                let (status, code) = (&over.status, over.error.as_deref());
+                tracing::warn!(%id, ?status, code, "a bulk operation did not complete");
+            }
+            // What did not complete says of some lines how they ended; of the others nothing is known.
+            let Some(url) = over.url.or(over.partial_url) else {
+                break;
+            };
+            match self.read_ends(&url, rows, fates).await {
+                Ok(read) if read < rows.len() => {
+                    let sent = rows.len();
+                    tracing::warn!(%id, read, sent, "lines are missing from a bulk operation's result");
+                    break;
+                }
+                Ok(_) => break,
+                Err(error) => tracing::warn!(%id, %error, "a bulk operation's result breaks off"),
+            }
         }
-        // What did not complete says of some lines how they ended; of the others nothing is known.
-        if let Some(url) = over.url.or(over.partial_url)
-            && let Err(error) = self.read_ends(&url, rows, fates).await
-        {
-            tracing::warn!(%error, "the result of a bulk operation breaks off");
-        }
-        Ok(())
+        Ok(true)
     }
 
     /// Starts an operation; `None` when Shopify will not, so that nothing was done. Whatever it
@@ -172,10 +199,11 @@ impl Push<'_> {
         let lines = rows.iter().map(|row| &row.line);
         let staged = match shopify.stage_bulk(&self.grant, lines).await {
             Ok(staged) => staged,
-            Err(error) => {
-                tracing::info!(%error, "no bulk operation; writing call by call");
+            Err(error) if ends_here(&error) => {
+                tracing::warn!(%error, calls = rows.len(), "no bulk operation; writing call by call");
                 return Ok(None);
             }
+            Err(error) => return Err(error.into()),
         };
         // An effect is the first of one batch only.
         let first = rows.first().map(|row| batch.ids[row.at].to_string());
@@ -185,7 +213,7 @@ impl Push<'_> {
             .await;
         let fate = match &started {
             Err(error) if blames_the_request(error) => {
-                tracing::info!(%error, "no bulk operation; writing call by call");
+                tracing::warn!(%error, calls = rows.len(), "no bulk operation; writing call by call");
                 return Ok(None);
             }
             Err(error) => fate_of(error),
@@ -233,8 +261,15 @@ impl Push<'_> {
         }
     }
 
-    /// Writes down how each line ended. Of one that is not in the result nothing is known.
-    async fn read_ends(&self, url: &str, rows: &[Row], fates: &mut [Fate]) -> Result<(), ApiError> {
+    /// Writes down how each line ended, and tells how many did. Of one that is not in the result nothing
+    /// is known.
+    async fn read_ends(
+        &self,
+        url: &str,
+        rows: &[Row],
+        fates: &mut [Fate],
+    ) -> Result<usize, ApiError> {
+        let mut read = 0;
         let mut lines = self.vendors.shopify.bulk_lines(url).await?;
         while let Some(line) = lines.next().await? {
             let Some(BulkEnd { line, end }) = BulkEnd::decode(&line) else {
@@ -242,37 +277,57 @@ impl Push<'_> {
             };
             if let Some(row) = rows.get(line) {
                 fates[row.at] = end.map_or_else(fate_of_line, |()| Fate::Done);
+                read += 1;
             }
         }
-        Ok(())
+        Ok(read)
     }
 
+    /// Sends whatever is left of these effects by single calls. What is half done by an operation is sent
+    /// as a whole: to take a tag that is gone changes nothing.
     async fn call_by_call(
         &self,
         batch: &Batch<'_>,
-        rows: &[Row],
+        which: BTreeSet<usize>,
         fates: &mut [Fate],
     ) -> Result<(), PushError> {
         let kind = batch.effects.first().map(Effect::kind);
-        let size = kind.map_or(1, per_call);
-        for chunk in rows.chunks(size) {
+        let which: Vec<usize> = which.into_iter().collect();
+        let mut sent = 0;
+        for chunk in which.chunks(kind.map_or(1, per_call)) {
             if self.stop.is_set() {
                 return Ok(());
             }
-            let some = chunk.iter().map(|row| batch.effects[row.at].clone());
+            let some = chunk.iter().map(|at| batch.effects[*at].clone());
             let mut ends = vec![Fate::NotSent; chunk.len()];
-            let sent = self.customers(&some.collect::<Vec<_>>(), &mut ends).await;
-            for (row, end) in chunk.iter().zip(ends) {
-                fates[row.at] = end;
+            let answered = self.customers(&some.collect::<Vec<_>>(), &mut ends).await;
+            for (at, end) in chunk.iter().zip(ends) {
+                fates[*at] = end;
             }
-            match sent {
+            match answered {
                 Err(PushError::Api(error)) if blames_the_request(&error) => {}
-                sent => sent?,
+                answered => answered?,
             }
-            self.progress.at("call by call", chunk.len() as u64, None);
+            sent += chunk.len() as u64;
+            let all = which.len() as u64;
+            self.progress.at("call by call", sent, Some(all));
         }
         Ok(())
     }
+}
+
+/// Whether an error in handing the lines over says nothing against single calls.
+fn ends_here(error: &ApiError) -> bool {
+    blames_the_request(error)
+        || matches!(
+            error.fault,
+            Fault::TooLarge { .. }
+                | Fault::ForeignHost { .. }
+                | Fault::Unreachable { .. }
+                | Fault::VendorDown
+                | Fault::Redirected { .. }
+                | Fault::Shape { .. }
+        )
 }
 
 /// What a line's fault says about its effect: as that of a single write.

@@ -33,7 +33,10 @@ impl<'a> Looks<'a> {
         if self.stop.is_set() || self.clock.monotonic() >= self.until {
             return false;
         }
-        self.clock.sleep(self.wait).await;
+        tokio::select! {
+            () = self.clock.sleep(self.wait) => {}
+            () = self.stop.wait() => return false,
+        }
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         true
     }

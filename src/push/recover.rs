@@ -4,6 +4,7 @@
 //! by the new plan, which was made from the same look.
 
 use super::{Push, PushError};
+use crate::api::Fault;
 use crate::journal::{Intent, Job};
 use crate::mirror::MirrorError;
 use crate::model::{BulkId, CustomerId, EffectKind, End, JobId, ListId, Moment, ProfileId, Value};
@@ -11,9 +12,12 @@ use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
 impl Push<'_> {
-    /// Waits until jobs of open intents are over, so that the pull after it sees their work. A job that
-    /// cannot be asked about is left to that pull.
-    pub async fn settle_jobs(&mut self) {
+    /// Waits until jobs of open intents are over, so that the pull after it sees their work; whether
+    /// nothing writes to customers any more. An import or a suppression that cannot be asked about is left
+    /// to that pull.
+    pub async fn settle_jobs(&mut self) -> bool {
+        let mut all_over = true;
+        let mut named = BTreeSet::new();
         for Job { job, effects, .. } in self.journal.open_jobs() {
             let carried = self
                 .journal
@@ -23,44 +27,69 @@ impl Push<'_> {
             let id = JobId::from(job.as_str());
             let followed = match kind {
                 Some(EffectKind::Suppression) => self.follow_suppression(&id).await.map(drop),
-                Some(EffectKind::Tag | EffectKind::Metafield) => self
-                    .follow_bulk(&BulkId::from(job.as_str()))
-                    .await
-                    .map(drop),
+                Some(EffectKind::Tag | EffectKind::Metafield) => {
+                    let id = BulkId::from(job.as_str());
+                    all_over &= self.is_bulk_over(&id).await;
+                    named.insert(id);
+                    Ok(())
+                }
                 _ => self.follow_import(&id).await.map(drop),
             };
             if let Err(error) = followed {
                 tracing::info!(%error, "a job of an earlier run cannot be followed");
             }
         }
-        if let Err(error) = self.settle_unnamed_bulks().await {
-            tracing::info!(%error, "bulk operations of an earlier run cannot be looked for");
+        match self.settle_unnamed_bulks(&named).await {
+            Ok(unnamed) => all_over && unnamed,
+            Err(error) => {
+                tracing::warn!(%error, "bulk operations of an earlier run cannot be looked for");
+                false
+            }
+        }
+    }
+
+    /// Waits for an operation; `false` when it cannot be told that it is over.
+    async fn is_bulk_over(&self, id: &BulkId) -> bool {
+        match self.follow_bulk(id).await {
+            Ok(over) => over.is_some(),
+            // Shopify forgets them after a week.
+            Err(PushError::Api(error)) if error.fault == Fault::NotFound => true,
+            Err(error) => {
+                tracing::warn!(%error, "a bulk operation of an earlier run cannot be followed");
+                false
+            }
         }
     }
 
     /// Waits for bulk operations whose start was sent, but whose id never came to be journaled. Their mark
     /// is the id of their first effect.
-    async fn settle_unnamed_bulks(&self) -> Result<(), PushError> {
+    async fn settle_unnamed_bulks(&self, named: &BTreeSet<BulkId>) -> Result<bool, PushError> {
         let in_bulk = [EffectKind::Tag, EffectKind::Metafield];
         let open = self.journal.open_intents();
         let open = open.filter(|intent| in_bulk.contains(&intent.kind));
         let marks: BTreeSet<String> = open.map(|intent| intent.id.to_string()).collect();
         if marks.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
+        let mut all_over = true;
         for bulk in self.vendors.shopify.bulk_mutations().await? {
-            if bulk.mark().is_some_and(|mark| marks.contains(mark)) {
-                self.follow_bulk(&bulk.id).await?;
+            let is_ours = bulk.mark().is_some_and(|mark| marks.contains(mark));
+            if is_ours && !named.contains(&bulk.id) {
+                all_over &= self.is_bulk_over(&bulk.id).await;
             }
         }
-        Ok(())
+        Ok(all_over)
     }
 
-    /// Ends every open intent by what the mirror says now; call it after a pull. Returns how many.
-    pub fn recover(&mut self) -> Result<u64, PushError> {
+    /// Ends every open intent by what the mirror says now; call it after a pull. Those on customers stay
+    /// open while something may still write to them. Returns how many ended.
+    pub fn recover(&mut self, all_over: bool) -> Result<u64, PushError> {
         let now = self.clock.now();
         let mut ends = Vec::new();
         for intent in self.journal.open_intents() {
+            if !all_over && intent.kind.is_of_customers() {
+                continue;
+            }
             let end = if self.holds(intent, now)? {
                 End::Confirmed
             } else {

@@ -49,6 +49,40 @@ fn ended(summary: &Summary, kind: EffectKind, end: End) -> u64 {
     ends.get(&(kind, end)).copied().unwrap_or_default()
 }
 
+/// That shop, in which everybody carries a tag of ours that is not theirs.
+async fn mistagged() -> House {
+    let mut state = customers(ENOUGH);
+    for customer in state.shopify.customers.values_mut() {
+        customer.tags.push("driftless:vip".to_owned());
+    }
+    let edits = [&ROOMY[..], &[TAGS]].concat();
+    let mut house = House::build(state, morning(), Speed::Fast, &edits).await;
+    house.pass().await;
+    house
+}
+
+/// How often each kind of write hit somebody.
+fn hits(house: &House, kind: &str) -> usize {
+    let history = house.history().into_iter();
+    let of_kind = history.filter(|write| write.kind == kind);
+    of_kind.map(|write| write.subjects.len()).sum()
+}
+
+/// Leaves no place for an operation of ours.
+fn occupy(house: &House) {
+    let now = house.clock.now();
+    for number in 1..=5 {
+        let others = BulkOperation {
+            lines: Some(Arc::default()),
+            created: now,
+            due: now.plus(hours(5)),
+            ..BulkOperation::default()
+        };
+        let operations = &mut house.world.state().shopify.operations;
+        operations.insert(90_000 + number, others);
+    }
+}
+
 /// How many calls each bulk mutation made.
 fn mutations(world: &World) -> Vec<usize> {
     let state = world.state();
@@ -200,19 +234,70 @@ async fn a_line_that_the_result_lacks_is_looked_at_and_not_assumed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_no_place_is_free_tags_go_call_by_call() {
     let mut house = observed(ENOUGH, TAGS).await;
-    let now = house.clock.now();
-    for number in 1..=5 {
-        let others = BulkOperation {
-            lines: Some(Arc::default()),
-            created: now,
-            due: now.plus(hours(5)),
-            ..BulkOperation::default()
-        };
-        let operations = &mut house.world.state().shopify.operations;
-        operations.insert(90_000 + number, others);
-    }
+    occupy(&house);
     let applied = house.pass().await;
     assert_eq!(ended(&applied, EffectKind::Tag, End::Confirmed), ENOUGH);
     assert_eq!(mutations(&house.world), [0; 5]);
     assert_once(&house, ENOUGH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_operation_takes_the_wrong_tags_and_one_gives_the_right_ones() {
+    let mut house = mistagged().await;
+    house.world.state().faults.unwilling.insert(CULPRIT);
+    let applied = house.pass().await;
+    assert_eq!(ended(&applied, EffectKind::Tag, End::Confirmed), ENOUGH - 1);
+    assert_eq!(ended(&applied, EffectKind::Tag, End::Refused), 1);
+    // Whoever keeps the wrong one gets no other.
+    let bulk = usize::try_from(ENOUGH - 25).unwrap();
+    assert_eq!(mutations(&house.world), [bulk, bulk - 1]);
+    let state = house.world.state();
+    let tags = &state.shopify.customers[&CULPRIT].tags;
+    assert_eq!(*tags, ["driftless:vip"]);
+    let mistagged = state.shopify.customers.values();
+    let mistagged = mistagged.filter(|one| one.tags.contains(&tags[0]));
+    assert_eq!(mistagged.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_place_is_free_each_tag_is_taken_and_given_once() {
+    let mut house = mistagged().await;
+    occupy(&house);
+    let applied = house.pass().await;
+    assert_eq!(ended(&applied, EffectKind::Tag, End::Confirmed), ENOUGH);
+    assert_once(&house, ENOUGH);
+    let all = usize::try_from(ENOUGH).unwrap();
+    assert_eq!(
+        (hits(&house, "tagsRemove"), hits(&house, "tagsAdd")),
+        (all, all)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_an_operation_of_an_earlier_run_cannot_be_followed_nothing_else_is_sent_to_customers()
+{
+    let mut house = observed(ENOUGH, TAGS).await;
+    let world = house.world.clone();
+    let begun = async {
+        while mutations(&world).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let mut state = world.state();
+        let operations = state.shopify.operations.values_mut();
+        let far = operations.filter(|one| one.lines.is_some());
+        far.for_each(|one| one.due = one.due.plus(hours(24 * 30)));
+    };
+    let options = Options::default();
+    tokio::select! {
+        () = begun => {}
+        ended = house.unreleased(&options) => panic!("{ended:?}"),
+    }
+    house.close();
+    let held = house.pass().await;
+    assert_eq!(held.effects.recovered, 0);
+    assert_eq!(held.planned.get(&EffectKind::Tag), None);
+    let waiting: u64 = held.held_back.iter().map(|held| held.count).sum();
+    // A few of its lines may be done already.
+    assert!(waiting > ENOUGH - 100, "{waiting}");
+    assert_eq!(mutations(&house.world).len(), 1);
 }

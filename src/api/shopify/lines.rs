@@ -16,11 +16,8 @@ static RESULT: Class = Class {
 /// Longest line that is read.
 const LINE_CAP: usize = 10 * 1024 * 1024;
 
-/// Where Shopify keeps results and takes uploads: its object store, or hosts of its own.
-const STORES: [&str; 2] = [
-    "storage.googleapis.com",
-    "shopify-staged-uploads.storage.googleapis.com",
-];
+/// Where Shopify keeps results, beside hosts of its own: an object store, whose host is anybody's.
+const RESULTS: &str = "storage.googleapis.com";
 const OWN: [&str; 2] = [".shopify.com", ".shopifycloud.com"];
 
 /// The lines of one result.
@@ -41,7 +38,7 @@ impl BulkLines {
         base: &Url,
         url: &str,
     ) -> Result<Self, ApiError> {
-        let url = checked(url, base).map_err(|fault| ApiError::new(&RESULT, fault))?;
+        let url = checked(url, base, RESULTS).map_err(|fault| ApiError::new(&RESULT, fault))?;
         let host: Box<str> = url.host_str().unwrap_or_default().into();
         let lost = |error| ApiError::new(&RESULT, unreachable(&host, &error));
         let response = client.get(url).send().await.map_err(lost)?;
@@ -113,14 +110,14 @@ impl BulkLines {
     }
 }
 
-/// Https to a host of the vendor's; loopback only when the shop itself is on loopback.
-pub(super) fn checked(url: &str, base: &Url) -> Result<Url, Fault> {
+/// Https to a host of the vendor's, or to its store; loopback only when the shop itself is on loopback.
+pub(super) fn checked(url: &str, base: &Url, store: &str) -> Result<Url, Fault> {
     let foreign = |host: Option<&str>| Fault::ForeignHost {
         host: host.unwrap_or("a result URL").into(),
     };
     let url = Url::parse(url).map_err(|_| foreign(None))?;
     let host = url.host_str().unwrap_or_default();
-    let known = STORES.contains(&host) || OWN.iter().any(|own| host.ends_with(own));
+    let known = host == store || OWN.iter().any(|own| host.ends_with(own));
     let vendor = url.scheme() == "https" && url.port().is_none() && known;
     let local = matches!(url.scheme(), "http" | "https") && is_loopback(&url) && is_loopback(base);
     if (vendor || local) && url.username().is_empty() && url.password().is_none() {
@@ -216,7 +213,7 @@ mod tests {
     #[test]
     fn only_the_vendors_hosts_are_fetched_from() {
         let shop = Url::parse("https://demo.myshopify.com").unwrap();
-        let check = |url: &str| checked(url, &shop).is_ok();
+        let check = |url: &str| checked(url, &shop, RESULTS).is_ok();
         assert!(check(
             "https://storage.googleapis.com/shopify/x.jsonl?sig=1"
         ));
@@ -240,6 +237,6 @@ mod tests {
             assert!(!check(wrong), "{wrong}");
         }
         let sandbox = Url::parse("http://127.0.0.1:4002").unwrap();
-        assert!(checked("http://127.0.0.1:4000/x", &sandbox).is_ok());
+        assert!(checked("http://127.0.0.1:4000/x", &sandbox, RESULTS).is_ok());
     }
 }

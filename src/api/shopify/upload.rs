@@ -14,6 +14,10 @@ static UPLOAD: Class = Class {
     limits: None,
 };
 
+/// Where Shopify takes uploads, beside hosts of its own. Not the object store at large: what is sent names
+/// customers, and there anybody may have a place.
+const STORE: &str = "shopify-staged-uploads.storage.googleapis.com";
+
 /// Between two parts it stands after a line end and two dashes, with which no line of JSON begins.
 const BOUNDARY: &str = "driftless-7MA4YWxkTrZu0gW";
 
@@ -46,7 +50,7 @@ impl Target {
     ) -> Result<(), ApiError> {
         let failed = |fault| ApiError::new(&UPLOAD, fault);
         let url = self.url.as_deref().unwrap_or_default();
-        let url = checked(url, base).map_err(failed)?;
+        let url = checked(url, base, STORE).map_err(failed)?;
         let host: Box<str> = url.host_str().unwrap_or_default().into();
         let request = client
             .post(url)
