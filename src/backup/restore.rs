@@ -15,11 +15,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Gives a shop without mirror and journal those of a backup. A kill at any moment leaves nothing, or
-/// everything for [`settle`].
+/// everything for [`settle`]. `first` is done once nothing can refuse it any more.
 ///
 /// # Errors
 /// When the backup is of another shop, version or form, or the state directory is in use.
-pub fn restore(backup: &mut Backup, shop: &config::Shop, now: Moment) -> Result<(), BackupError> {
+pub fn restore(
+    backup: &mut Backup,
+    shop: &config::Shop,
+    now: Moment,
+    first: impl FnOnce() -> Result<(), BackupError>,
+) -> Result<(), BackupError> {
     refuse_unfit(backup, shop)?;
     let vault = fitting_vault(backup, shop)?;
     let state_dir = shop.state_dir.as_path();
@@ -36,6 +41,7 @@ pub fn restore(backup: &mut Backup, shop: &config::Shop, now: Moment) -> Result<
         let _ = fs::remove_dir_all(&staging);
         return Err(error);
     }
+    first()?;
     let restored = state_dir.join("restored");
     fs::rename(&staging, &restored).map_err(BackupError::io("create", &restored))?;
     sync_dir(state_dir)?;

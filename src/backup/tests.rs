@@ -98,7 +98,12 @@ impl Lab {
 
     /// With whatever vault is there.
     fn restore_alone(&self, name: &str) -> Result<(), BackupError> {
-        restore(&mut Backup::open(&self.file())?, &self.shop(name), NOW)
+        restore(
+            &mut Backup::open(&self.file())?,
+            &self.shop(name),
+            NOW,
+            || Ok(()),
+        )
     }
 }
 

@@ -41,14 +41,23 @@ async fn alone(shop: config::Shop, args: &Forget, wish: &Wish) -> Result<String,
         let text = "there is no mirror yet; make a pass with --reconcile first";
         return Err((Exit::Usage, text.to_owned()));
     }
+    let name = shop.name.clone();
     if wish.at_klaviyo.is_none() {
-        let mut shop = shops::open_unlocked(shop, &Clock::System, Meter::default())?;
+        let opened = shops::open_unlocked(shop, &Clock::System, Meter::default());
+        let mut shop = opened.map_err(|fault| unnamed(&name, fault))?;
         return carry_out(&mut shop, wish).await;
     }
     let shop = shops::load(&args.shops.config).and_then(shops::only);
     let shop = shop.map_err(|exit| (exit, "Klaviyo's key is needed".to_owned()))?;
-    let mut held = shops::open(shop, &Clock::System, Meter::default())?;
+    let held = shops::open(shop, &Clock::System, Meter::default());
+    let mut held = held.map_err(|fault| unnamed(&name, fault))?;
     carry_out(&mut held.shop, wish).await
+}
+
+/// The shop's name is told by the caller.
+fn unnamed(name: &str, (exit, text): (Exit, String)) -> (Exit, String) {
+    let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
+    (exit, text.to_owned())
 }
 
 /// Does what was asked of an open shop; what to tell whoever asked.
@@ -58,6 +67,9 @@ pub(super) async fn carry_out(shop: &mut Shop, wish: &Wish) -> Result<String, (E
     let refuse = |text: String| Err((Exit::Usage, text));
     let who = match meant.as_slice() {
         [who] => who,
+        [] if shop.was_forgotten(&wish.person) => {
+            return refuse("whoever is named so was forgotten already".to_owned());
+        }
         [] => {
             return refuse(
                 "nobody here is named so; give a profile id, a Shopify customer id, an e-mail address, a \
@@ -88,15 +100,26 @@ pub(super) async fn carry_out(shop: &mut Shop, wish: &Wish) -> Result<String, (E
             "nothing was done: Klaviyo would delete {profiles} profiles, not {agreed}"
         ));
     }
-    let forgotten = shop.forget(who, wish.at_klaviyo.is_some()).await;
+    let forgotten = shop.forget(who, wish.at_klaviyo.is_some());
     forgotten.map_err(|error| (shops::exit_of(&error), error.to_string()))?;
-    Ok(match wish.at_klaviyo {
-        None => format!("{records} records are forgotten here; Klaviyo and Shopify keep theirs"),
-        Some(_) => format!(
-            "{records} records are forgotten here, and Klaviyo deletes {profiles} profiles; Shopify keeps \
-             its own"
-        ),
-    })
+    let here = format!("{records} records are forgotten here");
+    let told = match wish.at_klaviyo {
+        None => format!("{here}. Klaviyo keeps its profiles, and their places on its lists"),
+        Some(_) => match shop.forget_at_klaviyo().await {
+            Ok(()) => format!("{here}. Klaviyo has accepted to delete {profiles} profiles"),
+            Err(error) => {
+                let text = format!(
+                    "{here}. Klaviyo has not accepted to delete {profiles} profiles yet; every pass asks \
+                     again: {error}"
+                );
+                return Err((shops::exit_of(&error), text));
+            }
+        },
+    };
+    Ok(format!(
+        "{told}; Shopify keeps its customers.\nNow replace your copy of the vault, and remove plans that you \
+         made with --out"
+    ))
 }
 
 /// A line for each id.
@@ -129,7 +152,7 @@ fn shown(who: &Belongings) -> String {
     ));
     if !profiles.is_empty() {
         text.push_str(&format!(
-            "\nTo have Klaviyo delete its profiles as well: --at-klaviyo {}",
+            "\nTo have Klaviyo delete its profiles as well, which cannot be asked for later: --at-klaviyo {}",
             profiles.len()
         ));
     }

@@ -5,8 +5,7 @@ use super::{Exit, output, shops};
 use crate::backup::{self, BackupError};
 use crate::clock::Clock;
 use crate::config;
-use crate::mirror::{Mirror, Rebuilt};
-use crate::pass;
+use crate::mirror::{Mirror, Rebuilt, StateLock};
 
 /// Sets every shop's mirror aside; changes nothing upstream.
 pub(super) fn run(args: &Rebuild) -> Exit {
@@ -18,16 +17,18 @@ pub(super) fn run(args: &Rebuild) -> Exit {
 }
 
 fn set_aside(shop: &config::Shop) -> Result<Rebuilt, BackupError> {
-    backup::settle(&shop.state_dir)?;
-    let now = Clock::System.now();
-    Ok(Mirror::rebuild(&shop.state_dir, &shop.vault()?, now)?)
+    let (dir, now) = (&shop.state_dir, Clock::System.now());
+    if dir.exists() {
+        // Nothing is taken back beside a daemon that refuses all this.
+        let _lock = StateLock::take(dir, now)?;
+        backup::settle(dir)?;
+        shops::hold(dir)?;
+    }
+    Ok(Mirror::rebuild(dir, &shop.vault()?, now)?)
 }
 
 fn rebuild(shop: &config::Shop) -> Exit {
-    let (name, dir) = (&shop.name, &shop.state_dir);
-    if let Err(error) = pass::hold(dir) {
-        return output::fault(shops::exit_of(&error), &format!("{name}: {error}"));
-    }
+    let name = &shop.name;
     match set_aside(shop) {
         Ok(Rebuilt {
             set_aside: Some(place),

@@ -3,7 +3,9 @@
 use super::args::Receipts;
 use super::{Exit, output, shops};
 use crate::config;
-use crate::journal::{self, EffectId, Entry, Intent, JournalError, Outcome, Reading, RunId};
+use crate::journal::{
+    self, EffectId, Entry, Forgetting, Intent, JournalError, Outcome, Reading, RunId,
+};
 use crate::model::{EffectKind, End, Moment};
 use crate::report;
 use crate::vault::Vault;
@@ -78,6 +80,8 @@ struct Totals {
 /// All runs in numbers.
 struct Past {
     runs: BTreeMap<RunId, Totals>,
+    /// Begun, and not accepted by Klaviyo yet.
+    forgetting: Vec<Forgetting>,
     /// When people were forgotten, and how many records and addresses of theirs.
     forgotten: Vec<(Moment, usize)>,
     reading: Reading,
@@ -86,7 +90,7 @@ struct Past {
 fn runs(dir: &Path, vault: &Vault) -> Result<Past, JournalError> {
     let mut runs: BTreeMap<RunId, Totals> = BTreeMap::new();
     let mut open: BTreeMap<EffectId, (RunId, EffectKind)> = BTreeMap::new();
-    let mut forgotten = Vec::new();
+    let (mut forgetting, mut forgotten) = (Vec::new(), Vec::new());
     let reading = journal::read(dir, vault, |entry| {
         match entry {
             Entry::Run { run, at, plan } => {
@@ -99,8 +103,12 @@ fn runs(dir: &Path, vault: &Vault) -> Result<Past, JournalError> {
                 let ends = &mut runs.entry(run).or_default().ends;
                 *ends.entry((kind, Some(outcome.end))).or_default() += 1;
             }
-            Entry::Forgotten { marks, at } => forgotten.push((at, marks.len())),
-            Entry::Job(_) | Entry::RunEnd { .. } | Entry::Forget(_) => {}
+            Entry::Forget(begun) => forgetting.push(begun),
+            Entry::Forgotten { marks, at } => {
+                forgetting.retain(|begun| begun.marks != marks);
+                forgotten.push((at, marks.len()));
+            }
+            Entry::Job(_) | Entry::RunEnd { .. } => {}
         }
         Ok(())
     })?;
@@ -114,6 +122,7 @@ fn runs(dir: &Path, vault: &Vault) -> Result<Past, JournalError> {
     }
     Ok(Past {
         runs,
+        forgetting,
         forgotten,
         reading,
     })
@@ -142,6 +151,13 @@ fn tell_runs(shop: &str, past: &Past, as_json: bool) {
         output::say(&match as_json {
             true => json!({"shop": shop, "forgotten": marks, "at": at.to_string()}).to_string(),
             false => format!("{shop}  {at}  {marks} records and addresses of a person forgotten"),
+        });
+    }
+    for Forgetting { at_klaviyo, at, .. } in &past.forgetting {
+        let left = at_klaviyo.len();
+        output::say(&match as_json {
+            true => json!({"shop": shop, "deletions": left, "at": at.to_string()}).to_string(),
+            false => format!("{shop}  {at}  Klaviyo has yet to accept {left} deletions"),
         });
     }
     let link = past.reading.link;

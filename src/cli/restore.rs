@@ -6,7 +6,6 @@ use super::{Exit, output, shops};
 use crate::backup::{self, Backup};
 use crate::clock::Clock;
 use crate::model::Moment;
-use crate::pass;
 use std::time::Duration;
 
 /// Reads a backup to its end, then makes mirror and journal of it.
@@ -15,13 +14,10 @@ pub(super) fn run(args: &Restore) -> Exit {
         Ok(shop) => shop,
         Err(exit) => return exit,
     };
-    // Whoever wrote then may not write now: the world has moved on.
-    if let Err(error) = pass::hold(&shop.state_dir) {
-        return output::fault(shops::exit_of(&error), &format!("{}: {error}", shop.name));
-    }
     let now = Clock::System.now();
     let restored = Backup::open(&args.file).and_then(|mut backup| {
-        backup::restore(&mut backup, &shop, now)?;
+        // Whoever wrote then may not write now: the world has moved on.
+        backup::restore(&mut backup, &shop, now, || shops::hold(&shop.state_dir))?;
         Ok(backup.header)
     });
     match restored {

@@ -8,12 +8,13 @@ use crate::config::{self, Environment};
 use crate::daemon::{KeyLock, lock_dir};
 use crate::journal::JournalError;
 use crate::mirror::MirrorError;
-use crate::pass::{OpenError, PassError, Shop};
+use crate::pass::{self, OpenError, PassError, Shop};
 use crate::pull::PullError;
 use crate::push::PushError;
 use crate::telemetry::Meter;
 use crate::vault::VaultError;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Reads all configs; prints every fault at once.
 pub(super) fn load(paths: &[PathBuf]) -> Result<Vec<config::Shop>, Exit> {
@@ -210,6 +211,15 @@ pub(super) fn exit_of_backup(error: &BackupError) -> Exit {
         BackupError::Mirror(error) => exit_of_mirror(error),
         BackupError::Journal(error) => exit_of_journal(error),
     }
+}
+
+/// Takes the release back, for what a backup or a rebuild changes.
+pub(super) fn hold(state_dir: &Path) -> Result<(), BackupError> {
+    pass::hold(state_dir).map_err(|error| BackupError::Io {
+        action: "take back the release in",
+        path: state_dir.to_owned(),
+        source: io::Error::other(error),
+    })
 }
 
 /// What the pass after a restore or a rebuild does.

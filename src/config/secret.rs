@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes; a secret is one short line.
 const LONGEST: u64 = 4096;
+/// A secret of our own protects as much as it is hard to guess.
+const SHORTEST_OWN: usize = 16;
 
 /// A name for a secret that gives nothing away: the first 16 hex digits of a SHA-256 over it.
 /// Locks and comparisons use it.
@@ -66,7 +68,13 @@ impl SecretPlaces<'_> {
         }
         if !self.environment.is_offline() {
             let found = section.within(key, |place| self.fetch(section, key, place));
-            return found.map(|found| Ok(found.value));
+            let secret = found?.value;
+            if secret.expose_secret().len() < SHORTEST_OWN {
+                let message = format!("a key of at least {SHORTEST_OWN} characters is needed");
+                let help = "such as from `openssl rand -hex 32`";
+                section.complain(key, &Complaint::new(message).help(help));
+            }
+            return Some(Ok(secret));
         }
         section.within(key, |place| {
             let credential =

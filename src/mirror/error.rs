@@ -90,7 +90,7 @@ pub enum MirrorError {
     },
     /// The keys to what is in the mirror are not the ones in the state directory.
     #[error(
-        "the mirror was sealed with another vault: put the `vault` file back that belongs to it. Without one, \
+        "the mirror's keys are not in the state directory: put the `vault` file back that belongs to it. Without one, \
          `driftless rebuild`; who was forgotten is known no more then"
     )]
     OtherVault,

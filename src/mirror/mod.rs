@@ -132,6 +132,10 @@ impl Mirror {
     }
 
     fn over(store: Store, vault: &Vault) -> Result<Self, MirrorError> {
+        // A new one would not open what is here, and be in the way of the right one.
+        if store.contains(&Fact::Vault.key())? && !vault.is_kept() {
+            return Err(MirrorError::OtherVault);
+        }
         vault.take_up()?;
         let mirror = Self {
             writer: Mutex::new(Writer::load(&store)?),

@@ -120,13 +120,20 @@ impl Shop {
         Ok(found)
     }
 
-    /// Forgets a person here, and with `at_klaviyo` has Klaviyo delete their profiles, which is for good,
-    /// too. Once it is journaled it will be done: opening the shop and every pass go on where a kill, or
-    /// Klaviyo's refusal, left it.
-    ///
-    /// # Errors
-    /// Also when all is done here and Klaviyo has not accepted yet.
-    pub async fn forget(&mut self, who: &Belongings, at_klaviyo: bool) -> Result<(), PassError> {
+    /// Whether somebody was forgotten whom these words may mean.
+    pub fn was_forgotten(&self, text: &str) -> bool {
+        let (vault, address) = (self.mirror.vault(), text.to_lowercase());
+        let customer = CustomerId::parse(text).map(Subject::Customer);
+        let profile = ProfileId::from(text);
+        let subjects = [Subject::Profile(&profile), Subject::Address(&address)];
+        let mut subjects = subjects.into_iter().chain(customer);
+        subjects.any(|subject| vault.is_forgotten(subject))
+    }
+
+    /// Forgets a person here; with `at_klaviyo` Klaviyo is to delete their profiles, which is for good, too
+    /// ([`Shop::forget_at_klaviyo`]). Once it is journaled it will be done: opening the shop and every pass go
+    /// on where a kill, or Klaviyo's refusal, left it.
+    pub fn forget(&mut self, who: &Belongings, at_klaviyo: bool) -> Result<(), PassError> {
         let profiles = who.profiles.iter().filter(|_| at_klaviyo);
         let forgetting = Forgetting {
             marks: who.marks(self.mirror.vault()),
@@ -141,8 +148,7 @@ impl Shop {
                 subject.is_some_and(|subject| subjects.contains(subject))
             })?;
             self.go_on_forgetting()
-        })?;
-        self.forget_at_klaviyo().await
+        })
     }
 
     /// Does here whatever the journal says was to be forgotten and is not: after a kill, or with an older
@@ -165,7 +171,7 @@ impl Shop {
     }
 
     /// Asks Klaviyo for the deletions that it has not accepted yet.
-    pub(super) async fn forget_at_klaviyo(&mut self) -> Result<(), PassError> {
+    pub async fn forget_at_klaviyo(&mut self) -> Result<(), PassError> {
         let grant = WriteGrant::mint();
         for Forgetting {
             marks, at_klaviyo, ..

@@ -168,6 +168,11 @@ impl Vault {
         Ok(())
     }
 
+    /// Whether there is a file.
+    pub fn is_kept(&self) -> bool {
+        self.0.path.exists()
+    }
+
     /// Tells this vault from every other, and never changes.
     pub fn id(&self) -> Mark {
         self.digest(0, b"vault")

@@ -21,7 +21,7 @@ pub fn restore(house: &mut House, name: &str, path: &Path) {
     std::fs::create_dir(&place).unwrap();
     std::fs::copy(vault, vault_file(&place)).unwrap();
     let mut backup = Backup::open(path).unwrap();
-    backup::restore(&mut backup, &house.config(), house.clock.now()).unwrap();
+    backup::restore(&mut backup, &house.config(), house.clock.now(), || Ok(())).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,7 +83,7 @@ async fn nothing_of_a_forgotten_person_can_be_read_and_nothing_is_written_to_the
         "{who:?}"
     );
     assert!(who.events > 0, "{who:?}");
-    house.shop().forget(&who, false).await.unwrap();
+    house.shop().forget(&who, false).unwrap();
     assert!(is_unknown(&mut house, &names[0]));
     assert!(of_them(&house).iter().all(Intent::is_closed));
     assert!(matches!(
@@ -121,7 +121,7 @@ async fn nothing_of_a_forgotten_person_can_be_read_and_nothing_is_written_to_the
     fs::create_dir(house.state_dir()).unwrap();
     fs::copy(vault, vault_file(&house.state_dir())).unwrap();
     let mut old = Backup::open(&place).unwrap();
-    backup::restore(&mut old, &house.config(), house.clock.now()).unwrap();
+    backup::restore(&mut old, &house.config(), house.clock.now(), || Ok(())).unwrap();
     assert!(is_unknown(&mut house, &names[0]));
     assert!(of_them(&house).iter().all(Intent::is_closed));
     let mirror = house.mirror().join("\n");
@@ -136,7 +136,9 @@ async fn klaviyo_is_asked_until_it_accepts() {
     let who = one(&mut house, &id);
     let wrong = "pk_other".to_owned();
     let key = std::mem::replace(&mut house.world.state().klaviyo.api_key, wrong);
-    house.shop().forget(&who, true).await.unwrap_err();
+    house.shop().forget(&who, true).unwrap();
+    house.shop().forget_at_klaviyo().await.unwrap_err();
+    assert!(house.shop().was_forgotten(&names[0].to_uppercase()));
     assert!(is_unknown(&mut house, &names[0]));
     let ended = |house: &House| {
         let entries = house.journal().into_iter();
@@ -169,7 +171,7 @@ async fn an_older_copy_of_the_vault_learns_from_the_journal_who_was_forgotten() 
     let vault = vault_file(&house.state_dir());
     let copy = fs::read(&vault).unwrap();
     let who = one(&mut house, &names[0]);
-    house.shop().forget(&who, false).await.unwrap();
+    house.shop().forget(&who, false).unwrap();
     house.close();
     fs::write(&vault, &copy).unwrap();
     house.rebuild();
@@ -184,7 +186,7 @@ async fn whoever_comes_back_under_another_id_is_forgotten_with_it() {
     house.settle().await;
     let (id, names) = somebody(&house);
     let who = one(&mut house, &id);
-    house.shop().forget(&who, false).await.unwrap();
+    house.shop().forget(&who, false).unwrap();
     let (again, now) = ("01ZAGAIN000000000000000000".to_owned(), house.clock.now());
     {
         let klaviyo = &mut house.world.state().klaviyo;

@@ -60,9 +60,12 @@ fn a_backup_of_a_running_daemon_goes_on_elsewhere_and_observes_first() {
     assert_eq!(mode(&control), 0o600);
     let again = run(&mut backup(&lab, &shop, &file)).expect(64);
     assert!(again.err.contains("exists already"), "{}", again.err);
+    lab.release(&shop);
     let running = run(&mut restore(&lab, &shop, &file)).expect(75);
     assert!(running.err.contains("in use by process"), "{}", running.err);
     run(&mut rebuild(&lab, &shop)).expect(75);
+    // Who is refused takes nothing back.
+    assert!(lab.state("acme").join("released.json").exists());
     daemon.signal(Signal::TERM);
     daemon.end().expect(0);
     assert!(!control.exists());

@@ -67,13 +67,13 @@ fn somebody_is_counted_then_forgotten_by_the_daemon_or_without_it() {
     ))
     .expect(0);
     assert!(
-        done.out.contains("Klaviyo deletes 1 profiles"),
+        done.out.contains("accepted to delete 1 profiles"),
         "{}",
         done.out
     );
     assert_eq!(town.writes(), 1);
     let gone = run(&mut forget(&lab, &shop, &first, &[])).expect(64);
-    assert!(gone.err.contains("nobody here is"), "{}", gone.err);
+    assert!(gone.err.contains("forgotten already"), "{}", gone.err);
     daemon.signal(Signal::TERM);
     let log = daemon.end().expect(0).all();
     assert!(
