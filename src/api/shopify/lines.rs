@@ -218,14 +218,12 @@ mod tests {
             "https://storage.googleapis.com/shopify/x.jsonl?sig=1"
         ));
         assert!(check("https://bulk.shopifycloud.com/x.jsonl"));
-        assert!(check(
-            "https://shopify-staged-uploads.storage.googleapis.com/"
-        ));
         for wrong in [
             "http://storage.googleapis.com/x",
             "https://storage.googleapis.com:8443/x",
             "https://storage.googleapis.com.evil.example/x",
             "https://evil.storage.googleapis.com/x",
+            "https://shopify-staged-uploads.storage.googleapis.com/",
             "https://evilshopify.com/x",
             "https://user@storage.googleapis.com/x",
             "https://169.254.169.254/latest/meta-data",

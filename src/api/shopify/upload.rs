@@ -86,3 +86,19 @@ impl Target {
         form
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn customers_are_named_to_the_vendors_own_places_alone() {
+        let shop = Url::parse("https://demo.myshopify.com").unwrap();
+        let check = |url: &str| checked(url, &shop, STORE).is_ok();
+        assert!(check(
+            "https://shopify-staged-uploads.storage.googleapis.com/"
+        ));
+        assert!(check("https://bulk.shopifycloud.com/x"));
+        assert!(!check("https://storage.googleapis.com/anybody/x"));
+    }
+}
