@@ -98,7 +98,7 @@ async fn a_push_that_breaks_at_any_request_does_everything_once() {
     let mut nth = 0;
     let mut broken = 0;
     loop {
-        let mut house = House::of(60, &PUSHED).await;
+        let mut house = House::of(45, &PUSHED).await;
         let (before, _) = house.requests();
         house.pass().await;
         let observed = u32::try_from(house.requests().0 - before).unwrap();
@@ -128,7 +128,7 @@ async fn a_push_that_breaks_at_any_request_does_everything_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_whose_replies_are_lost_at_any_request_ends_right_and_on_record() {
     for nth in 0.. {
-        let mut house = House::of(60, &PUSHED).await;
+        let mut house = House::of(45, &PUSHED).await;
         house.pass().await;
         house
             .world
