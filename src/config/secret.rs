@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use toml::de::DeValue;
 
 /// Bytes; a secret is one short line.
 const LONGEST: u64 = 4096;
@@ -77,12 +78,9 @@ impl SecretPlaces<'_> {
             return Some(Ok(secret));
         }
         section.within(key, |place| {
-            let credential =
-                place.located("credential", |value| Ok(self.credential(&text(value)?)));
-            let file = place.located("file", |value| {
-                Ok(guarded_file(&self.folder.join(text(value)?)))
-            });
-            let variable = place.located("env", |value| Ok(self.variable(&text(value)?)));
+            let credential = place.located("credential", |value| Ok(self.credential(value)));
+            let file = place.located("file", |value| Ok(self.file(value)));
+            let variable = place.located("env", |value| Ok(self.variable(value)));
             let found = credential.or(file).or(variable)?.value;
             Some(found.map_err(|complaint| complaint.to_string()))
         })
@@ -115,14 +113,9 @@ impl SecretPlaces<'_> {
             let found = places.map(|name| place.located(name, |value| text(value).map(unread)));
             return found.flatten().next();
         }
-        let credential = place.located("credential", |value| {
-            let plain = |name: &str| !name.contains('/') && name != "." && name != "..";
-            self.credential(&word("the plain name of a credential", plain)(value)?)
-        });
-        let file = place.located("file", |value| {
-            guarded_file(&self.folder.join(text(value)?))
-        });
-        let variable = place.located("env", |value| self.variable(&text(value)?));
+        let credential = place.located("credential", |value| self.credential(value));
+        let file = place.located("file", |value| self.file(value));
+        let variable = place.located("env", |value| self.variable(value));
         if variable.is_some() {
             outer.warn(
                 key,
@@ -133,7 +126,13 @@ impl SecretPlaces<'_> {
         credential.or(file).or(variable)
     }
 
-    fn credential(&self, name: &str) -> Result<SecretString, Complaint> {
+    fn file(&self, value: &DeValue<'_>) -> Result<SecretString, Complaint> {
+        guarded_file(&self.folder.join(text(value)?))
+    }
+
+    fn credential(&self, value: &DeValue<'_>) -> Result<SecretString, Complaint> {
+        let plain = |name: &str| !name.contains('/') && name != "." && name != "..";
+        let name = &word("the plain name of a credential", plain)(value)?;
         let unit = format!("the unit needs `LoadCredential={name}:/path/to/the/secret`");
         let Some(folder) = self.environment.credentials() else {
             let message = "there are no systemd credentials: $CREDENTIALS_DIRECTORY is not set";
@@ -149,7 +148,8 @@ impl SecretPlaces<'_> {
         clean(file, &format!("the credential {}", quoted(name)))
     }
 
-    fn variable(&self, name: &str) -> Result<SecretString, Complaint> {
+    fn variable(&self, value: &DeValue<'_>) -> Result<SecretString, Complaint> {
+        let name = &text(value)?;
         let Some(value) = self.environment.variable(name) else {
             let message = format!("the environment variable {} is not set", quoted(name));
             return Err(Complaint::new(message).help("set it, or use `{ file = \"…\" }`"));

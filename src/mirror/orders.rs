@@ -135,10 +135,9 @@ impl Mirror {
 }
 
 impl Page<'_> {
-    /// Stores an order in its owner's book unless a newer one is known; equally old replaces. Nobody
-    /// owns the orders of those who were forgotten. An
-    /// order whose owner changed (a guest became a customer, customers were merged) leaves the old
-    /// book. The slot whose book it is in afterwards.
+    /// Stores an order in its owner's book unless a newer one is known; equally old replaces. An order
+    /// whose owner changed (a guest became a customer, customers were merged) leaves the old book; nobody
+    /// owns the orders of those who were forgotten. The slot whose book it is in afterwards.
     pub fn order(&mut self, order: Order) -> Result<Slot, MirrorError> {
         let mut index: Chunk<Owned> = self.chunk(Shelf::Owners.key(&[]), order.id)?;
         let known = index.position(order.id);
