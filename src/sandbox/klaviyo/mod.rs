@@ -21,6 +21,7 @@ mod segments;
 mod suppression_jobs;
 #[cfg(test)]
 mod tests;
+mod unsubscribe_jobs;
 
 use super::{Speed, World, world};
 use crate::model::Moment;
@@ -174,6 +175,7 @@ fn settle(state: &mut world::State, call: &Call) {
     let now = call.now;
     import_jobs::settle(state, now);
     suppression_jobs::settle(state, now);
+    unsubscribe_jobs::settle(state, now);
     deletion_jobs::settle(state, now);
     members::settle(state, now);
     // Judging costs time, so changes wait until somebody looks.
@@ -212,6 +214,7 @@ fn handler(method: &Method, path: &str) -> Option<Handler> {
         ("GET", "/api/profile-suppression-bulk-create-jobs") => suppression_jobs::list,
         ("POST", "/api/profile-suppression-bulk-create-jobs") => suppression_jobs::create,
         ("GET", "/api/profile-suppression-bulk-create-jobs/{job_id}") => suppression_jobs::one,
+        ("POST", "/api/profile-subscription-bulk-delete-jobs") => unsubscribe_jobs::create,
         ("POST", "/api/data-privacy-deletion-jobs") => deletion_jobs::create,
         _ => return None,
     })

@@ -170,14 +170,20 @@ fn suppress(klaviyo: &mut KlaviyoWorld, emails: &BTreeSet<&str>, now: Moment) ->
     }
     for id in &reached {
         klaviyo.note_change(id, now);
-        emit(klaviyo, id, now);
+        let how = json!({ "method": "API" });
+        emit(klaviyo, standard::MANUALLY_SUPPRESSED, id, how, now);
     }
     served.len()
 }
 
-/// The event that the vendor records for a manual suppression.
-fn emit(klaviyo: &mut KlaviyoWorld, profile: &str, now: Moment) {
-    let name = standard::MANUALLY_SUPPRESSED;
+/// An event that the vendor records by itself.
+pub(super) fn emit(
+    klaviyo: &mut KlaviyoWorld,
+    name: &str,
+    profile: &str,
+    properties: Json,
+    now: Moment,
+) {
     let metric = klaviyo
         .metrics
         .iter()
@@ -189,7 +195,7 @@ fn emit(klaviyo: &mut KlaviyoWorld, profile: &str, now: Moment) {
         id: ids::event(&mut klaviyo.mint()),
         timestamp: now.secs(),
         profile: Some(profile.to_owned()),
-        properties: Arc::new(json!({ "method": "API" })),
+        properties: Arc::new(properties),
     };
     let events = klaviyo.events.entry(metric).or_default();
     let place = |known: &Event| (known.timestamp, &known.id) < (event.timestamp, &event.id);

@@ -268,6 +268,8 @@ pub enum JobKind {
     Import,
     /// `profile-suppression-bulk-create-job`.
     Suppress,
+    /// `profile-subscription-bulk-delete-job`.
+    Unsubscribe,
     /// `data-privacy-deletion-job`.
     Delete,
 }

@@ -1,5 +1,6 @@
-//! The writes: tags, metafields and their definitions, bulk operations.
+//! The writes: consent, tags, metafields and their definitions, bulk operations.
 
+mod consent;
 mod metafields;
 mod tags;
 
@@ -83,6 +84,7 @@ pub(super) fn run(
     let payload = match field.name() {
         "tagsAdd" => tags::add(state, now, field)?,
         "tagsRemove" => tags::remove(state, now, field)?,
+        "customerEmailMarketingConsentUpdate" => consent::update(state, now, field)?,
         "metafieldsSet" => metafields::set(state, now, field),
         "metafieldsDelete" => metafields::delete(state, now, field),
         "metafieldDefinitionCreate" => metafields::define(state, now, field)?,
@@ -94,6 +96,7 @@ pub(super) fn run(
     };
     let type_name = field.composite().unwrap_or_default();
     let error_type = match field.name() {
+        "customerEmailMarketingConsentUpdate" => "CustomerEmailMarketingConsentUpdateUserError",
         "metafieldsSet" => "MetafieldsSetUserError",
         "metafieldDefinitionCreate" => "MetafieldDefinitionCreateUserError",
         "bulkOperationRunQuery" => "BulkOperationUserError",

@@ -13,7 +13,7 @@ pub(super) fn payload<'s>(ctx: &Ctx<'s>, payload: &'s Payload, field: &Field<'_>
             let errors = payload.errors.iter();
             Out::all(errors.map(|error| Node::UserError(payload, error)))
         }
-        "node" => Out::maybe(payload.customer.and_then(|number| {
+        "node" | "customer" => Out::maybe(payload.customer.and_then(|number| {
             let customer = shopify.customers.get(&number)?;
             Some(Node::Customer(number, customer))
         })),

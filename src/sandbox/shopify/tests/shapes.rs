@@ -162,6 +162,12 @@ async fn every_mutation_answers_all_of_its_payload() {
                 .to_owned(),
         ),
         (
+            "customerEmailMarketingConsentUpdate",
+            "(input: {customerId: \"gid://shopify/Customer/1\", emailMarketingConsent: {marketingState: \
+             SUBSCRIBED}})"
+                .to_owned(),
+        ),
+        (
             "bulkOperationRunQuery",
             "(query: \"{ orders { edges { node { id } } } }\")".to_owned(),
         ),
@@ -181,6 +187,7 @@ async fn every_mutation_answers_all_of_its_payload() {
     for expected in [
         "MetafieldDefinition",
         "MetafieldDefinitionCreateUserError",
+        "CustomerEmailMarketingConsentUpdateUserError",
         "MetafieldsSetUserError",
         "MetafieldIdentifier",
         "BulkOperationUserError",
