@@ -22,6 +22,7 @@ pub(super) fn read(section: &Section<'_>) -> Guards {
     });
     Guards {
         max_suppressions: budget("max_suppressions", usual.max_suppressions),
+        max_unsubscriptions: budget("max_unsubscriptions", usual.max_unsubscriptions),
         max_list_removals: budget("max_list_removals", usual.max_list_removals),
         max_tag_changes: budget("max_tag_changes", usual.max_tag_changes),
         max_property_changes: budget("max_property_changes", usual.max_property_changes),

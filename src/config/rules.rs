@@ -3,7 +3,7 @@
 use super::reader::{Complaint, Section};
 use super::value::{above, choice, flag, text, whole};
 use crate::policy::{
-    BounceRule, GroupRule, IdentityRule, Lifecycle, ParityRule, ParityScope, StaleRule,
+    BounceRule, ConsentRule, GroupRule, IdentityRule, Lifecycle, ParityRule, ParityScope, StaleRule,
 };
 use crate::segment::Assumptions;
 
@@ -13,6 +13,7 @@ pub(super) const MANY_DAYS: u32 = 3650;
 pub(super) struct Rules {
     pub stale: StaleRule,
     pub bounce: BounceRule,
+    pub consent: ConsentRule,
     pub groups: GroupRule,
     pub lifecycle: Lifecycle,
     pub identity: IdentityRule,
@@ -54,6 +55,7 @@ pub(super) fn read(rules: &Section<'_>, default_country: Option<String>) -> Rule
     Rules {
         stale: rules.within("stale", stale),
         bounce: rules.within("bounce", bounce),
+        consent: rules.within("consent", consent),
         groups: rules.within("groups", groups),
         lifecycle: rules.within("lifecycle", lifecycle),
         identity: rules.within("identity", |section| identity(section, default_country)),
@@ -99,6 +101,13 @@ fn bounce(section: &Section<'_>) -> BounceRule {
         section.complain("dead_rate", &Complaint::new(message).help(help));
     }
     rule
+}
+
+fn consent(section: &Section<'_>) -> ConsentRule {
+    let usual = ConsentRule::default();
+    ConsentRule {
+        act: section.read("act", flag).unwrap_or(usual.act),
+    }
 }
 
 /// People whom a rule leaves alone.

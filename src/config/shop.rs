@@ -292,6 +292,7 @@ fn policy(root: &Section<'_>, folder: &Path, default_country: Option<String>) ->
         modes,
         stale: rules.stale,
         bounce: rules.bounce,
+        consent: rules.consent,
         assumptions: root.within("assumptions", rules::assumptions),
         parity: root.within("parity", rules::parity),
         groups: rules.groups,
@@ -309,6 +310,16 @@ fn policy(root: &Section<'_>, folder: &Path, default_country: Option<String>) ->
         root.warn(
             "rules.bounce.act",
             "suppresses nobody: it takes `write.mode = \"full\"`, and nothing else in [write.kinds]",
+        );
+    }
+    let withdraws = [
+        EffectKind::Unsubscription,
+        EffectKind::CustomerUnsubscription,
+    ];
+    if policy.consent.act && !withdraws.iter().any(|kind| policy.allows(*kind)) {
+        root.warn(
+            "rules.consent.act",
+            "unsubscribes nobody: it takes `write.mode = \"full\"`, and nothing else in [write.kinds]",
         );
     }
     segments::warn_of_slips(root, &policy);

@@ -1,40 +1,105 @@
 //! Consent that the platforms remember differently.
 
 use crate::model::{
-    Code, Consent, Customer, Dossier, EmailState, Evidence, Finding, Profile, Subject,
+    Code, Consent, Customer, Dossier, EmailState, Evidence, Finding, Moment, Profile, Slot, Subject,
 };
 use crate::unify::email::match_key;
 
-/// Pairs of a profile and a customer of which one is subscribed and the other unsubscribed. States
-/// in between, and unknown ones, decide nothing; neither do records with different addresses, for
-/// consent belongs to an address.
-pub(super) fn differing(dossier: &Dossier) -> Vec<Finding> {
+/// A profile and a customer of which one is subscribed and the other unsubscribed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The profile.
+    pub profile: Slot,
+    /// The customer.
+    pub customer: Slot,
+    /// Which of the two is subscribed.
+    pub subscribed: Platform,
+    /// Since when it is, if its record says so.
+    pub agreed: Option<Moment>,
+    /// Since when the other is not.
+    pub refused: Option<Moment>,
+    /// Both records spell the address alike, case aside.
+    pub spelled_alike: bool,
+}
+
+/// Where a consent is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// With the profile.
+    Klaviyo,
+    /// With the customer.
+    Shopify,
+}
+
+/// Which of two acts that contradict each other counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newest {
+    /// The refusal, of this date.
+    Refusal(Moment),
+    /// The subscription.
+    Subscription,
+    /// One of them has no date.
+    Unknown,
+}
+
+impl Contradiction {
+    /// The newer explicit act; the refusal when they are of the same instant (shopify.md, section 7.3).
+    pub fn newest(&self) -> Newest {
+        match (self.refused, self.agreed) {
+            (Some(refused), Some(agreed)) if refused >= agreed => Newest::Refusal(refused),
+            (Some(_), Some(_)) => Newest::Subscription,
+            _ => Newest::Unknown,
+        }
+    }
+}
+
+/// Pairs of a profile and a customer that contradict each other. States in between, and unknown ones,
+/// decide nothing; neither do records with different addresses, for consent belongs to an address.
+pub fn contradictions(dossier: &Dossier) -> Vec<Contradiction> {
     let mut found = Vec::new();
     for (slot, profile) in &dossier.profiles {
         for (other, customer) in &dossier.customers {
-            if differ(profile, customer) && same_address(profile, customer) {
-                found.push(Finding {
-                    code: Code::ConsentDiffers,
-                    subject: Subject::Person(dossier.id, *slot),
-                    evidence: Evidence::Records(vec![*slot, *other]),
-                });
-            }
+            let contradiction = contradiction((*slot, profile), (*other, customer));
+            found.extend(contradiction.filter(|_| same_address(profile, customer)));
         }
     }
     found
 }
 
-fn differ(profile: &Profile, customer: &Customer) -> bool {
-    let ours = profile.email_marketing.as_ref();
-    let theirs = customer.email_consent.as_ref();
-    let (Some(ours), Some(theirs)) = (ours, theirs) else {
-        return false;
+fn contradiction(
+    (slot, profile): (Slot, &Profile),
+    (other, customer): (Slot, &Customer),
+) -> Option<Contradiction> {
+    let ours = profile.email_marketing.as_ref()?;
+    let theirs = customer.email_consent.as_ref()?;
+    let (subscribed, agreed, refused) = match (&ours.consent, &theirs.state) {
+        (Consent::Subscribed, EmailState::Unsubscribed) => {
+            (Platform::Klaviyo, ours.consent_at, theirs.at)
+        }
+        (Consent::Unsubscribed, EmailState::Subscribed) => {
+            (Platform::Shopify, theirs.at, ours.consent_at)
+        }
+        _ => return None,
     };
-    matches!(
-        (&ours.consent, &theirs.state),
-        (Consent::Subscribed, EmailState::Unsubscribed)
-            | (Consent::Unsubscribed, EmailState::Subscribed)
-    )
+    let addresses = profile.email.as_deref().zip(customer.email.as_deref());
+    Some(Contradiction {
+        profile: slot,
+        customer: other,
+        subscribed,
+        agreed,
+        refused,
+        spelled_alike: addresses.is_some_and(|(a, b)| a.trim().eq_ignore_ascii_case(b.trim())),
+    })
+}
+
+pub(super) fn differing(dossier: &Dossier) -> Vec<Finding> {
+    let all = contradictions(dossier).into_iter();
+    all.map(|found| Finding {
+        code: Code::ConsentDiffers,
+        subject: Subject::Person(dossier.id, found.profile),
+        evidence: Evidence::Records(vec![found.profile, found.customer]),
+    })
+    .collect()
 }
 
 fn same_address(profile: &Profile, customer: &Customer) -> bool {
@@ -52,25 +117,25 @@ mod tests {
     use crate::model::{CustomerConsent, CustomerId, Slot};
     use crate::score::fixtures::person;
 
-    fn found(ours: Consent, theirs: EmailState, address: &str) -> usize {
-        let mut dossier = person("ann@shop.com", None, Vec::new());
-        let marketing = dossier.profiles[0].1.email_marketing.as_mut().unwrap();
-        marketing.consent = ours;
-        let customer = Customer {
+    fn customer(address: &str, state: EmailState) -> Customer {
+        Customer {
             id: CustomerId(7),
             email: Some(address.to_owned()),
             phone: None,
             country: None,
-            email_consent: Some(CustomerConsent {
-                state: theirs,
-                at: None,
-            }),
+            email_consent: Some(CustomerConsent { state, at: None }),
             tags: Vec::new(),
             metafield: None,
             created: None,
             updated: None,
-        };
-        dossier.customers.push((Slot(8), customer));
+        }
+    }
+
+    fn found(ours: Consent, theirs: EmailState, address: &str) -> usize {
+        let mut dossier = person("ann@shop.com", None, Vec::new());
+        let marketing = dossier.profiles[0].1.email_marketing.as_mut().unwrap();
+        marketing.consent = ours;
+        dossier.customers.push((Slot(8), customer(address, theirs)));
         let found = differing(&dossier);
         for finding in &found {
             assert_eq!(finding.code, Code::ConsentDiffers);
@@ -97,6 +162,32 @@ mod tests {
         }
         let unknown = Consent::Other("PENDING".to_owned());
         assert_eq!(found(unknown, EmailState::Unsubscribed, ann), 0);
+    }
+
+    #[test]
+    fn the_newer_act_counts_on_a_tie_the_refusal_and_without_dates_neither() {
+        let newest = |agreed: Option<i64>, refused: Option<i64>| {
+            let mut dossier = person("ann@shop.com", None, Vec::new());
+            let marketing = dossier.profiles[0].1.email_marketing.as_mut().unwrap();
+            marketing.consent = Consent::Subscribed;
+            marketing.consent_at = agreed.map(Moment);
+            let mut customer = customer("Ann@shop.com ", EmailState::Unsubscribed);
+            customer.email_consent.as_mut().unwrap().at = refused.map(Moment);
+            dossier.customers.push((Slot(8), customer));
+            let [found] = contradictions(&dossier)[..] else {
+                panic!("one contradiction")
+            };
+            assert_eq!(
+                (found.subscribed, found.spelled_alike),
+                (Platform::Klaviyo, true)
+            );
+            found.newest()
+        };
+        assert_eq!(newest(Some(5), Some(6)), Newest::Refusal(Moment(6)));
+        assert_eq!(newest(Some(5), Some(5)), Newest::Refusal(Moment(5)));
+        assert_eq!(newest(Some(6), Some(5)), Newest::Subscription);
+        assert_eq!(newest(None, Some(5)), Newest::Unknown);
+        assert_eq!(newest(Some(5), None), Newest::Unknown);
     }
 
     #[test]

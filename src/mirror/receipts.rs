@@ -1,8 +1,10 @@
 //! What we changed upstream is known here at once, before the next pull shows it.
 
 use super::{MirrorError, Page};
-use crate::model::{Consent, Customer, EmailMarketing, ListId, Moment, Profile, PropertyChange};
-use crate::model::{Slot, Suppression, SuppressionReason};
+use crate::model::{
+    Consent, Customer, CustomerConsent, EmailMarketing, EmailState, ListId, Moment,
+};
+use crate::model::{Profile, PropertyChange, Slot, Suppression, SuppressionReason};
 
 /// A confirmed change upstream. Applying the same receipt again changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +32,20 @@ pub enum Receipt<'a> {
         /// The profile.
         who: Slot,
         /// When it was confirmed.
+        at: Moment,
+    },
+    /// A profile's consent to marketing e-mail is withdrawn.
+    Unsubscribed {
+        /// The profile.
+        who: Slot,
+        /// When its owner refused.
+        at: Moment,
+    },
+    /// A customer's consent to marketing e-mail is withdrawn.
+    CustomerUnsubscribed {
+        /// The customer.
+        who: Slot,
+        /// When its owner refused.
         at: Moment,
     },
     /// A customer's tags changed.
@@ -65,6 +81,15 @@ impl Page<'_> {
             Receipt::Suppressed { who, at } => {
                 self.change_profile(who, |profile| suppress(profile, at))
             }
+            Receipt::Unsubscribed { who, at } => {
+                self.change_profile(who, |profile| unsubscribe(profile, at))
+            }
+            Receipt::CustomerUnsubscribed { who, at } => self.change_customer(who, |customer| {
+                customer.email_consent = Some(CustomerConsent {
+                    state: EmailState::Unsubscribed,
+                    at: Some(at),
+                });
+            }),
             Receipt::Tags { who, add, remove } => self.change_customer(who, |customer| {
                 customer.tags.retain(|tag| !remove.contains(tag));
                 for tag in add {
@@ -115,15 +140,27 @@ fn set_properties(profile: &mut Profile, changes: &[PropertyChange]) {
 }
 
 fn suppress(profile: &mut Profile, at: Moment) {
+    put_out_of_reach(profile, SuppressionReason::UserSuppressed, at);
+}
+
+fn unsubscribe(profile: &mut Profile, at: Moment) {
+    let marketing = put_out_of_reach(profile, SuppressionReason::Unsubscribe, at);
+    marketing.consent = Consent::Unsubscribed;
+    marketing.consent_at = Some(at);
+}
+
+fn put_out_of_reach(
+    profile: &mut Profile,
+    reason: SuppressionReason,
+    at: Moment,
+) -> &mut EmailMarketing {
     let unknown = || EmailMarketing::new(Consent::Other("not fetched".to_owned()));
-    let by_us = SuppressionReason::UserSuppressed;
-    let is_known = profile.is_suppressed_for(&by_us);
+    let is_known = profile.is_suppressed_for(&reason);
     let marketing = profile.email_marketing.get_or_insert_with(unknown);
     marketing.can_receive = Some(false);
     if !is_known {
-        marketing.suppressions.push(Suppression {
-            reason: by_us,
-            at: Some(at),
-        });
+        let at = Some(at);
+        marketing.suppressions.push(Suppression { reason, at });
     }
+    marketing
 }

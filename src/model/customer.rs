@@ -26,6 +26,23 @@ pub struct Customer {
     pub updated: Option<Moment>,
 }
 
+impl Customer {
+    /// Whether the customer agreed to marketing e-mail.
+    pub fn is_subscribed(&self) -> bool {
+        self.has_state(&EmailState::Subscribed)
+    }
+
+    /// Whether the customer refused marketing e-mail.
+    pub fn is_unsubscribed(&self) -> bool {
+        self.has_state(&EmailState::Unsubscribed)
+    }
+
+    fn has_state(&self, state: &EmailState) -> bool {
+        let consent = self.email_consent.as_ref();
+        consent.is_some_and(|consent| consent.state == *state)
+    }
+}
+
 /// Shopify's e-mail marketing consent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerConsent {

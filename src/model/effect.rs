@@ -1,6 +1,6 @@
 //! One intended change upstream, stated as a target, never as a step.
 
-use super::{Money, Slot, Value};
+use super::{Moment, Money, Slot, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -38,6 +38,20 @@ pub enum Effect {
     Suppressed {
         /// The profile.
         who: Slot,
+    },
+    /// A profile's consent to marketing e-mail is withdrawn, as its owner did on the other platform.
+    Unsubscribed {
+        /// The profile.
+        who: Slot,
+        /// When they did.
+        at: Moment,
+    },
+    /// A customer's consent to marketing e-mail is withdrawn, as its owner did on the other platform.
+    CustomerUnsubscribed {
+        /// The customer.
+        who: Slot,
+        /// When they did.
+        at: Moment,
     },
     /// A customer carries these tags and not those. Only tags under our prefix appear here.
     Tags {
@@ -84,6 +98,10 @@ pub enum EffectKind {
     Property,
     /// Profiles are suppressed.
     Suppression,
+    /// Profiles' consent is withdrawn.
+    Unsubscription,
+    /// Customers' consent is withdrawn.
+    CustomerUnsubscription,
     /// Customer tags change.
     Tag,
     /// Customer metafields change.
@@ -92,19 +110,24 @@ pub enum EffectKind {
 
 impl EffectKind {
     /// Every kind, in the order in which a plan is carried out.
-    pub const ALL: [EffectKind; 7] = [
+    pub const ALL: [EffectKind; 9] = [
         Self::ListCreate,
         Self::Property,
         Self::ListAdd,
         Self::ListRemove,
         Self::Suppression,
+        Self::Unsubscription,
+        Self::CustomerUnsubscription,
         Self::Tag,
         Self::Metafield,
     ];
 
     /// Whether it changes a Shopify customer.
     pub const fn is_of_customers(self) -> bool {
-        matches!(self, Self::Tag | Self::Metafield)
+        matches!(
+            self,
+            Self::CustomerUnsubscription | Self::Tag | Self::Metafield
+        )
     }
 
     /// The spelling in reports, journals and metrics.
@@ -115,6 +138,8 @@ impl EffectKind {
             Self::ListRemove => "list_remove",
             Self::Property => "property",
             Self::Suppression => "suppression",
+            Self::Unsubscription => "unsubscription",
+            Self::CustomerUnsubscription => "customer_unsubscription",
             Self::Tag => "tag",
             Self::Metafield => "metafield",
         }
@@ -136,6 +161,8 @@ impl Effect {
             Self::OffList { .. } => EffectKind::ListRemove,
             Self::Properties { .. } => EffectKind::Property,
             Self::Suppressed { .. } => EffectKind::Suppression,
+            Self::Unsubscribed { .. } => EffectKind::Unsubscription,
+            Self::CustomerUnsubscribed { .. } => EffectKind::CustomerUnsubscription,
             Self::Tags { .. } => EffectKind::Tag,
             Self::Metafield { .. } => EffectKind::Metafield,
         }
@@ -149,6 +176,8 @@ impl Effect {
             | Self::OffList { who, .. }
             | Self::Properties { who, .. }
             | Self::Suppressed { who }
+            | Self::Unsubscribed { who, .. }
+            | Self::CustomerUnsubscribed { who, .. }
             | Self::Tags { who, .. }
             | Self::Metafield { who, .. } => Some(*who),
         }
@@ -207,6 +236,10 @@ pub enum HoldReason {
     RuleOnlyReports,
     /// The record has no e-mail address to name it by.
     NoAddress,
+    /// One of two consents that contradict each other has no date.
+    Undated,
+    /// The two addresses whose consents contradict each other reach one mailbox, but differ in spelling.
+    SpelledOtherwise,
     /// The person's profiles are several mailboxes; a bounce of one says nothing of the others.
     SeveralMailboxes,
     /// Shopify allows 250 tags on a customer.
@@ -235,6 +268,8 @@ impl HoldReason {
             Self::SecondScan => "absent once; waits for a second complete scan",
             Self::RuleOnlyReports => "the rule only reports",
             Self::NoAddress => "no e-mail address to name it by",
+            Self::Undated => "which of the two consents is the newer one is unknown",
+            Self::SpelledOtherwise => "the two platforms spell the address differently",
             Self::SeveralMailboxes => "the person has several mailboxes; look which one bounces",
             Self::RefusedLately => "the vendor refused just this within the last day",
             Self::LiftedBefore => "suppressed by driftless before, and lifted since by somebody",

@@ -73,9 +73,14 @@ impl Dossier {
     /// The profile that stands for this person on managed lists: one that e-mail reaches before one
     /// it does not, then one with an external id, then the one seen first.
     pub fn primary_profile(&self) -> Option<&(Slot, Profile)> {
+        self.primary_profile_after(&[])
+    }
+
+    /// The same once these profiles are unsubscribed.
+    pub fn primary_profile_after(&self, unsubscribed: &[Slot]) -> Option<&(Slot, Profile)> {
         self.profiles.iter().min_by_key(|(slot, profile)| {
             (
-                !profile.is_reachable(),
+                !profile.is_reachable() || unsubscribed.contains(slot),
                 profile.external_id.is_none(),
                 *slot,
             )

@@ -197,6 +197,21 @@ impl Profile {
         self.email.is_some() && can == Some(true)
     }
 
+    /// Whether its owner agreed to marketing e-mail.
+    pub fn is_subscribed(&self) -> bool {
+        self.has_consent(&Consent::Subscribed)
+    }
+
+    /// Whether its owner refused marketing e-mail.
+    pub fn is_unsubscribed(&self) -> bool {
+        self.has_consent(&Consent::Unsubscribed)
+    }
+
+    fn has_consent(&self, consent: &Consent) -> bool {
+        let marketing = self.email_marketing.as_ref();
+        marketing.is_some_and(|marketing| marketing.consent == *consent)
+    }
+
     /// Whether any global suppression is on record upstream.
     pub fn is_suppressed(&self) -> bool {
         self.email_marketing.as_ref().is_some_and(|marketing| {

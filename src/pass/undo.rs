@@ -4,8 +4,8 @@ use super::{PassError, Shop};
 use crate::journal::{self, Effected, Entry, Intent, RunId};
 use crate::mirror::MirrorError;
 use crate::model::{
-    Consent, Customer, CustomerId, Dossier, Effect, EffectKind, EmailState, End, HoldReason,
-    ListId, Moment, Profile, ProfileId, PropertyChange, Slot, Value,
+    Consent, Customer, CustomerId, Dossier, Effect, EffectKind, End, HoldReason, ListId, Moment,
+    Profile, ProfileId, PropertyChange, Slot, Value,
 };
 use crate::plan::{ListChange, Plan};
 use crate::policy::MetafieldMap;
@@ -179,8 +179,11 @@ impl Undoing<'_> {
             return Ok(Err(HoldReason::ChangedSince));
         }
         Ok(match intent.kind {
-            // Deleting a list and lifting a suppression are a person's to do.
-            EffectKind::ListCreate | EffectKind::Suppression => Err(HoldReason::NotUndoable),
+            // Deleting a list, lifting a suppression and agreeing are a person's to do.
+            EffectKind::ListCreate
+            | EffectKind::Suppression
+            | EffectKind::Unsubscription
+            | EffectKind::CustomerUnsubscription => Err(HoldReason::NotUndoable),
             EffectKind::ListAdd | EffectKind::ListRemove => self.other_side(intent)?,
             EffectKind::Property => match self.profile_of(intent)? {
                 Some((who, profile)) => self.properties(who, &profile, intent),
@@ -305,15 +308,11 @@ fn said_no(dossier: &Dossier) -> bool {
                 Some(Consent::Subscribed | Consent::NeverSubscribed)
             )
     };
-    let unsubscribed = |customer: &Customer| {
-        let consent = customer.email_consent.as_ref();
-        consent.is_some_and(|consent| consent.state == EmailState::Unsubscribed)
-    };
     dossier.profiles.iter().any(|(_, profile)| refuses(profile))
         || dossier
             .customers
             .iter()
-            .any(|(_, customer)| unsubscribed(customer))
+            .any(|(_, customer)| customer.is_unsubscribed())
 }
 
 fn tags(who: Slot, customer: &Customer, intent: &Intent) -> Inverse {

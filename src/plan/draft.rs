@@ -1,5 +1,6 @@
 //! From wishes to an ordered plan.
 
+use super::consent::{unsubscribed, withdrawals};
 use super::grounds::{Grounds, evidence};
 use super::members::{Judged, Memberships};
 use super::values::{self, TagChange};
@@ -175,9 +176,20 @@ impl<'p> Draft<'p> {
     pub fn person(&mut self, dossier: &Dossier, facts: &Facts, verdicts: Verdicts) -> Vec<Finding> {
         let judged = self.segments.judge(dossier, verdicts, self.policy);
         let wishes = self.effects.len();
-        self.lists(dossier, facts, &judged);
+        let withdrawals = withdrawals(dossier, self.policy);
+        let unsubscribed = match self.policy.allows(EffectKind::Unsubscription) {
+            true => unsubscribed(withdrawals.values(), dossier),
+            false => Vec::new(),
+        };
+        self.lists(dossier, facts, &judged, &unsubscribed);
         self.profiles(dossier, facts, &judged);
         self.customers(dossier, facts, &judged);
+        for ((kind, _), consequence) in withdrawals {
+            match consequence {
+                Ok(effect) => self.wish(effect),
+                Err(reason) => self.hold(kind, reason, 1),
+            }
+        }
         self.note_grounds(dossier, facts, &judged.verdicts, wishes);
         judged.verdicts.findings
     }
@@ -261,18 +273,21 @@ impl<'p> Draft<'p> {
         }
     }
 
-    /// Whoever this very plan suppresses is out of reach after it; or the next plan would take back
-    /// what this one does.
-    fn lists(&mut self, dossier: &Dossier, facts: &Facts, judged: &Judged) {
-        let Some((slot, _)) = dossier.primary_profile() else {
+    /// Whoever this very plan suppresses or unsubscribes is out of reach after it; or the next plan would
+    /// take back what this one does.
+    fn lists(&mut self, dossier: &Dossier, facts: &Facts, judged: &Judged, unsubscribed: &[Slot]) {
+        let Some((slot, _)) = dossier.primary_profile_after(unsubscribed) else {
             return;
         };
         let doomed = judged.verdicts.bouncing
             && self.policy.bounce.act
             && self.policy.allows(EffectKind::Suppression)
             && !values::several_mailboxes(dossier);
+        let mut left = dossier.profiles.iter();
+        let reached =
+            left.any(|(slot, profile)| profile.is_reachable() && !unsubscribed.contains(slot));
         let facts = Facts {
-            reachable: facts.reachable && !doomed,
+            reachable: reached && !doomed,
             ..facts.clone()
         };
         for (list, wanted) in self.policy.lists.iter().zip(&mut self.lists) {
@@ -401,6 +416,8 @@ fn list_of(effect: &Effect) -> Option<usize> {
         | Effect::OffList { list, .. } => Some(*list),
         Effect::Properties { .. }
         | Effect::Suppressed { .. }
+        | Effect::Unsubscribed { .. }
+        | Effect::CustomerUnsubscribed { .. }
         | Effect::Tags { .. }
         | Effect::Metafield { .. } => None,
     }

@@ -40,6 +40,9 @@ fn rule(effect: &Effect, policy: &Policy) -> String {
         }
         Effect::Properties { .. } => "properties".to_owned(),
         Effect::Suppressed { .. } => "rules.bounce".to_owned(),
+        Effect::Unsubscribed { .. } | Effect::CustomerUnsubscribed { .. } => {
+            "rules.consent".to_owned()
+        }
         Effect::Tags { .. } => "shopify_tags".to_owned(),
         Effect::Metafield { .. } => "shopify_metafield".to_owned(),
     }

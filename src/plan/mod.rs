@@ -4,6 +4,7 @@
 //! over a million people costs what it changes. [`Draft::finish`] subtracts bitmaps, orders the
 //! effects and says what was held back; [`guard::check`] is the second pair of eyes.
 
+mod consent;
 mod draft;
 mod grounds;
 pub mod guard;

@@ -12,6 +12,8 @@ use std::str::FromStr;
 pub enum Guard {
     /// Too many suppressions within 24 h.
     MaxSuppressions,
+    /// Too many people would be unsubscribed within 24 h.
+    MaxUnsubscriptions,
     /// Too many people would leave lists within 24 h.
     MaxListRemovals,
     /// Too many customers would change tags or metafields within 24 h.
@@ -36,8 +38,9 @@ pub enum Guard {
 
 impl Guard {
     /// Every guard.
-    pub const ALL: [Guard; 11] = [
+    pub const ALL: [Guard; 12] = [
         Self::MaxSuppressions,
+        Self::MaxUnsubscriptions,
         Self::MaxListRemovals,
         Self::MaxTagChanges,
         Self::MaxPropertyChanges,
@@ -54,6 +57,7 @@ impl Guard {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MaxSuppressions => "max_suppressions",
+            Self::MaxUnsubscriptions => "max_unsubscriptions",
             Self::MaxListRemovals => "max_list_removals",
             Self::MaxTagChanges => "max_tag_changes",
             Self::MaxPropertyChanges => "max_property_changes",
@@ -111,6 +115,8 @@ impl Budget {
 pub struct Guards {
     /// For suppressions.
     pub max_suppressions: Budget,
+    /// For consents that are withdrawn.
+    pub max_unsubscriptions: Budget,
     /// For people leaving lists.
     pub max_list_removals: Budget,
     /// For tag and metafield changes.
@@ -146,6 +152,7 @@ impl Default for Guards {
         };
         Self {
             max_suppressions: budget(500, 0.02),
+            max_unsubscriptions: budget(500, 0.02),
             max_list_removals: budget(500, 0.05),
             max_tag_changes: budget(2_000, 0.10),
             max_property_changes: budget(5_000, 0.20),
@@ -165,13 +172,19 @@ impl Default for Guards {
 impl Guards {
     /// Each budget with the guard's name and the kinds of effects it counts, people once for all
     /// of them; lists may always be created and joined.
-    pub fn budgets(&self) -> [(Guard, Budget, &'static [EffectKind]); 4] {
+    pub fn budgets(&self) -> [(Guard, Budget, &'static [EffectKind]); 5] {
+        use EffectKind::{CustomerUnsubscription, Unsubscription};
         use EffectKind::{ListRemove, Metafield, Property, Suppression, Tag};
         [
             (
                 Guard::MaxSuppressions,
                 self.max_suppressions,
                 &[Suppression],
+            ),
+            (
+                Guard::MaxUnsubscriptions,
+                self.max_unsubscriptions,
+                &[Unsubscription, CustomerUnsubscription],
             ),
             (
                 Guard::MaxListRemovals,

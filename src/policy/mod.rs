@@ -15,7 +15,9 @@ pub use guard::{Allowances, Budget, Guard, Guards, UnknownGuard};
 pub use holiday::{Holiday, LOCKED_DAYS, Lock};
 pub use lists::{ManagedList, Where};
 pub use parity::{ParityRule, ParityScope};
-pub use rules::{BounceRule, GroupRule, IdentityRule, Lifecycle, Stage, StaleRule, Tier};
+pub use rules::{
+    BounceRule, ConsentRule, GroupRule, IdentityRule, Lifecycle, Stage, StaleRule, Tier,
+};
 pub use segments::{LocalSegment, SegmentSource};
 pub use writeback::{Fact, MetafieldMap, Mode, PropertyMap, TagMap};
 
@@ -35,6 +37,8 @@ pub struct Policy {
     pub stale: StaleRule,
     /// When a mailbox counts as dead.
     pub bounce: BounceRule,
+    /// What follows when the platforms contradict each other about a consent.
+    pub consent: ConsentRule,
     /// When a list or segment draws attention.
     pub groups: GroupRule,
     /// What is assumed of Klaviyo's segments where it documents nothing.
@@ -68,6 +72,7 @@ impl Default for Policy {
             modes: BTreeMap::new(),
             stale: StaleRule::default(),
             bounce: BounceRule::default(),
+            consent: ConsentRule::default(),
             groups: GroupRule::default(),
             assumptions: Assumptions::default(),
             parity: ParityRule::default(),
@@ -99,7 +104,8 @@ impl Policy {
         let segments = self.segments.iter();
         let segments = segments.filter(|segment| named.contains(segment.name.as_str()));
         let rules = (
-            (&self.stale, &self.bounce, &self.lifecycle, &self.identity),
+            (&self.stale, &self.bounce, &self.consent),
+            (&self.lifecycle, &self.identity),
             (&self.lists, &self.properties, &self.tags, &self.metafield),
             segments.collect::<Vec<_>>(),
         );

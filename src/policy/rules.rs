@@ -63,6 +63,14 @@ impl Default for BounceRule {
     }
 }
 
+/// What follows when one platform says subscribed and the other says unsubscribed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ConsentRule {
+    /// Whether the newer of the two withdraws the older (mode `full` only), or is only reported. A newer
+    /// subscription never lifts an older refusal.
+    pub act: bool,
+}
+
 /// When a list or segment draws attention.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GroupRule {

@@ -13,7 +13,7 @@ pub enum Mode {
     Enrich,
     /// Profiles also join managed lists.
     Additive,
-    /// Profiles also leave managed lists, and dead mailboxes are suppressed.
+    /// Profiles also leave managed lists, dead mailboxes are suppressed, consents withdrawn.
     Full,
 }
 
@@ -33,7 +33,10 @@ impl Mode {
         match kind {
             EffectKind::Property | EffectKind::Tag | EffectKind::Metafield => Self::Enrich,
             EffectKind::ListCreate | EffectKind::ListAdd => Self::Additive,
-            EffectKind::ListRemove | EffectKind::Suppression => Self::Full,
+            EffectKind::ListRemove
+            | EffectKind::Suppression
+            | EffectKind::Unsubscription
+            | EffectKind::CustomerUnsubscription => Self::Full,
         }
     }
 }

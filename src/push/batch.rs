@@ -31,7 +31,9 @@ impl Push<'_> {
             EffectKind::ListCreate => effects.chunks(1).collect(),
             EffectKind::ListAdd | EffectKind::ListRemove => effects.chunks(1000).collect(),
             EffectKind::Property => super::properties::split(effects),
-            EffectKind::Suppression => effects.chunks(100).collect(),
+            EffectKind::Suppression
+            | EffectKind::Unsubscription
+            | EffectKind::CustomerUnsubscription => effects.chunks(100).collect(),
             EffectKind::Tag | EffectKind::Metafield => super::bulk::split(kind, effects),
         }
     }
@@ -84,6 +86,8 @@ impl Push<'_> {
             Effect::OffList { list, .. } => self.change_list(*list, effects, false, fates).await,
             Effect::Properties { .. } => self.import(run, effects, ids, fates).await,
             Effect::Suppressed { .. } => self.suppress(run, effects, ids, fates).await,
+            Effect::Unsubscribed { .. } => self.unsubscribe(effects, fates).await,
+            Effect::CustomerUnsubscribed { .. } => self.unsubscribe_customers(effects, fates).await,
             Effect::Tags { .. } | Effect::Metafield { .. } if is_bulk(effects) => {
                 self.customers_in_bulk(run, effects, ids, fates).await
             }
@@ -167,6 +171,10 @@ impl Push<'_> {
             },
             Effect::Properties { who, changes } => Receipt::Properties { who: *who, changes },
             Effect::Suppressed { who } => Receipt::Suppressed { who: *who, at },
+            Effect::Unsubscribed { who, at } => Receipt::Unsubscribed { who: *who, at: *at },
+            Effect::CustomerUnsubscribed { who, at } => {
+                Receipt::CustomerUnsubscribed { who: *who, at: *at }
+            }
             Effect::Tags { who, add, remove } => Receipt::Tags {
                 who: *who,
                 add,

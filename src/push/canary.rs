@@ -102,6 +102,12 @@ impl Push<'_> {
                     })
                 }),
                 Effect::Suppressed { who } => profiles.get(who).is_none_or(Profile::is_suppressed),
+                Effect::Unsubscribed { who, .. } => {
+                    profiles.get(who).is_none_or(|p| !p.is_subscribed())
+                }
+                Effect::CustomerUnsubscribed { who, .. } => {
+                    customers.get(who).is_none_or(|c| !c.is_subscribed())
+                }
                 Effect::Tags { who, add, remove } => customers.get(who).is_none_or(|customer| {
                     let has = |tag: &String| {
                         customer
@@ -164,10 +170,11 @@ impl Push<'_> {
     ) -> Result<BTreeMap<Slot, Customer>, PushError> {
         let mut slots: BTreeMap<CustomerId, Slot> = BTreeMap::new();
         for effect in canary {
-            if let Effect::Tags { who, .. } | Effect::Metafield { who, .. } = effect
-                && let Some(id) = self.mirror.customer_id(*who)?
+            if effect.kind().is_of_customers()
+                && let Some(who) = effect.who()
+                && let Some(id) = self.mirror.customer_id(who)?
             {
-                slots.insert(id, *who);
+                slots.insert(id, who);
             }
         }
         let ids: Vec<CustomerId> = slots.keys().copied().collect();

@@ -35,13 +35,14 @@ pub fn describe(
 ) -> Result<Described, MirrorError> {
     let subject = match effect {
         Effect::ListExists { .. } => None,
-        Effect::Tags { who, .. } | Effect::Metafield { who, .. } => {
-            mirror.customer_id(*who)?.map(|id| id.gid())
-        }
+        Effect::CustomerUnsubscribed { who, .. }
+        | Effect::Tags { who, .. }
+        | Effect::Metafield { who, .. } => mirror.customer_id(*who)?.map(|id| id.gid()),
         Effect::OnList { who, .. }
         | Effect::OffList { who, .. }
         | Effect::Properties { who, .. }
-        | Effect::Suppressed { who } => mirror.profile_id(*who)?.map(|id| id.to_string()),
+        | Effect::Suppressed { who }
+        | Effect::Unsubscribed { who, .. } => mirror.profile_id(*who)?.map(|id| id.to_string()),
     };
     let (from, to) = values(effect);
     let (kind, target) = (effect.kind(), target(effect, mirror, policy)?);
@@ -67,7 +68,9 @@ fn target(effect: &Effect, mirror: &Mirror, policy: &Policy) -> Result<String, M
             let names: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
             names.join(",")
         }
-        Effect::Suppressed { .. } => "email marketing".to_owned(),
+        Effect::Suppressed { .. }
+        | Effect::Unsubscribed { .. }
+        | Effect::CustomerUnsubscribed { .. } => "email marketing".to_owned(),
         Effect::Tags { .. } => policy.tags.prefix.clone(),
         Effect::Metafield { .. } => {
             let map = policy.metafield.as_ref();
@@ -83,6 +86,10 @@ fn values(effect: &Effect) -> (Json, Json) {
             (json!(false), json!(true))
         }
         Effect::OffList { .. } => (json!(true), json!(false)),
+        Effect::Unsubscribed { at, .. } | Effect::CustomerUnsubscribed { at, .. } => (
+            json!("subscribed"),
+            json!({ "unsubscribed": at.to_string() }),
+        ),
         Effect::Properties { changes, .. } => (
             side(changes, |change| &change.from),
             side(changes, |change| &change.to),

@@ -19,7 +19,12 @@ pub(super) struct Looks<'a> {
 
 impl<'a> Looks<'a> {
     pub fn new(push: &Push<'a>) -> Self {
-        let until = push.clock.monotonic() + PATIENCE;
+        Self::within(push, PATIENCE)
+    }
+
+    /// As long as this.
+    pub fn within(push: &Push<'a>, patience: Duration) -> Self {
+        let until = push.clock.monotonic() + patience;
         Self {
             clock: push.clock,
             stop: push.stop,

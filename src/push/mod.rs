@@ -7,6 +7,7 @@
 mod batch;
 mod bulk;
 mod canary;
+mod consent;
 mod customers;
 mod describe;
 mod isolate;

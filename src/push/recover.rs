@@ -139,8 +139,17 @@ impl Push<'_> {
                     .profile(slot)?
                     .is_some_and(|profile| profile.is_suppressed()))
             }
+            EffectKind::Unsubscription => {
+                let Some(slot) = self.profile_slot(intent)? else {
+                    return Ok(false);
+                };
+                let profile = self.mirror.profile(slot)?;
+                Ok(profile.is_some_and(|profile| !profile.is_subscribed()))
+            }
             // Tags and metafields may have changed in part; the new plan says what is left.
-            EffectKind::Tag | EffectKind::Metafield => Ok(self.customer_is_settled(intent)?),
+            EffectKind::CustomerUnsubscription | EffectKind::Tag | EffectKind::Metafield => {
+                Ok(self.customer_is_settled(intent)?)
+            }
         }
     }
 
@@ -159,6 +168,7 @@ impl Push<'_> {
         let slot = id.map_or(Ok(None), |id| self.mirror.slot_of_customer(id))?;
         let customer = slot.map_or(Ok(None), |slot| self.mirror.customer(slot))?;
         Ok(customer.is_some_and(|customer| match intent.kind {
+            EffectKind::CustomerUnsubscription => !customer.is_subscribed(),
             EffectKind::Metafield => customer.metafield.as_deref() == intent.to.as_str(),
             _ => {
                 let has = |tag: &str| {

@@ -57,6 +57,10 @@ pub fn change(kind: EffectKind, who: &str, target: &str, (from, to): (&Json, &Js
         EffectKind::ListAdd => format!("+ profile {who} on list `{target}`"),
         EffectKind::ListRemove => format!("- profile {who} off list `{target}`"),
         EffectKind::Suppression => format!("- profile {who} suppressed for marketing e-mail"),
+        EffectKind::Unsubscription => format!("- profile {who} unsubscribed from marketing e-mail"),
+        EffectKind::CustomerUnsubscription => {
+            format!("- customer {who} unsubscribed from marketing e-mail")
+        }
         EffectKind::Property => format!("~ profile {who}  {}", properties(from, to)),
         EffectKind::Tag => format!("~ customer {who}  {}", tags(from, to)),
         EffectKind::Metafield => format!("~ customer {who}  {target}: {from} -> {to}"),

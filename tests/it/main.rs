@@ -9,6 +9,7 @@ mod architecture;
 mod backup;
 mod binary;
 mod bulk_writes;
+mod consent;
 mod determinism;
 mod forget;
 mod guards;

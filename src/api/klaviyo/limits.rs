@@ -52,6 +52,8 @@ pub static GET_IMPORT_ERRORS: Class =
 pub static SUPPRESS: Class = class("bulk_suppress_profiles", 75, 750, None);
 /// `GET /api/profile-suppression-bulk-create-jobs/{job_id}`
 pub static GET_SUPPRESSION_JOB: Class = class("get_bulk_suppress_profiles_job", 75, 750, None);
+/// `POST /api/profile-subscription-bulk-delete-jobs`
+pub static UNSUBSCRIBE: Class = class("bulk_unsubscribe_profiles", 75, 750, None);
 /// `POST /api/data-privacy-deletion-jobs`
 pub static DELETE_PROFILE: Class = class("request_profile_deletion", 3, 60, None);
 /// `additional-fields[list]=profile_count`, on top of the endpoint's own limit.
@@ -121,6 +123,12 @@ mod tests {
             &GET_SUPPRESSION_JOB,
             "GET",
             "/api/profile-suppression-bulk-create-jobs/{job_id}",
+            "",
+        ),
+        (
+            &UNSUBSCRIBE,
+            "POST",
+            "/api/profile-subscription-bulk-delete-jobs",
             "",
         ),
         (

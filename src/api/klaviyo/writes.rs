@@ -5,7 +5,9 @@ use super::client::{Klaviyo, Listing, at, segment};
 use super::jsonapi::{Source, plain, single};
 use super::limits::{ADD_TO_LIST, CREATE_LIST, DELETE_PROFILE};
 use super::limits::{GET_IMPORT_ERRORS, GET_IMPORT_JOB};
-use super::limits::{GET_SUPPRESSION_JOB, IMPORT_PROFILES, REMOVE_FROM_LIST, SUPPRESS};
+use super::limits::{
+    GET_SUPPRESSION_JOB, IMPORT_PROFILES, REMOVE_FROM_LIST, SUPPRESS, UNSUBSCRIBE,
+};
 use super::profiles::check_count;
 use crate::api::error::label;
 use crate::api::lenient;
@@ -22,13 +24,14 @@ use std::collections::BTreeMap;
 const MOST_MEMBERS: usize = 1_000;
 /// Most rows of one import.
 pub const IMPORT_MAX_ROWS: usize = 10_000;
-/// Most addresses in one suppression job.
+/// Most addresses in one job that suppresses or unsubscribes.
 const MOST_ADDRESSES: usize = 100;
 /// Most bytes of rows in one import: 5 MB less room for the document around them.
 pub const IMPORT_MAX_BYTES: usize = 5_000_000 - 1_000;
 
 const IMPORT_PATH: &str = "/api/profile-bulk-import-jobs";
 const SUPPRESS_PATH: &str = "/api/profile-suppression-bulk-create-jobs";
+const UNSUBSCRIBE_PATH: &str = "/api/profile-subscription-bulk-delete-jobs";
 const DELETE_PATH: &str = "/api/data-privacy-deletion-jobs";
 const ROW_POINTER: &str = "/data/attributes/profiles/data/";
 
@@ -311,6 +314,32 @@ impl<E: Exchange> Klaviyo<E> {
             completed: state.completed_count.unwrap_or(0),
             skipped: state.skipped_count.unwrap_or(0),
         })
+    }
+
+    /// Unsubscribes up to 100 addresses from marketing e-mail altogether. It is accepted without a job
+    /// to follow (klaviyo.md, section 5.6): read the profiles. A repeat is harmless; only the person can
+    /// agree again.
+    ///
+    /// # Errors
+    /// [`Fault::TooMany`], and whatever the request meets.
+    pub async fn unsubscribe(&self, _: &WriteGrant, emails: &[String]) -> Result<(), ApiError> {
+        let class = &UNSUBSCRIBE;
+        check_count(emails.len(), MOST_ADDRESSES).map_err(|f| ApiError::new(class, f))?;
+        let refusal = json!({"email": {"marketing": {"consent": "UNSUBSCRIBED"}}});
+        let item = |email: &String| {
+            let attributes = json!({"email": email, "subscriptions": refusal});
+            json!({"type": "profile", "attributes": attributes})
+        };
+        let profiles: Vec<Json> = emails.iter().map(item).collect();
+        // With a list, whoever is not on it would be unsubscribed from everything just the same.
+        let document = json!({"data": {
+            "type": "profile-subscription-bulk-delete-job",
+            "attributes": {"profiles": {"data": profiles}},
+        }});
+        let path = UNSUBSCRIBE_PATH.to_owned();
+        self.send(class, Method::POST, path, &document, true)
+            .await?;
+        Ok(())
     }
 
     /// Asks for the deletion of one profile for privacy's sake (klaviyo.md, section 5.7). It cannot be taken back

@@ -5,6 +5,7 @@ mod budget;
 mod bulk;
 mod bulk_mutations;
 mod client;
+mod consent;
 mod customers;
 mod envelope;
 mod lines;

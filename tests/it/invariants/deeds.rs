@@ -6,19 +6,21 @@ use driftless::sandbox::world::{State, Write};
 use serde_json::{Value as Json, json};
 
 /// Writes that some effect stands for. Everything else is none of our business.
-pub(super) const KINDS: [&str; 9] = [
+pub(super) const KINDS: [&str; 11] = [
     "list create",
     "list add",
     "list remove",
     "import",
     "suppress",
+    "unsubscribe",
+    "customerEmailMarketingConsentUpdate",
     "tagsAdd",
     "tagsRemove",
     "metafieldsSet",
     "metafieldsDelete",
 ];
 
-/// The places that may be asked with anything but GET. Subscribing, lifting suppressions, merging and
+/// The places that may be asked with anything but GET. Subscribing profiles, lifting suppressions, merging and
 /// deleting have endpoints of their own, which are not among them.
 pub(super) fn is_open(method: &str, path: &str) -> bool {
     let open = [
@@ -27,6 +29,7 @@ pub(super) fn is_open(method: &str, path: &str) -> bool {
         ("DELETE", "/api/lists/{id}/relationships/profiles"),
         ("POST", "/api/profile-bulk-import-jobs"),
         ("POST", "/api/profile-suppression-bulk-create-jobs"),
+        ("POST", "/api/profile-subscription-bulk-delete-jobs"),
         ("POST", "/api/segment-values-reports"),
         ("POST", "/staged"),
     ];
@@ -60,6 +63,8 @@ pub enum Aspect {
     Metafield,
     /// The suppression of marketing mail.
     Suppression,
+    /// The consent to marketing mail, which can only be withdrawn.
+    Consent,
 }
 
 /// What an intent wanted of a place.
@@ -93,6 +98,9 @@ pub(super) fn wanted(intent: &Intent) -> Vec<(Place, Json)> {
         EffectKind::ListAdd => vec![(Aspect::Member(target), json!(true))],
         EffectKind::ListRemove => vec![(Aspect::Member(target), json!(false))],
         EffectKind::Suppression => vec![(Aspect::Suppression, json!(true))],
+        EffectKind::Unsubscription | EffectKind::CustomerUnsubscription => {
+            vec![(Aspect::Consent, json!(false))]
+        }
         EffectKind::Metafield => vec![(Aspect::Metafield, intent.to.clone())],
         EffectKind::Property => {
             let pairs = intent.to.as_object().unwrap().iter();
@@ -144,7 +152,11 @@ pub fn written(write: &Write, world: &State) -> Vec<Deed> {
         "list add" => each(EffectKind::ListAdd, &member),
         "list remove" => each(EffectKind::ListRemove, &member),
         "import" => imported(write, world),
-        "suppress" => suppressed(write, world),
+        "suppress" => addressed(write, world, EffectKind::Suppression, &Aspect::Suppression),
+        "unsubscribe" => addressed(write, world, EffectKind::Unsubscription, &Aspect::Consent),
+        "customerEmailMarketingConsentUpdate" if write.target == "UNSUBSCRIBED" => {
+            each(EffectKind::CustomerUnsubscription, &[Aspect::Consent])
+        }
         "tagsAdd" | "tagsRemove" => {
             let tags = write.target.split(',');
             let tags: Vec<Aspect> = tags.map(|tag| Aspect::Tag(tag.to_lowercase())).collect();
@@ -174,17 +186,17 @@ fn imported(write: &Write, world: &State) -> Vec<Deed> {
     deeds
 }
 
-/// Suppressions name addresses.
-fn suppressed(write: &Write, world: &State) -> Vec<Deed> {
+/// Suppressions and unsubscriptions name addresses.
+fn addressed(write: &Write, world: &State, kind: EffectKind, aspect: &Aspect) -> Vec<Deed> {
     let profiles = world.klaviyo.profiles.iter();
     let named = profiles.filter(|(_, profile)| {
         let email = profile.email.as_ref();
         email.is_some_and(|email| write.subjects.contains(email))
     });
     let deeds = named.map(|(id, _)| Deed {
-        kind: EffectKind::Suppression,
+        kind,
         subject: id.clone(),
-        aspect: Aspect::Suppression,
+        aspect: aspect.clone(),
     });
     deeds.collect()
 }

@@ -14,8 +14,8 @@ pub use rest::{Rest, at_rest};
 
 use deeds::Wish;
 use driftless::journal::{self, Entry};
-use driftless::model::{End, Moment};
-use driftless::sandbox::world::{JobKind, Profile, State, Suppression};
+use driftless::model::{CustomerId, End, Moment};
+use driftless::sandbox::world::{Customer, JobKind, Profile, State, Suppression};
 use driftless::vault::Vault;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -82,7 +82,7 @@ pub struct Evidence<'a> {
     pub stopped: &'a [Range<usize>],
 }
 
-/// What one profile agreed to.
+/// What one profile or customer agreed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consents {
     channels: [&'static str; 4],
@@ -100,12 +100,27 @@ impl From<&Profile> for Consents {
     }
 }
 
+impl From<&Customer> for Consents {
+    fn from(customer: &Customer) -> Self {
+        let never = "NEVER_SUBSCRIBED";
+        Self {
+            channels: [customer.email_state, never, never, never],
+            suppressions: Vec::new(),
+        }
+    }
+}
+
 /// The consents of everybody.
 pub fn consents(world: &State) -> BTreeMap<String, Consents> {
     let profiles = world.klaviyo.profiles.iter();
-    profiles
-        .map(|(id, profile)| (id.clone(), profile.into()))
-        .collect()
+    let profiles = profiles.map(|(id, profile)| (id.clone(), profile.into()));
+    let customers = world.shopify.customers.iter();
+    let customers = customers.map(|(number, customer)| (gid(*number), customer.into()));
+    profiles.chain(customers).collect()
+}
+
+fn gid(number: u64) -> String {
+    CustomerId(number).gid()
 }
 
 /// The records of a shop's journal, which may be written to meanwhile; none before there is one.
@@ -225,7 +240,8 @@ fn guarded(evidence: &Evidence<'_>) -> Vec<Violation> {
     how.map(|how| violation(Invariant::Guarded, how)).collect()
 }
 
-/// No consent was moved, no suppression lifted, nobody created, and no import tried to.
+/// No consent was moved but by an unsubscription, no suppression lifted, nobody created, and no import
+/// tried to.
 fn consent_kept(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut breach = |how| found.push(violation(Invariant::ConsentKept, how));
@@ -235,13 +251,23 @@ fn consent_kept(evidence: &Evidence<'_>) -> Vec<Violation> {
             continue;
         };
         let now = Consents::from(profile);
-        if now.channels != before.channels {
-            let (was, is) = (before.channels, now.channels);
-            breach(format!("the consents of {id} went from {was:?} to {is:?}"));
+        let email = profile.email.as_ref();
+        let withdrawn = email.is_some_and(|email| was_written(evidence, "unsubscribe", email));
+        if let Some(how) = moved(id, before, &now, withdrawn) {
+            breach(how);
         }
         let mut lost = before.suppressions.iter();
         if lost.any(|known| !now.suppressions.contains(known)) {
             breach(format!("a suppression of {id} was lifted"));
+        }
+    }
+    for (number, customer) in &evidence.world.shopify.customers {
+        let id = gid(*number);
+        let withdrawn = was_written(evidence, "customerEmailMarketingConsentUpdate", &id);
+        // Shoppers make customers.
+        let before = evidence.consents.get(&id);
+        if let Some(how) = before.and_then(|was| moved(&id, was, &customer.into(), withdrawn)) {
+            breach(how);
         }
     }
     for (id, job) in &evidence.world.klaviyo.jobs {
@@ -256,6 +282,19 @@ fn consent_kept(evidence: &Evidence<'_>) -> Vec<Violation> {
         }
     }
     found
+}
+
+fn was_written(evidence: &Evidence<'_>, kind: &str, subject: &String) -> bool {
+    let mut history = evidence.world.history.iter();
+    history.any(|write| write.kind == kind && write.subjects.contains(subject))
+}
+
+/// How consents changed, unless all that happened is that the one to e-mail was withdrawn by us.
+fn moved(id: &str, before: &Consents, now: &Consents, withdrawn: bool) -> Option<String> {
+    let (was, is) = (before.channels, now.channels);
+    let by_us = withdrawn && is[0] == "UNSUBSCRIBED" && is[1..] == was[1..];
+    let how = format!("the consents of {id} went from {was:?} to {is:?}");
+    (was != is && !by_us).then_some(how)
 }
 
 /// No intent ends twice, and nothing ends that was not intended.

@@ -69,6 +69,10 @@ fn upstream(world: &State, (subject, aspect): &Place) -> Json {
             value.cloned().unwrap_or_default()
         }
         Aspect::Suppression => json!(profile.is_some_and(|p| !p.suppressions.is_empty())),
+        Aspect::Consent => json!(
+            profile.is_some_and(|profile| profile.consent == "SUBSCRIBED")
+                || customer.is_some_and(|customer| customer.email_state == "SUBSCRIBED")
+        ),
         Aspect::Tag(tag) => {
             let mut tags = customer.into_iter().flat_map(|customer| &customer.tags);
             json!(tags.any(|has| has.to_lowercase() == *tag))

@@ -348,6 +348,17 @@ fn a_consent_that_was_raised_is_found() {
         planted(|case| case.profile().sms.consent = "SUBSCRIBED"),
         only
     );
+    let at_shopify = |case: &mut Case| {
+        let buyer = |state| Customer {
+            email_state: state,
+            ..Customer::default()
+        };
+        let known = (&buyer("UNSUBSCRIBED")).into();
+        case.consents
+            .insert("gid://shopify/Customer/9".to_owned(), known);
+        case.world.shopify.customers.insert(9, buyer("SUBSCRIBED"));
+    };
+    assert_eq!(planted(at_shopify), only);
     let lifted = |case: &mut Case| {
         let known = case.consents.get_mut("p1").unwrap();
         let reason = "SPAM_COMPLAINT";

@@ -5,7 +5,7 @@ use super::upstream::{Agreed, Buyer, Mailbox, Upstream};
 use driftless::detect::Verdicts;
 use driftless::model::{
     Code, Consent, Customer, CustomerConsent, CustomerId, Dossier, EmailMarketing, EmailState,
-    PersonId, Profile, Slot, Suppression, SuppressionReason,
+    Moment, PersonId, Profile, Slot, Suppression, SuppressionReason,
 };
 use driftless::policy::{Stage, Tier};
 use fastrand::Rng;
@@ -28,7 +28,7 @@ enum Shown {
 #[derive(Debug)]
 pub struct Human {
     pub mailboxes: Vec<u32>,
-    buyers: Vec<u32>,
+    pub buyers: Vec<u32>,
     pub stage: Stage,
     pub tier: Tier,
     pub orders: u32,
@@ -68,7 +68,7 @@ impl Crowd {
                 upstream.mailboxes.insert(*who, mailbox(random, nth));
             }
             for who in &buyers {
-                upstream.buyers.insert(*who, buyer(random));
+                upstream.buyers.insert(*who, buyer(random, nth));
             }
             humans.push(Human {
                 mailboxes,
@@ -106,10 +106,14 @@ impl Crowd {
         addresses.len()
     }
 
-    /// Whether somebody was seen to be reached by mail.
-    pub fn reachable(&self, human: &Human, upstream: &Upstream) -> bool {
-        let mut mailboxes = human.mailboxes.iter();
-        mailboxes.any(|who| self.shown[*who as usize] == Shown::Whole && upstream.reaches(*who))
+    /// Whether a mailbox was seen to be reached by mail.
+    pub fn reachable(&self, mailbox: u32, upstream: &Upstream) -> bool {
+        self.shown[mailbox as usize] == Shown::Whole && upstream.reaches(mailbox)
+    }
+
+    /// Whether the consent that a record shows is the one it has.
+    pub fn shows_consent(&self, slot: u32) -> bool {
+        self.shown[slot as usize] == Shown::Whole
     }
 
     /// What was read of a human.
@@ -134,8 +138,8 @@ impl Crowd {
     }
 }
 
-/// Profiles of one human mostly share an address.
-fn mailbox(random: &mut Rng, human: usize) -> Mailbox {
+/// Records of one human mostly share an address.
+fn address(random: &mut Rng, human: usize) -> Option<&'static str> {
     let addresses = [
         ["a@x.org", "A@x.org", "aa@x.org"],
         ["b@x.org", "B@x.org", "bb@x.org"],
@@ -143,19 +147,31 @@ fn mailbox(random: &mut Rng, human: usize) -> Mailbox {
         ["d@x.org", "D@x.org", "dd@x.org"],
     ];
     let nth = [Some(0), Some(0), Some(0), Some(1), Some(2), None];
+    one(random, &nth).map(|nth| addresses[human][nth])
+}
+
+/// Few instants, so that many are alike.
+fn since(random: &mut Rng) -> Option<i64> {
+    one(random, &[None, Some(1), Some(2), Some(3)])
+}
+
+fn mailbox(random: &mut Rng, human: usize) -> Mailbox {
     Mailbox {
-        email: one(random, &nth).map(|nth| addresses[human][nth]),
+        email: address(random, human),
         consent: one(random, &AGREED),
+        since: since(random),
         suppressed: random.u8(..3) == 0,
     }
 }
 
-fn buyer(random: &mut Rng) -> Buyer {
-    let consent = one(random, &AGREED);
+fn buyer(random: &mut Rng, human: usize) -> Buyer {
+    let (email, consent, since) = (address(random, human), one(random, &AGREED), since(random));
     let tags = ["newsletter", "Driftless:stage:vip", "driftless", "VIP"];
     let tags = tags.into_iter().filter(|_| random.bool());
     Buyer {
+        email,
         consent,
+        since,
         tags: tags.map(str::to_owned).collect(),
     }
 }
@@ -176,6 +192,7 @@ fn profile(who: u32, mailbox: &Mailbox, shown: Shown) -> Profile {
     let marketing = EmailMarketing {
         can_receive: whole.then_some(!mailbox.suppressed),
         suppressions: suppressions.into_iter().collect(),
+        consent_at: mailbox.since.map(Moment),
         ..EmailMarketing::new(consent)
     };
     Profile {
@@ -194,10 +211,13 @@ fn customer(who: u32, buyer: &Buyer, shown: Shown) -> Customer {
     };
     Customer {
         id: CustomerId(u64::from(who)),
-        email: None,
+        email: buyer.email.map(str::to_owned),
         phone: None,
         country: None,
-        email_consent: (shown != Shown::Nothing).then_some(CustomerConsent { state, at: None }),
+        email_consent: (shown != Shown::Nothing).then_some(CustomerConsent {
+            state,
+            at: buyer.since.map(Moment),
+        }),
         tags: buyer.tags.iter().cloned().collect(),
         metafield: None,
         created: None,

@@ -127,6 +127,7 @@ pub fn draw(random: &mut Rng) -> Policy {
         ..Policy::default()
     };
     policy.bounce.act = random.bool();
+    policy.consent.act = random.bool();
     policy.bounce.unless_segment = some(random).unwrap_or_default();
     policy
 }

@@ -20,6 +20,8 @@ pub enum Agreed {
 pub struct Mailbox {
     pub email: Option<&'static str>,
     pub consent: Agreed,
+    /// Since when, where the record says so.
+    pub since: Option<i64>,
     /// A bounce, a complaint, an unsubscription, or somebody's decision.
     pub suppressed: bool,
 }
@@ -27,7 +29,10 @@ pub struct Mailbox {
 /// A Shopify customer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buyer {
+    pub email: Option<&'static str>,
     pub consent: Agreed,
+    /// Since when, where the record says so.
+    pub since: Option<i64>,
     pub tags: BTreeSet<String>,
 }
 
@@ -74,7 +79,22 @@ impl Upstream {
                     }
                 }
             }
-            Effect::Suppressed { who } => return self.suppress(*who),
+            Effect::Suppressed { who } => {
+                self.mailboxes_of(*who)?
+                    .for_each(|mailbox| mailbox.suppressed = true);
+            }
+            Effect::Unsubscribed { who, .. } => {
+                for mailbox in self.mailboxes_of(*who)? {
+                    mailbox.consent = Agreed::No;
+                    mailbox.suppressed = true;
+                }
+            }
+            Effect::CustomerUnsubscribed { who, .. } => {
+                let Some(buyer) = self.buyers.get_mut(&who.0) else {
+                    return refused();
+                };
+                buyer.consent = Agreed::No;
+            }
             Effect::Tags { who, add, remove } => {
                 let Some(buyer) = self.buyers.get_mut(&who.0) else {
                     return refused();
@@ -95,17 +115,14 @@ impl Upstream {
         Ok(())
     }
 
-    /// Klaviyo suppresses an address, whoever has it.
-    fn suppress(&mut self, who: Slot) -> Result<(), String> {
+    /// Klaviyo suppresses and unsubscribes an address, whoever has it.
+    fn mailboxes_of(&mut self, who: Slot) -> Result<impl Iterator<Item = &mut Mailbox>, String> {
         let address = self.mailboxes.get(&who.0).and_then(|known| known.email);
         let Some(address) = address else {
-            return Err(format!("{who:?} is suppressed without an address"));
+            return Err(format!("{who:?} is meant without an address"));
         };
         let mailboxes = self.mailboxes.values_mut();
-        for mailbox in mailboxes.filter(|known| known.email == Some(address)) {
-            mailbox.suppressed = true;
-        }
-        Ok(())
+        Ok(mailboxes.filter(move |known| known.email == Some(address)))
     }
 
     /// Whether marketing mail arrives there.

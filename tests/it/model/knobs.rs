@@ -31,7 +31,7 @@ const fn knob(
 
 const MODE: usize = 0;
 const BUDGETS: usize = 1;
-const KNOBS: [Knob; 14] = [
+const KNOBS: [Knob; 16] = [
     knob(
         "write",
         "mode",
@@ -62,9 +62,16 @@ const KNOBS: [Knob; 14] = [
         false,
         &[BROAD, "{ count = 20, share = 1.0, floor = 0 }"],
     ),
+    knob(
+        "guards",
+        "max_unsubscriptions",
+        false,
+        &[BROAD, "{ count = 2, share = 1.0, floor = 0 }"],
+    ),
     knob("guards", "segment_jump_floor", false, &["50", "5"]),
     knob("parity", "read", false, &["\"none\"", "\"all\""]),
     knob("rules.bounce", "act", true, &["true", "false"]),
+    knob("rules.consent", "act", true, &["true", "false"]),
     knob("rules.bounce", "min_span_days", true, &["21", "5"]),
     knob("rules.lifecycle", "active_days", true, &["120", "60"]),
     knob(
@@ -95,7 +102,7 @@ const KNOBS: [Knob; 14] = [
 const LIST: &str = "[list]";
 
 /// How far people may be changed within a day, by the writes that change them.
-pub const BUDGETED: [(&[&str], usize); 4] = [
+pub const BUDGETED: [(&[&str], usize); 5] = [
     (&["suppress"], 2),
     (&["list remove"], 4),
     (
@@ -103,6 +110,7 @@ pub const BUDGETED: [(&[&str], usize); 4] = [
         9,
     ),
     (&["import"], 20),
+    (&["unsubscribe", "customerEmailMarketingConsentUpdate"], 2),
 ];
 
 /// Where each knob stands.

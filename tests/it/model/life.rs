@@ -305,6 +305,7 @@ impl Life {
             Guard::MaxListRemovals,
             Guard::MaxTagChanges,
             Guard::MaxPropertyChanges,
+            Guard::MaxUnsubscriptions,
         ];
         for (nth, (kinds, most)) in BUDGETED.iter().enumerate() {
             let is_one = |at: usize| kinds.contains(&history[at].kind);
