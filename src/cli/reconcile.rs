@@ -67,7 +67,7 @@ pub(super) fn exit_of(summary: &Summary) -> Exit {
     let refused = summary.effects.ended(End::Refused) > 0;
     if !summary.trips.is_empty() && !summary.dry_run {
         Exit::Guard
-    } else if refused || summary.effects.unknown > 0 {
+    } else if refused || summary.effects.unknown > 0 || !summary.effects.unkept.is_empty() {
         Exit::SomeRefused
     } else {
         Exit::Done

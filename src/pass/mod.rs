@@ -27,7 +27,7 @@ pub use summary::{Effects, People, Summary, Traffic};
 use crate::api::WriteGrant;
 use crate::clock::Stop;
 use crate::journal::RunId;
-use crate::model::{EffectKind, Moment};
+use crate::model::{EffectKind, Mentions, Moment};
 use crate::plan::{Grounds, guard};
 use crate::policy::{Allowances, Guard, Lock};
 use crate::pull::{Fresh, Pull, PullError, Pulled};
@@ -192,7 +192,9 @@ impl Shop {
             self.remember_managed_lists(&plan.effects)?;
             let applied = options.only.as_ref().map(|file| &file.id);
             let id = applied.unwrap_or(&plan_id);
-            pushed = self.push(options).realise(&plan, id).await;
+            let mut push = self.push(options);
+            push.mentions = pulled.mentions.clone();
+            pushed = push.realise(&plan, id).await;
             trips.extend(pushed.canary.take());
         }
         self.mend(fresh)?;
@@ -219,6 +221,7 @@ impl Shop {
                 run: pushed.run,
                 ends: pushed.ends,
                 unknown: pushed.unknown,
+                unkept: pushed.unkept,
                 refusals: pushed.refusals,
                 recovered,
             },
@@ -276,6 +279,7 @@ impl Shop {
             stop: &options.stop,
             grant: WriteGrant::mint(),
             grounds: Grounds::default(),
+            mentions: Mentions::default(),
             allow_canary: options.allow.0.get(&Guard::Canary).copied().unwrap_or(0),
         }
     }

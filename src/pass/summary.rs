@@ -101,6 +101,8 @@ pub struct Effects {
     pub ends: BTreeMap<(EffectKind, End), u64>,
     /// Sent, without an answer; the next pass looks before it sends again.
     pub unknown: u64,
+    /// Accepted, but not true when it was read back, by kind; the next pass tries again.
+    pub unkept: BTreeMap<EffectKind, u64>,
     /// Reasons of refusals, by the vendor's code.
     pub refusals: BTreeMap<String, u64>,
     /// Open intents of an earlier run that this pass brought to an end.

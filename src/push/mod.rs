@@ -14,6 +14,7 @@ mod isolate;
 mod jobs;
 mod lists;
 mod properties;
+mod readback;
 mod recover;
 mod suppressions;
 
@@ -23,7 +24,7 @@ use crate::api::{ApiError, Vendors, WriteGrant};
 use crate::clock::{Clock, Stop};
 use crate::journal::{Journal, JournalError, RunId};
 use crate::mirror::{Mirror, MirrorError};
-use crate::model::{Effect, EffectKind, End, ListId};
+use crate::model::{Effect, EffectKind, End, ListId, Mentions};
 use crate::plan::{Grounds, Plan, Trip};
 use crate::policy::Policy;
 use crate::telemetry::{Progress, Pseudonyms};
@@ -57,6 +58,8 @@ pub struct Push<'a> {
     pub allow_canary: u64,
     /// Why the effects of the plan that is carried out are wanted.
     pub grounds: Grounds,
+    /// What profiles are read with that go into the mirror.
+    pub mentions: Mentions,
 }
 
 /// What became of the effects of one push.
@@ -68,6 +71,8 @@ pub struct Pushed {
     pub ends: BTreeMap<(EffectKind, End), u64>,
     /// Sent, without an answer.
     pub unknown: u64,
+    /// Accepted, but not true when it was read back, by kind; the next pass tries again.
+    pub unkept: BTreeMap<EffectKind, u64>,
     /// Reasons of refusals, by the vendor's code.
     pub refusals: BTreeMap<String, u64>,
     /// The canary did not read back: the rest was stopped.
@@ -117,27 +122,28 @@ impl Push<'_> {
         pushed.run = Some(run);
         let (first, rest) = canary::split(&plan.effects, &self.policy.guards);
         let mut done = Vec::new();
-        self.round(run, &first, pushed, Some(&mut done)).await?;
+        self.round(run, &first, pushed, &mut done).await?;
         if !rest.is_empty() {
             self.pause_after_canary(rest.len() as u64).await;
             pushed.canary = self.verdict_on_canary(&done).await?;
             if pushed.canary.is_some() {
                 stopped(&rest, pushed);
             } else {
-                self.round(run, &rest, pushed, None).await?;
+                let mut done = Vec::new();
+                self.round(run, &rest, pushed, &mut done).await?;
+                self.read_back(&done, pushed).await?;
             }
         }
         Ok(self.journal.end_run(run, self.clock.now())?)
     }
 
-    /// Sends effects of all kinds in order, each kind by its cheapest endpoint; collects what is
-    /// done where somebody asks.
+    /// Sends effects of all kinds in order, each kind by its cheapest endpoint; collects what is done.
     async fn round<'e>(
         &mut self,
         run: RunId,
         effects: &'e [Effect],
         pushed: &mut Pushed,
-        mut done: Option<&mut Vec<&'e Effect>>,
+        done: &mut Vec<&'e Effect>,
     ) -> Result<(), PushError> {
         for group in effects.chunk_by(|a, b| a.kind() == b.kind() && list_of(a) == list_of(b)) {
             let Some(first) = group.first() else { continue };
@@ -147,10 +153,7 @@ impl Push<'_> {
                     stopped(batch, pushed);
                     continue;
                 }
-                let now_true = self.batch(run, batch, pushed).await?;
-                if let Some(done) = done.as_deref_mut() {
-                    done.extend(now_true);
-                }
+                done.extend(self.batch(run, batch, pushed).await?);
                 sent += batch.len() as u64;
                 let stage = first.kind().as_str();
                 self.progress.at(stage, sent, Some(group.len() as u64));

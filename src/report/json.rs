@@ -47,6 +47,7 @@ pub fn summary(summary: &Summary) -> Json {
         "effects": ends.collect::<Vec<_>>(),
         "run": summary.effects.run,
         "unknown": summary.effects.unknown,
+        "unkept": counts(summary.effects.unkept.iter().map(|(kind, n)| (kind.as_str(), n))),
         "recovered": summary.effects.recovered,
         "failure": summary.failure.as_ref().map(|failure| failure.to_string()),
         "refusals": counts(&summary.effects.refusals),

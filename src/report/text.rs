@@ -214,6 +214,10 @@ fn effects(out: &mut String, summary: &Summary) -> fmt::Result {
             "the next pass looks before it repeats",
         )?;
     }
+    for (kind, count) in &effects.unkept {
+        let advice = "accepted, but not true when read back; the next pass tries again";
+        row(out, format!("{kind} not kept"), *count, advice)?;
+    }
     if effects.recovered > 0 {
         row(
             out,

@@ -26,6 +26,7 @@ mod orders;
 mod parity;
 mod pass;
 mod plans;
+mod readback;
 mod refusals;
 mod requests;
 mod resume;

@@ -395,3 +395,26 @@ async fn a_profile_for_which_a_whole_import_is_refused_is_found_and_the_others_l
     );
     assert_eq!(again.planned.get(&EffectKind::Property), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_for_which_a_whole_suppression_is_refused_is_found_and_the_others_land() {
+    let acts = ("rules.bounce", "act", "true");
+    let many = (
+        "guards",
+        "max_suppressions",
+        "{ count = 1000, share = 1.0 }",
+    );
+    let mut house = House::of(300, &[&ROOMY[..], &[acts, many]].concat()).await;
+    let plan = house.pass().await.planned;
+    let dead = plan[&EffectKind::Suppression];
+    assert!(dead > 2);
+    let plan = std::fs::read_to_string(house.state_dir().join("plan.jsonl")).unwrap();
+    let doomed = plan.lines().find(|line| line.contains("\"suppression\""));
+    let doomed: serde_json::Value = serde_json::from_str(doomed.unwrap()).unwrap();
+    let poisonous = doomed["subject"].as_str().unwrap().to_owned();
+    house.world.state().faults.poisonous.insert(poisonous);
+    let ends = house.pass().await.effects.ends;
+    let ended = |end| ends.get(&(EffectKind::Suppression, end)).copied();
+    assert_eq!(ended(End::Refused), Some(1));
+    assert_eq!(ended(End::Confirmed), Some(dead - 1));
+}

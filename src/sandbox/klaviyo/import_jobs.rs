@@ -12,7 +12,7 @@ use crate::model::Moment;
 use crate::sandbox::ids;
 use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// From the acceptance of a job to its completion.
@@ -269,7 +269,7 @@ impl Job {
 
 /// Applies the import jobs that are due, oldest first.
 pub(super) fn settle(state: &mut world::State, now: Moment) {
-    let klaviyo = &mut state.klaviyo;
+    let (klaviyo, unkept) = (&mut state.klaviyo, &state.faults.unkept);
     let due = |job: &Job| job.kind == JobKind::Import && !job.applied && job.completes <= now;
     let ids: Vec<String> = klaviyo
         .jobs
@@ -281,14 +281,20 @@ pub(super) fn settle(state: &mut world::State, now: Moment) {
         let Some(mut job) = klaviyo.jobs.remove(&id) else {
             continue;
         };
-        apply(klaviyo, &mut job);
+        apply(klaviyo, &mut job, unkept);
         klaviyo.jobs.insert(id, job);
     }
 }
 
-fn apply(klaviyo: &mut world::KlaviyoWorld, job: &mut Job) {
+fn apply(klaviyo: &mut world::KlaviyoWorld, job: &mut Job, unkept: &BTreeSet<String>) {
     let mut index = identifiers(&klaviyo.profiles);
     for (row, resource) in job.rows.iter().enumerate() {
+        if resource["id"]
+            .as_str()
+            .is_some_and(|id| unkept.contains(id))
+        {
+            continue;
+        }
         match upsert(klaviyo, &mut index, resource, job.completes) {
             Ok(profile) => {
                 klaviyo.note_change(&profile, job.completes);

@@ -47,6 +47,11 @@ pub(super) fn create(state: &mut world::State, call: &Call) -> Result<Reply, Fai
         return Err(Failure::pointer("The type is wrong.", "/data/type").into());
     }
     let emails = addresses(state, &call.body["data"])?;
+    let poisonous = state.faults.poisonous.iter();
+    let mut poisonous = poisonous.filter_map(|id| state.klaviyo.profiles.get(id)?.email.as_ref());
+    if poisonous.any(|email| emails.contains(email)) {
+        return Err(Failure::pointer("Invalid input.", "/data").into());
+    }
     let now = call.now;
     let id = ids::ulid(now, &mut state.klaviyo.mint());
     state.history.push(Write {

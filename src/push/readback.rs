@@ -1,0 +1,276 @@
+//! Reading back: whether what upstream accepted is true there.
+//!
+//! A vendor's "done" is not proof. The canary is read back whole; of what follows it one effect in a
+//! hundred, and when any of those is not true, all of its kind. What was not kept goes into the mirror
+//! as upstream has it, so that the next plan wants it again.
+
+use super::{Push, PushError, Pushed, list_of};
+use crate::mirror::LIST_LAG;
+use crate::model::{
+    Customer, CustomerId, Effect, EffectKind, Mentions, Profile, ProfileId, Slot, Value,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Looks at effects that are not true yet come so far apart.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// One effect of so many is read back (reliability.md, section 12).
+const ONE_OF: usize = 100;
+
+impl Push<'_> {
+    /// Reads a sample of accepted effects back, and all of a kind of which one did not last.
+    pub(super) async fn read_back(
+        &self,
+        done: &[&Effect],
+        pushed: &mut Pushed,
+    ) -> Result<(), PushError> {
+        let missed = self.untrue_after_lag(&sample(done), 0).await?;
+        if missed.is_empty() || self.stop.is_set() {
+            return Ok(());
+        }
+        let kinds: BTreeSet<EffectKind> = missed.iter().map(|effect| effect.kind()).collect();
+        let suspects: Vec<&Effect> = done
+            .iter()
+            .filter(|effect| kinds.contains(&effect.kind()))
+            .copied()
+            .collect();
+        let unkept = self.untrue(&suspects).await?;
+        self.correct(&unkept).await?;
+        for effect in unkept {
+            *pushed.unkept.entry(effect.kind()).or_default() += 1;
+        }
+        for (kind, count) in &pushed.unkept {
+            tracing::warn!(%kind, count, "accepted, but not true when it was read back");
+        }
+        Ok(())
+    }
+
+    /// Those of the effects that are not true upstream, even after the time that reads may lag, once
+    /// there are no more than `few` of them.
+    pub(super) async fn untrue_after_lag<'e>(
+        &self,
+        effects: &[&'e Effect],
+        few: u64,
+    ) -> Result<Vec<&'e Effect>, PushError> {
+        let until = self.clock.monotonic() + LIST_LAG;
+        let mut wait = FIRST_WAIT;
+        loop {
+            let missing = self.untrue(effects).await?;
+            let count = missing.len() as u64;
+            if count <= few || self.stop.is_set() || self.clock.monotonic() >= until {
+                return Ok(missing);
+            }
+            self.progress
+                .at("waiting for effects to show", 0, Some(count));
+            self.clock.sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Takes back what the mirror was told of effects that are not true. Lists are read by the next pull
+    /// anyway.
+    async fn correct(&self, unkept: &[&Effect]) -> Result<(), PushError> {
+        let (mut profiles, mut customers) = (BTreeSet::new(), BTreeSet::new());
+        for effect in unkept.iter().filter(|effect| list_of(effect).is_none()) {
+            let Some(who) = effect.who() else { continue };
+            match effect.kind().is_of_customers() {
+                true => customers.extend(self.mirror.customer_id(who)?),
+                false => profiles.extend(self.mirror.profile_id(who)?),
+            }
+        }
+        let profiles: Vec<ProfileId> = profiles.into_iter().collect();
+        let customers: Vec<CustomerId> = customers.into_iter().collect();
+        for some in profiles.chunks(100) {
+            let klaviyo = &self.vendors.klaviyo;
+            let found = klaviyo.profiles_by_id(some, &self.mentions).await?.items;
+            let mut page = self.mirror.page();
+            for profile in found {
+                page.profile(profile)?;
+            }
+            page.commit()?;
+        }
+        for some in customers.chunks(100) {
+            let found = self.vendors.shopify.customers_by_id(some).await?;
+            let mut page = self.mirror.page();
+            for customer in found {
+                page.customer(customer)?;
+            }
+            page.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Those of the effects that are not true upstream.
+    async fn untrue<'e>(&self, effects: &[&'e Effect]) -> Result<Vec<&'e Effect>, PushError> {
+        let profiles = self.read_profiles(effects).await?;
+        let customers = self.read_customers(effects).await?;
+        let misplaced = self.misplaced(effects, &profiles).await?;
+        let mut found = Vec::new();
+        for (at, effect) in effects.iter().enumerate() {
+            let holds = match effect {
+                Effect::ListExists { list } => self.list_id(*list)?.is_some(),
+                Effect::OnList { .. } | Effect::OffList { .. } => !misplaced.contains(&at),
+                Effect::Properties { who, changes } => profiles.get(who).is_none_or(|profile| {
+                    changes.iter().all(|change| {
+                        let read = profile.properties.get(&change.key);
+                        Value::same(read, change.to.as_ref())
+                    })
+                }),
+                Effect::Suppressed { who } => profiles.get(who).is_none_or(Profile::is_suppressed),
+                Effect::Unsubscribed { who, .. } => {
+                    profiles.get(who).is_none_or(|p| !p.is_subscribed())
+                }
+                Effect::CustomerUnsubscribed { who, .. } => {
+                    customers.get(who).is_none_or(|c| !c.is_subscribed())
+                }
+                Effect::Tags { who, add, remove } => customers.get(who).is_none_or(|customer| {
+                    let has = |tag: &String| {
+                        customer
+                            .tags
+                            .iter()
+                            .any(|t| t.to_lowercase() == tag.to_lowercase())
+                    };
+                    add.iter().all(has) && !remove.iter().any(has)
+                }),
+                Effect::Metafield { who, to, .. } => customers.get(who).is_none_or(|customer| {
+                    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+                    let wanted = to.as_deref().and_then(parse);
+                    customer.metafield.as_deref().and_then(parse) == wanted
+                }),
+            };
+            if !holds {
+                found.push(*effect);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The profiles of the effects as upstream has them now. One that is gone is absent.
+    async fn read_profiles(
+        &self,
+        effects: &[&Effect],
+    ) -> Result<BTreeMap<Slot, Profile>, PushError> {
+        let mut slots: BTreeMap<ProfileId, Slot> = BTreeMap::new();
+        let mut mentions = Mentions::default();
+        for effect in effects {
+            let Some(who) = effect.who() else { continue };
+            if let Effect::Properties { changes, .. } = effect {
+                mentions
+                    .profile
+                    .extend(changes.iter().map(|change| change.key.clone()));
+            }
+            if let Some(id) = self.mirror.profile_id(who)? {
+                slots.insert(id, who);
+            }
+        }
+        let ids: Vec<ProfileId> = slots.keys().cloned().collect();
+        let mut found = BTreeMap::new();
+        for chunk in ids.chunks(100) {
+            for profile in self
+                .vendors
+                .klaviyo
+                .profiles_by_id(chunk, &mentions)
+                .await?
+                .items
+            {
+                if let Some(slot) = slots.get(&profile.id) {
+                    found.insert(*slot, profile);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn read_customers(
+        &self,
+        effects: &[&Effect],
+    ) -> Result<BTreeMap<Slot, Customer>, PushError> {
+        let mut slots: BTreeMap<CustomerId, Slot> = BTreeMap::new();
+        for effect in effects {
+            if effect.kind().is_of_customers()
+                && let Some(who) = effect.who()
+                && let Some(id) = self.mirror.customer_id(who)?
+            {
+                slots.insert(id, who);
+            }
+        }
+        let ids: Vec<CustomerId> = slots.keys().copied().collect();
+        let mut found = BTreeMap::new();
+        for chunk in ids.chunks(100) {
+            for customer in self.vendors.shopify.customers_by_id(chunk).await? {
+                if let Some(slot) = slots.get(&customer.id) {
+                    found.insert(*slot, customer);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The places of those who are on a list they should be off, or the other way round. Lists can be
+    /// asked by e-mail address only, so profiles without one are taken on trust.
+    async fn misplaced(
+        &self,
+        effects: &[&Effect],
+        profiles: &BTreeMap<Slot, Profile>,
+    ) -> Result<BTreeSet<usize>, PushError> {
+        let mut by_list: BTreeMap<usize, Vec<Asked>> = BTreeMap::new();
+        for (at, effect) in effects.iter().enumerate() {
+            let (list, who, wanted) = match effect {
+                Effect::OnList { list, who } => (*list, *who, true),
+                Effect::OffList { list, who } => (*list, *who, false),
+                _ => continue,
+            };
+            if let Some(profile) = profiles.get(&who)
+                && let Some(email) = &profile.email
+            {
+                by_list.entry(list).or_default().push(Asked {
+                    at,
+                    id: profile.id.clone(),
+                    email: email.clone(),
+                    wanted,
+                });
+            }
+        }
+        let mut misplaced = BTreeSet::new();
+        for (list, asked) in by_list {
+            let Some(list) = self.list_id(list)? else {
+                continue;
+            };
+            for some in asked.chunks(100) {
+                let emails: Vec<&str> = some.iter().map(|asked| asked.email.as_str()).collect();
+                let klaviyo = &self.vendors.klaviyo;
+                let found = klaviyo.list_members_by_email(&list, &emails).await?.items;
+                let is_on = |id: &ProfileId| found.iter().any(|member| member.profile == *id);
+                let wrong = some.iter().filter(|asked| is_on(&asked.id) != asked.wanted);
+                misplaced.extend(wrong.map(|asked| asked.at));
+            }
+        }
+        Ok(misplaced)
+    }
+}
+
+/// Whether a profile is on a list.
+struct Asked {
+    /// The place of the effect.
+    at: usize,
+    id: ProfileId,
+    email: String,
+    wanted: bool,
+}
+
+/// Evenly spread, at least one of each kind and list. Unsubscriptions were read until they showed.
+fn sample<'e>(done: &[&'e Effect]) -> Vec<&'e Effect> {
+    let groups = done.chunk_by(|a, b| a.kind() == b.kind() && list_of(a) == list_of(b));
+    let groups = groups.filter(|group| {
+        let kind = group.first().map(|effect| effect.kind());
+        !matches!(
+            kind,
+            Some(EffectKind::Unsubscription | EffectKind::CustomerUnsubscription)
+        )
+    });
+    groups
+        .flat_map(|group| group.iter().step_by(ONE_OF).copied())
+        .collect()
+}
