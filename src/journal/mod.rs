@@ -169,6 +169,11 @@ impl Journal {
         self.write(&[Entry::RunEnd { run, at: now }])
     }
 
+    /// Whether a write failed, so that no other is taken.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
     /// Writes intents down, with one sync for all. Only after `Ok` may any of them be sent.
     pub fn intend(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
         let mut fresh = BTreeSet::new();

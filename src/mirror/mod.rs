@@ -186,6 +186,11 @@ impl Mirror {
         &self.vault
     }
 
+    /// Whether a write failed, so that no other is taken.
+    pub fn is_failed(&self) -> bool {
+        self.store.is_failed()
+    }
+
     /// Reads every value and checks its checksum; how many there are.
     pub fn verify(&self) -> Result<u64, MirrorError> {
         self.store.verify()

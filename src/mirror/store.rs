@@ -190,7 +190,7 @@ impl Store {
     /// sound store (store.md). A failed write or sync is final: pages may be gone although a second
     /// sync would report success.
     pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), MirrorError> {
-        if self.failed.load(Ordering::SeqCst) {
+        if self.is_failed() {
             return Err(MirrorError::Failed);
         }
         let failed = MirrorError::io("write to the mirror's file");
@@ -200,6 +200,11 @@ impl Store {
             self.failed.store(true, Ordering::SeqCst);
         }
         written
+    }
+
+    /// Whether a write or sync failed.
+    pub(super) fn is_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
     }
 
     /// Applies a batch that a power cut may take back, to a store that counts only once it is whole.

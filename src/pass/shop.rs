@@ -146,6 +146,12 @@ impl Shop {
         &self.mirror
     }
 
+    /// Whether a write to mirror or journal failed. What reached the disk is unknown then; nothing more
+    /// is written until the shop is opened anew.
+    pub fn is_broken(&self) -> bool {
+        self.mirror.is_failed() || self.journal.is_poisoned()
+    }
+
     /// Everything this shop holds, as a backup in a file without a name, to be read from its beginning.
     /// Between two passes all of it belongs to one moment.
     ///
