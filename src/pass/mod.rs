@@ -192,7 +192,10 @@ impl Shop {
             self.remember_managed_lists(&plan.effects)?;
             let applied = options.only.as_ref().map(|file| &file.id);
             let id = applied.unwrap_or(&plan_id);
-            pushed = self.push(options).realise(&plan, id).await;
+            pushed = self
+                .push(options)
+                .realise(&plan, id, now.min(pulled.began))
+                .await;
             trips.extend(pushed.canary.take());
         }
         self.mend(fresh)?;

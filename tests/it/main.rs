@@ -17,6 +17,7 @@ mod incremental;
 mod invariants;
 mod lattice;
 mod limits;
+mod matrix;
 mod merchant;
 mod model;
 mod modes;
