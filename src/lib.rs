@@ -18,7 +18,7 @@
 //! |---|---|
 //! | 0 pure | [`model`], [`segment`], [`policy`] |
 //! | 1 pure | [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
-//! | 2 shell | [`vault`], and above it [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
+//! | 2 shell | [`vault`], [`disk`], and above them [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
 //! | 3 shell | [`api`]: transport → record → budget → retry → typed endpoints |
 //! | 4 shell | [`pull`], [`push`], [`backup`] |
 //! | 5 shell | [`pass`] |
@@ -66,6 +66,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod detect;
+pub mod disk;
 #[cfg(test)]
 mod golden;
 pub mod journal;

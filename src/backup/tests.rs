@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{self, Environment};
+use crate::disk::Disk;
 use crate::journal::{Intent, Journal};
 use crate::mirror::{Cursor, Mirror, Stream};
 use crate::model::{EffectKind, End, ListId, Moment, Profile};
@@ -43,7 +44,7 @@ impl Lab {
         page.commit().unwrap();
         // Every append begins a file.
         let (mut journal, _) =
-            Journal::open_with(&state.join("journal"), &vault(&state), 1).unwrap();
+            Journal::open_with(Disk::default(), &state.join("journal"), &vault(&state), 1).unwrap();
         let run = journal.begin_run(NOW, "p1").unwrap();
         let (no, yes, who) = (json!(false), json!(true), Some("P1".to_owned()));
         let kind = EffectKind::Suppression;

@@ -207,6 +207,10 @@ impl daemon::Worker for Worker {
         })
     }
 
+    fn is_broken(&self) -> bool {
+        self.shop.is_broken()
+    }
+
     fn back_up(&mut self) -> Result<File, Refusal> {
         let made = tokio::task::block_in_place(|| self.shop.back_up());
         made.map_err(|error| {

@@ -161,7 +161,8 @@ pub(super) fn exit_of_mirror(error: &MirrorError) -> Exit {
         | MirrorError::Newer { .. }
         | MirrorError::OtherVault => Exit::Damaged,
         MirrorError::Vault(error) => exit_of_vault(error),
-        MirrorError::Io { .. } | MirrorError::Store { .. } | MirrorError::Failed => Exit::Disk,
+        MirrorError::Io { source, .. } => exit_of_io(source),
+        MirrorError::Store { .. } | MirrorError::Failed => Exit::Disk,
         MirrorError::Exhausted { .. }
         | MirrorError::NotListing { .. }
         | MirrorError::NoRecord { .. } => Exit::Bug,
@@ -171,7 +172,7 @@ pub(super) fn exit_of_mirror(error: &MirrorError) -> Exit {
 /// The exit of a vault that cannot be used.
 pub(super) fn exit_of_vault(error: &VaultError) -> Exit {
     match error {
-        VaultError::Io { .. } => Exit::Disk,
+        VaultError::Io { source, .. } => exit_of_io(source),
         VaultError::Exposed { .. } => Exit::Refused,
         VaultError::Damaged { .. } | VaultError::Newer { .. } => Exit::Damaged,
         VaultError::Locked { .. } | VaultError::WrongKey { .. } | VaultError::NoStoreKey { .. } => {
@@ -190,6 +191,15 @@ pub(super) fn exit_of_journal(error: &JournalError) -> Exit {
         | JournalError::Newer { .. } => Exit::Damaged,
         JournalError::Locked => Exit::Locked,
         JournalError::Vault(error) => exit_of_vault(error),
+        JournalError::Io { source, .. } => exit_of_io(source),
+        _ => Exit::Disk,
+    }
+}
+
+/// The exit of a file operation: a file that may not be touched is no trouble with the disk.
+fn exit_of_io(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Exit::Refused,
         _ => Exit::Disk,
     }
 }

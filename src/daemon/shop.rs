@@ -127,13 +127,13 @@ impl<S: Shop> Keeper<S> {
         Ok((worker, lock))
     }
 
-    /// Does passes until told to stop, given other settings, or one of them panics.
+    /// Does passes until told to stop, given other settings, one of them panics, or the worker breaks.
     async fn tend(&mut self, mut worker: S::Worker) {
         self.last_start = self.last_start.max(worker.last_pass());
         let mut due = self.first_due();
         // Dropped before the worker, whose lock makes the directory, and so the socket file, ours.
         let mut control = Control::open(self.shop.state_dir());
-        loop {
+        while !worker.is_broken() {
             self.entry.waiting(due, self.now());
             match self.wait(due, &mut control).await {
                 Woken::Due => {}

@@ -48,7 +48,8 @@ pub trait Shop: Send + Sync + 'static {
     fn open(&self, stop: Stop) -> impl Future<Output = Result<Self::Worker, OpenError>> + Send;
 }
 
-/// An open shop. It belongs to one task, which drops it after a panic and opens the shop anew.
+/// An open shop. It belongs to one task, which drops it when it panicked or broke and opens the shop
+/// anew.
 pub trait Worker: Send + 'static {
     /// When the last pass began, as far as is on record; `None` makes the first one due at once.
     fn last_pass(&self) -> Option<Moment>;
@@ -60,6 +61,10 @@ pub trait Worker: Send + 'static {
     /// Forgets a person, or says what there is of them; the text is for whoever asked. Called between two
     /// passes.
     fn forget(&mut self, wish: Wish) -> impl Future<Output = Result<String, Refusal>> + Send;
+
+    /// Whether it takes no more writes, as after a disk that was full: only opening it anew shows what
+    /// reached the disk, and goes on.
+    fn is_broken(&self) -> bool;
 
     /// Everything the shop holds in one file without a name, to be read from its beginning. Called
     /// between two passes. Must leave the runtime free, as a pass must.

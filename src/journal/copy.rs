@@ -2,6 +2,7 @@
 
 use super::files::{self, Tail};
 use super::{Journal, JournalError};
+use crate::disk::Disk;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ impl Journal {
 /// A file of this number that is there already, and whatever reading and writing meets.
 pub fn restore_file(dir: &Path, number: u64, content: &mut impl Read) -> Result<(), JournalError> {
     files::create_dir(dir)?;
-    let mut made = Tail::create(dir, number)?;
+    let mut made = Tail::create(dir, number, Disk::default())?;
     io::copy(content, &mut made.file).map_err(JournalError::io("write to"))?;
     made.file.sync_all().map_err(JournalError::io("sync"))
 }

@@ -3,6 +3,7 @@
 use super::chain::Chain;
 use super::line::Commit;
 use super::{Entry, JournalError, line};
+use crate::disk::{Disk, Operation};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -14,6 +15,7 @@ pub(super) struct Tail {
     pub(super) file: File,
     number: u64,
     bytes: u64,
+    disk: Disk,
 }
 
 /// How reading one file ended.
@@ -166,7 +168,12 @@ impl Pending {
 
 impl Tail {
     /// Opens an existing file behind its last whole append, cutting what is torn.
-    pub(super) fn open(dir: &Path, number: u64, read: &Read) -> Result<Self, JournalError> {
+    pub(super) fn open(
+        dir: &Path,
+        number: u64,
+        read: &Read,
+        disk: Disk,
+    ) -> Result<Self, JournalError> {
         let opened = OpenOptions::new().append(true).open(path(dir, number));
         let file = opened.map_err(JournalError::io("open"))?;
         if read.torn > 0 {
@@ -182,11 +189,12 @@ impl Tail {
             file,
             number,
             bytes,
+            disk,
         })
     }
 
     /// Creates a file, so that it is still there after a power cut.
-    pub(super) fn create(dir: &Path, number: u64) -> Result<Self, JournalError> {
+    pub(super) fn create(dir: &Path, number: u64, disk: Disk) -> Result<Self, JournalError> {
         let mut options = OpenOptions::new();
         let created = options.append(true).create_new(true).mode(0o600);
         let file = created.open(path(dir, number));
@@ -197,6 +205,7 @@ impl Tail {
             file,
             number,
             bytes,
+            disk,
         })
     }
 
@@ -208,11 +217,14 @@ impl Tail {
         limit: u64,
     ) -> Result<(), JournalError> {
         if self.bytes >= limit {
-            *self = Self::create(dir, self.number + 1)?;
+            *self = Self::create(dir, self.number + 1, self.disk.clone())?;
         }
-        let written = self.file.write_all(lines);
+        let write = || self.file.write_all(lines);
+        let written = self.disk.carry_out(Operation::Append, |error| error, write);
         written.map_err(JournalError::io("write to"))?;
-        self.file.sync_data().map_err(JournalError::io("sync"))?;
+        let sync = || self.file.sync_data();
+        let synced = self.disk.carry_out(Operation::Sync, |error| error, sync);
+        synced.map_err(JournalError::io("sync"))?;
         self.bytes += lines.len() as u64;
         Ok(())
     }

@@ -30,6 +30,7 @@ pub use entry::{EffectId, Entry, Forgetting, Intent, Job, Outcome, Purpose, RunI
 pub use error::JournalError;
 pub use reader::{Reading, read};
 
+use crate::disk::Disk;
 use crate::model::{EffectKind, End, Moment};
 use crate::vault::{Mark, Vault};
 use chain::Chain;
@@ -84,10 +85,23 @@ impl Journal {
     /// Opens the journal in `dir`, creating it if absent, and locks it. A torn last append is cut; a
     /// damaged record before it is an error, for what it said may have been sent.
     pub fn open(dir: &Path, vault: &Vault) -> Result<(Self, Recovery), JournalError> {
-        Self::open_with(dir, vault, FILE_BYTES)
+        Self::open_on(Disk::default(), dir, vault)
+    }
+
+    /// As [`Journal::open`], on a disk that may have flaws.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_on(
+        disk: Disk,
+        dir: &Path,
+        vault: &Vault,
+    ) -> Result<(Self, Recovery), JournalError> {
+        Self::open_with(disk, dir, vault, FILE_BYTES)
     }
 
     pub(crate) fn open_with(
+        disk: Disk,
         dir: &Path,
         vault: &Vault,
         file_bytes: u64,
@@ -106,7 +120,7 @@ impl Journal {
             })?;
             if is_last {
                 cut_bytes = read.torn;
-                tail = Some(Tail::open(dir, number, &read)?);
+                tail = Some(Tail::open(dir, number, &read, disk.clone())?);
             }
         }
         // Whatever was under way has ended with the process.
@@ -119,7 +133,7 @@ impl Journal {
         };
         let tail = match tail {
             Some(tail) => tail,
-            None => Tail::create(dir, 1)?,
+            None => Tail::create(dir, 1, disk)?,
         };
         let journal = Self {
             dir: dir.to_owned(),
@@ -153,6 +167,11 @@ impl Journal {
             return Err(JournalError::NotRunning { run });
         }
         self.write(&[Entry::RunEnd { run, at: now }])
+    }
+
+    /// Whether a write failed, so that no other is taken.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
     }
 
     /// Writes intents down, with one sync for all. Only after `Ok` may any of them be sent.

@@ -393,7 +393,7 @@ fn a_confirmed_suppression_is_remembered_for_good() {
 #[test]
 fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut journal, _) = Journal::open_with(dir.path(), &VAULT, 400).unwrap();
+    let (mut journal, _) = Journal::open_with(Disk::default(), dir.path(), &VAULT, 400).unwrap();
     let run = journal.begin_run(NOW, "p1").unwrap();
     for n in 0..10 {
         let who = format!("P{n}");
@@ -404,7 +404,7 @@ fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
     drop(journal);
     let numbers = files::numbers(dir.path()).unwrap();
     assert!(numbers.len() > 3, "{numbers:?}");
-    let (journal, recovery) = Journal::open_with(dir.path(), &VAULT, 400).unwrap();
+    let (journal, recovery) = Journal::open_with(Disk::default(), dir.path(), &VAULT, 400).unwrap();
     assert_eq!(recovery.open.len(), 10);
     assert_eq!(journal.effects_of(run).unwrap().len(), 10);
     drop(journal);

@@ -3,6 +3,7 @@
 use super::page::Fact;
 use super::store::{Store, quarantine, sync_dir};
 use super::{Mirror, MirrorError, StateLock, codec, shelf::Shelf};
+use crate::disk::Disk;
 use crate::model::Moment;
 use crate::vault::Vault;
 use std::fs;
@@ -63,7 +64,7 @@ impl Mirror {
         now: Moment,
         values: impl Iterator<Item = Result<RawEntry, E>>,
     ) -> Result<Self, E> {
-        let (store, _) = Store::open(state_dir, now)?;
+        let (store, _) = Store::open(state_dir, now, Disk::default())?;
         let (mut batch, mut bytes) = (sled::Batch::default(), 0);
         for value in values {
             let (key, sealed) = value?;

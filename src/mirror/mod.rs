@@ -64,6 +64,7 @@ pub use stream::{Cursor, Stream};
 pub use subjects::{EventBuffer, Subject, Subjects};
 pub use tally::MirrorTotals;
 
+use crate::disk::Disk;
 use crate::model::Moment;
 use crate::vault::Vault;
 use names::Names;
@@ -127,7 +128,20 @@ impl Mirror {
         vault: &Vault,
         now: Moment,
     ) -> Result<(Self, Option<Repaired>), MirrorError> {
-        let (store, repaired) = Store::open(state_dir, now)?;
+        Self::open_on(Disk::default(), state_dir, vault, now)
+    }
+
+    /// As [`Mirror::open`], on a disk that may have flaws.
+    ///
+    /// # Errors
+    /// As [`Mirror::open`].
+    pub fn open_on(
+        disk: Disk,
+        state_dir: &Path,
+        vault: &Vault,
+        now: Moment,
+    ) -> Result<(Self, Option<Repaired>), MirrorError> {
+        let (store, repaired) = Store::open(state_dir, now, disk)?;
         Ok((Self::over(store, vault)?, repaired))
     }
 
@@ -170,6 +184,11 @@ impl Mirror {
     /// The keys to what is personal here.
     pub fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    /// Whether a write failed, so that no other is taken.
+    pub fn is_failed(&self) -> bool {
+        self.store.is_failed()
     }
 
     /// Reads every value and checks its checksum; how many there are.

@@ -2,6 +2,7 @@
 
 use super::codec;
 use super::{MirrorError, StateLock};
+use crate::disk::{Disk, Operation};
 use crate::model::Moment;
 use serde::de::DeserializeOwned;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -38,6 +39,7 @@ pub(super) struct Store {
     db: sled::Db,
     /// The same file sled writes; see [`Store::apply`].
     file: File,
+    disk: Disk,
     failed: AtomicBool,
     /// Last, so that it is released after the database was closed.
     _lock: StateLock,
@@ -82,6 +84,7 @@ impl Store {
     pub(super) fn open(
         state_dir: &Path,
         now: Moment,
+        disk: Disk,
     ) -> Result<(Self, Option<Repaired>), MirrorError> {
         let dir = state_dir.join("mirror");
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
@@ -100,6 +103,7 @@ impl Store {
         let store = Self {
             db,
             file: file.map_err(MirrorError::io("open the mirror's file"))?,
+            disk,
             failed: AtomicBool::new(false),
             _lock: lock,
         };
@@ -186,14 +190,21 @@ impl Store {
     /// sound store (store.md). A failed write or sync is final: pages may be gone although a second
     /// sync would report success.
     pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), MirrorError> {
-        if self.failed.load(Ordering::SeqCst) {
+        if self.is_failed() {
             return Err(MirrorError::Failed);
         }
-        let written = self.apply_and_sync(batch);
+        let failed = MirrorError::io("write to the mirror's file");
+        let apply = || self.apply_and_sync(batch);
+        let written = self.disk.carry_out(Operation::Commit, failed, apply);
         if written.is_err() {
             self.failed.store(true, Ordering::SeqCst);
         }
         written
+    }
+
+    /// Whether a write or sync failed.
+    pub(super) fn is_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
     }
 
     /// Applies a batch that a power cut may take back, to a store that counts only once it is whole.

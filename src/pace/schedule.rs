@@ -149,6 +149,33 @@ mod tests {
     }
 
     #[test]
+    fn each_due_start_comes_once_over_summer_time_leap_days_and_the_year_2038() {
+        for (first, last) in [
+            // Clocks go forward and back in Europe, and in America.
+            ("2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z"),
+            ("2026-10-24T12:00:00Z", "2026-11-02T12:00:00Z"),
+            // A leap second, and days that some years lack.
+            ("2016-12-31T12:00:00Z", "2017-01-01T12:00:00Z"),
+            ("2028-02-28T12:00:00Z", "2028-03-01T12:00:00Z"),
+            ("2100-02-28T12:00:00Z", "2100-03-01T12:00:00Z"),
+            // Seconds no longer fit 32 bits.
+            ("2038-01-18T12:00:00Z", "2038-01-20T12:00:00Z"),
+        ] {
+            for text in ["15m", "*/15 * * * *"] {
+                let schedule = Schedule::parse(text).unwrap();
+                let (mut now, last) = (at(first), at(last));
+                let quarters = last.since(now).as_secs() / 900;
+                for _ in 0..quarters {
+                    let due = schedule.next(now, NO_JITTER, 0);
+                    assert_eq!(due.since(now).as_secs(), 900, "{text} after {now}");
+                    now = due;
+                }
+                assert_eq!(now, last);
+            }
+        }
+    }
+
+    #[test]
     fn a_long_sleep_is_followed_by_one_start_not_by_many() {
         for text in ["15m", "*/15 * * * *"] {
             let schedule = Schedule::parse(text).unwrap();

@@ -194,7 +194,7 @@ impl Shop {
             let id = applied.unwrap_or(&plan_id);
             let mut push = self.push(options);
             push.mentions = pulled.mentions.clone();
-            pushed = push.realise(&plan, id).await;
+            pushed = push.realise(&plan, id, now.min(pulled.began)).await;
             trips.extend(pushed.canary.take());
         }
         self.mend(fresh)?;

@@ -119,7 +119,8 @@ impl Shop {
         now: Moment,
     ) -> Result<Circumstances, PassError> {
         let totals = self.mirror.totals()?;
-        let since = now.minus(DAY);
+        // A clock that was set forward must not give back what was spent today.
+        let since = now.min(pulled.began).minus(DAY);
         let mut spent = BTreeMap::new();
         for (guard, _, kinds) in self.config.policy.guards.budgets() {
             spent.insert(guard, self.spent(kinds, since)?);

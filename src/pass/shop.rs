@@ -5,6 +5,7 @@ use crate::api::{ApiError, Vendors};
 use crate::backup::{self, BackupError};
 use crate::clock::Clock;
 use crate::config;
+use crate::disk::Disk;
 use crate::journal::{Journal, JournalError};
 use crate::mirror::{Mirror, MirrorError, Repaired};
 use crate::model::Moment;
@@ -78,6 +79,19 @@ impl Shop {
         clock: Clock,
         meter: Meter,
     ) -> Result<(Self, OpenNotes), OpenError> {
+        Self::open_on(Disk::default(), config, clock, meter)
+    }
+
+    /// As [`Shop::open`], on a disk that may have flaws.
+    ///
+    /// # Errors
+    /// As [`Shop::open`].
+    pub fn open_on(
+        disk: Disk,
+        config: config::Shop,
+        clock: Clock,
+        meter: Meter,
+    ) -> Result<(Self, OpenNotes), OpenError> {
         let dir = &config.state_dir;
         let failed = |source| OpenError::StateDir {
             path: dir.clone(),
@@ -88,9 +102,9 @@ impl Shop {
         private.create(dir).map_err(failed)?;
         backup::settle(dir)?;
         let vault = config.vault()?;
-        let (mirror, repaired) = Mirror::open(dir, &vault, clock.now())?;
+        let (mirror, repaired) = Mirror::open_on(disk.clone(), dir, &vault, clock.now())?;
         let pseudonyms = Pseudonyms::open(dir)?;
-        let (journal, recovery) = Journal::open(&dir.join("journal"), &vault)?;
+        let (journal, recovery) = Journal::open_on(disk, &dir.join("journal"), &vault)?;
         let vendors = Vendors::new(
             &config.klaviyo,
             &config.shopify,
@@ -130,6 +144,12 @@ impl Shop {
     /// The mirror, for reading.
     pub fn mirror(&self) -> &Mirror {
         &self.mirror
+    }
+
+    /// Whether a write to mirror or journal failed. What reached the disk is unknown then; nothing more
+    /// is written until the shop is opened anew.
+    pub fn is_broken(&self) -> bool {
+        self.mirror.is_failed() || self.journal.is_poisoned()
     }
 
     /// Everything this shop holds, as a backup in a file without a name, to be read from its beginning.

@@ -41,6 +41,7 @@ impl Pull<'_> {
         }
         self.order_history(&shop, pulled)?;
         pulled.account_zone = account.timezone;
+        pulled.began = account.server_time;
         let found = Pins {
             klaviyo_account: Some(account.id),
             shop_domain: Some(shop.domain),

@@ -55,6 +55,8 @@ pub struct Pulled {
     pub listings: Vec<Counted>,
     /// Sentinel profiles that upstream no longer shows.
     pub missing_sentinels: u64,
+    /// Klaviyo's clock when it began.
+    pub began: Moment,
     /// The IANA name of the Klaviyo account's time zone.
     pub account_zone: String,
     /// What definitions, rules and our own properties read.

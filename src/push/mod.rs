@@ -24,7 +24,7 @@ use crate::api::{ApiError, Vendors, WriteGrant};
 use crate::clock::{Clock, Stop};
 use crate::journal::{Journal, JournalError, RunId};
 use crate::mirror::{Mirror, MirrorError};
-use crate::model::{Effect, EffectKind, End, ListId, Mentions};
+use crate::model::{Effect, EffectKind, End, ListId, Mentions, Moment};
 use crate::plan::{Grounds, Plan, Trip};
 use crate::policy::Policy;
 use crate::telemetry::{Progress, Pseudonyms};
@@ -105,20 +105,27 @@ pub enum PushError {
 
 impl Push<'_> {
     /// Carries out the plan of this id: the canary, a pause, its read-back, the rest. What was done is told
-    /// however it ended.
-    pub async fn realise(&mut self, plan: &Plan, id: &str) -> Pushed {
+    /// however it ended. The run begins at `now`, and what was spent more than a day before is forgotten:
+    /// not later than the vendors' clocks, or a clock that was set forward would refill the budgets.
+    pub async fn realise(&mut self, plan: &Plan, id: &str, now: Moment) -> Pushed {
         let mut pushed = Pushed::default();
-        let result = self.run(plan, id, &mut pushed).await;
+        let result = self.run(plan, id, now, &mut pushed).await;
         pushed.failure = result.err().map(Arc::new);
         pushed
     }
 
-    async fn run(&mut self, plan: &Plan, id: &str, pushed: &mut Pushed) -> Result<(), PushError> {
+    async fn run(
+        &mut self,
+        plan: &Plan,
+        id: &str,
+        now: Moment,
+        pushed: &mut Pushed,
+    ) -> Result<(), PushError> {
         if plan.effects.is_empty() {
             return Ok(());
         }
         self.grounds = Grounds::clone(&plan.grounds);
-        let run = self.journal.begin_run(self.clock.now(), id)?;
+        let run = self.journal.begin_run(now, id)?;
         pushed.run = Some(run);
         let (first, rest) = canary::split(&plan.effects, &self.policy.guards);
         let mut done = Vec::new();

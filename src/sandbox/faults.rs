@@ -8,6 +8,7 @@ use super::World;
 use crate::model::Moment;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::response::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -66,6 +67,8 @@ pub struct Fault {
 pub enum FaultKind {
     /// Nothing is done, and this status is answered without a JSON body, as a proxy in front would.
     Status(u16),
+    /// Nothing is done, and the connection drops before any reply.
+    Hangup,
     /// The work is done, then the connection drops in the middle of the reply.
     Reset,
     /// The work is done, and the reply ends cleanly in its middle.
@@ -141,6 +144,7 @@ pub(super) async fn disturb(State(world): State<World>, request: Request, next: 
             )
                 .into_response()
         }
+        Some(FaultKind::Hangup) => broken(().into_response().into_parts().0, None),
         Some(FaultKind::Reset) => cut(next.run(request).await, true).await,
         Some(FaultKind::Truncate) => cut(next.run(request).await, false).await,
         Some(FaultKind::Deaf) => unanswered(&silence).await,
@@ -188,6 +192,13 @@ async fn cut(reply: Response, break_connection: bool) -> Response {
     if parts.status == StatusCode::NO_CONTENT {
         parts.status = StatusCode::OK;
     }
-    let pieces: [io::Result<Bytes>; 2] = [Ok(half), Err(io::ErrorKind::ConnectionReset.into())];
-    Response::from_parts(parts, Body::from_stream(stream::iter(pieces)))
+    broken(parts, Some(half))
+}
+
+/// A reply that ends with its connection, behind a piece of its body. Without one not even the head is
+/// sent.
+fn broken(head: Parts, piece: Option<Bytes>) -> Response {
+    let end: io::Result<Bytes> = Err(io::ErrorKind::ConnectionReset.into());
+    let pieces = piece.map(Ok).into_iter().chain([end]);
+    Response::from_parts(head, Body::from_stream(stream::iter(pieces)))
 }

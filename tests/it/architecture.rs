@@ -16,6 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["plan"],
     &["pace"],
     &["vault"],
+    &["disk"],
     &["telemetry", "clock", "config", "mirror", "journal"],
     &["api"],
     &["pull", "push", "backup"],

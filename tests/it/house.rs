@@ -3,10 +3,11 @@
 use crate::invariants::entries;
 use driftless::clock::Clock;
 use driftless::config::{self, Environment};
+use driftless::disk::Disk;
 use driftless::journal::{Entry, Intent};
 use driftless::mirror::{Mirror, Rebuilt};
 use driftless::model::Moment;
-use driftless::pass::{Options, PassError, Shop, Summary};
+use driftless::pass::{OpenError, Options, PassError, Shop, Summary};
 use driftless::policy::{Allowances, Guard};
 use driftless::sandbox::world::{State, Write};
 use driftless::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, Speed, World, generate};
@@ -28,6 +29,9 @@ pub const ROOMY: [Edit<'static>; 3] = [
 ];
 const BROAD: &str = "{ count = 100000, share = 1.0 }";
 
+/// More than all tests at once take.
+const ROOM: u64 = 4 << 30;
+
 /// When every test begins.
 pub fn morning() -> Moment {
     Moment::parse("2026-11-21T08:00:00Z").unwrap()
@@ -46,6 +50,15 @@ pub fn crowd(profiles: usize) -> State {
     })
 }
 
+/// A place for files that no power cut will take: where there is room in memory, syncs need not wait.
+pub fn scratch() -> TempDir {
+    let free = rustix::fs::statvfs("/dev/shm").map(|disk| disk.f_bavail * disk.f_frsize);
+    match free {
+        Ok(free) if free > ROOM => TempDir::new_in("/dev/shm").unwrap(),
+        _ => TempDir::new().unwrap(),
+    }
+}
+
 /// A number from the environment.
 pub fn setting(name: &str, default: u64) -> u64 {
     let given = std::env::var(name).ok();
@@ -57,6 +70,8 @@ pub struct House {
     pub world: World,
     pub clock: Clock,
     pub sandbox: Sandbox,
+    /// What the shop is opened on next.
+    pub disk: Disk,
     dir: TempDir,
     text: String,
     shop: Option<Shop>,
@@ -74,12 +89,13 @@ impl House {
         let listen = "127.0.0.1:0".parse().unwrap();
         let settings = SandboxSettings { listen, speed };
         let sandbox = Sandbox::serve(world.clone(), settings).await.unwrap();
-        let dir = TempDir::new().unwrap();
+        let dir = scratch();
         let text = sandbox.config_toml(&dir.path().join("state"));
         let mut house = Self {
             world,
             clock,
             sandbox,
+            disk: Disk::default(),
             dir,
             text,
             shop: None,
@@ -124,11 +140,17 @@ impl House {
     }
 
     pub fn shop(&mut self) -> &mut Shop {
+        self.open().unwrap()
+    }
+
+    /// The shop, opened if it is not.
+    pub fn open(&mut self) -> Result<&mut Shop, OpenError> {
         if self.shop.is_none() {
-            let opened = Shop::open(self.config(), self.clock.clone(), Meter::default());
-            self.shop = Some(opened.unwrap().0);
+            let (disk, clock) = (self.disk.clone(), self.clock.clone());
+            let opened = Shop::open_on(disk, self.config(), clock, Meter::default());
+            self.shop = Some(opened?.0);
         }
-        self.shop.as_mut().unwrap()
+        Ok(self.shop.as_mut().expect("opened above"))
     }
 
     /// A pass, after which an operator releases the rules that it observed, unless it shows another
@@ -217,6 +239,29 @@ impl House {
     pub fn mirror(&mut self) -> Vec<String> {
         let lines = self.shop().mirror().export();
         lines.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// What a mirror of this moment holds that nothing ever happened to.
+    pub async fn undisturbed(&mut self) -> Vec<String> {
+        let here = format!("{:?}", self.state_dir().display().to_string());
+        self.move_to("undisturbed");
+        let observe = Options {
+            observe: true,
+            ..Options::default()
+        };
+        self.unreleased(&observe).await.unwrap();
+        let mirror = self.mirror();
+        self.edit(&[("shop", "state_dir", &here)]);
+        mirror
+    }
+
+    /// The effects of the last plan.
+    pub fn planned(&self) -> String {
+        let path = self.state_dir().join("plan.jsonl");
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        // Between what it rests on and its end.
+        lines[1..lines.len() - 1].concat()
     }
 
     pub fn state_dir(&self) -> PathBuf {

@@ -52,7 +52,7 @@ async fn kinds_written(name: &'static str) -> (BTreeSet<&'static str>, BTreeSet<
 /// The merchant suppresses so many people of the win-back list: mail does not reach them any more.
 pub fn suppress_at_risk(house: &House, count: usize) -> Vec<String> {
     use driftless::sandbox::world::Suppression;
-    let now = house.clock.now();
+    let now = house.world.clock.now();
     let mut state = house.world.state();
     let (_, mut at_risk) = oracle::lists(&state, now);
     let alone = |id: &String| {

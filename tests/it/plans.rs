@@ -52,7 +52,7 @@ async fn applied(house: &mut House, options: &Options) -> Summary {
 }
 
 /// What effects that can be taken back change: properties, lists, tags and metafields.
-fn upstream(state: &State) -> Json {
+pub fn upstream(state: &State) -> Json {
     let profiles = state.klaviyo.profiles.iter();
     let profiles: BTreeMap<_, _> = profiles.map(|(id, one)| (id, &one.properties)).collect();
     let lists = state.klaviyo.lists.values();

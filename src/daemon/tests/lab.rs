@@ -33,6 +33,8 @@ pub enum Act {
     Park,
     /// Return a failure at once.
     Fail,
+    /// The same, and be of no use any more.
+    Break,
     /// Panic at once.
     Panic,
     /// Take so many seconds to be opened, and a second for a pass.
@@ -154,13 +156,14 @@ impl Shop for FakeShop {
                     tokio::time::sleep(Duration::from_secs(secs)).await;
                 }
                 self.diary.write(&self.name, "opened");
-                Ok(FakeWorker(self.clone()))
+                Ok(FakeWorker(self.clone(), false))
             }
         }
     }
 }
 
-pub struct FakeWorker(FakeShop);
+/// And whether it broke.
+pub struct FakeWorker(FakeShop, bool);
 
 impl Drop for FakeWorker {
     fn drop(&mut self) {
@@ -178,12 +181,17 @@ impl Worker for FakeWorker {
         diary.write(name, "begins");
         let ok = self.work(stop).await;
         diary.write(name, "ends");
+        self.1 = self.0.plan.act == Act::Break;
         PassResult {
             ok,
             exit: u8::from(!ok),
             summary: "3 effects confirmed".to_owned(),
             status: json!({ "effects": 3 }),
         }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.1
     }
 
     async fn forget(&mut self, wish: Wish) -> Result<String, Refusal> {
@@ -235,7 +243,7 @@ impl FakeWorker {
                 std::future::pending().await
             }
             Act::SlowOpen(_) => sleep(1).await,
-            Act::Fail => return false,
+            Act::Fail | Act::Break => return false,
             Act::Panic => panic!("a bug in the pass"),
             Act::Closed(_) | Act::PanicAtOpen => unreachable!("it was never opened"),
         }

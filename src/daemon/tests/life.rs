@@ -157,6 +157,20 @@ async fn a_panicking_shop_is_opened_anew_later_and_leaves_the_others_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shop_that_takes_no_more_writes_is_opened_anew_and_rests_before_its_next_pass() {
+    let lab = Lab::new([("acme", Plan::new(Act::Break, 5))]);
+    let daemon = lab.start();
+    secs(1000).await;
+    let begins = lab.times("acme", "begins");
+    assert!(begins.len() > 3);
+    let rests = begins.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(rests.min() >= Some(15), "{begins:?}");
+    assert_eq!(lab.times("acme", "closed").len(), begins.len());
+    assert_eq!(lab.times("acme", "opened").len(), begins.len() + 1);
+    assert_eq!(daemon.stop().await, Stopped::Clean);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failing_shop_rests_longer_but_stays_open() {
     let lab = Lab::new([("acme", Plan::new(Act::Fail, 5))]);
     let daemon = lab.start();

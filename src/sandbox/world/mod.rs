@@ -26,7 +26,7 @@ pub struct World {
 }
 
 /// Everything that changes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     /// Klaviyo's side.
     pub klaviyo: KlaviyoWorld,

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A small file system of its own; unmounted when dropped.
-struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
     /// `None`, with a printed line, where mounting is not possible.
-    fn mount(path: &Path, size: &str) -> Option<Self> {
+    pub fn mount(path: &Path, size: &str) -> Option<Self> {
         fs::create_dir_all(path).unwrap();
         let option = format!("size={size},mode=0700");
         let mounted = Command::new("mount")
@@ -27,7 +27,11 @@ impl Disk {
     }
 
     fn resize(&self, size: &str) {
-        let option = format!("remount,size={size}");
+        self.remount(&format!("size={size}"));
+    }
+
+    pub fn remount(&self, option: &str) {
+        let option = format!("remount,{option}");
         let mut command = Command::new("mount");
         let status = command.args(["-o", &option]).arg(&self.0).status().unwrap();
         assert!(status.success());

@@ -17,6 +17,7 @@ mod disk;
 mod fill;
 mod forget;
 mod lab;
+mod machine;
 mod pages;
 mod plans;
 mod process;

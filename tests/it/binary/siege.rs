@@ -2,7 +2,7 @@
 
 use super::lab::{Lab, Town, export};
 use super::process::{Ended, PATIENCE, Running, run};
-use crate::invariants::{self, Consents, Deed, Evidence, Rest, Violation, deeds_of, written};
+use crate::invariants::{self, Consents, Deed, Evidence, Rest, deeds_of, written};
 use crate::merchant::{self, Edit};
 use driftless::clock::Clock;
 use driftless::journal::{Entry, audit};
@@ -409,18 +409,8 @@ impl<'a> Siege<'a> {
             others: &self.others,
             stopped: &self.stopped,
         };
-        let broken = match rest {
-            None => invariants::always(&evidence),
-            Some(rest) => invariants::at_rest(&evidence, rest),
-        };
-        drop(world);
-        let broken: Vec<String> = broken.iter().map(Violation::to_string).collect();
-        assert!(
-            broken.is_empty(),
-            "{}:\n{}",
-            self.place(),
-            broken.join("\n")
-        );
+        let broken = invariants::broken(&evidence, rest);
+        assert_eq!(broken, None, "{}", self.place());
     }
 
     /// What a failure must be told with.

@@ -139,6 +139,16 @@ pub fn entries(state_dir: &Path) -> Vec<Entry> {
     entries
 }
 
+/// What is wrong in any moment, or with the rest that was come to; `None` when all is well.
+pub fn broken(evidence: &Evidence<'_>, rest: Option<&Rest<'_>>) -> Option<String> {
+    let broken = match rest {
+        None => always(evidence),
+        Some(rest) => at_rest(evidence, rest),
+    };
+    let broken: Vec<String> = broken.iter().map(Violation::to_string).collect();
+    (!broken.is_empty()).then(|| broken.join("\n"))
+}
+
 /// Every promise that is kept at any time, and was not.
 pub fn always(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut found = intended(evidence);

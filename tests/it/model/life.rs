@@ -5,7 +5,7 @@ use super::others;
 use super::step::Step;
 use crate::backup;
 use crate::house::{House, hours, morning};
-use crate::invariants::{self, Consents, Evidence, Rest, Violation};
+use crate::invariants::{self, Consents, Evidence, Rest};
 use crate::oracle;
 use driftless::journal::{Entry, RunId, audit};
 use driftless::model::Moment;
@@ -399,10 +399,10 @@ impl Life {
         self.house.rebuild();
         self.until_quiet().await;
         self.check_oracle();
-        let undisturbed = self.undisturbed().await;
+        let undisturbed = self.house.undisturbed().await;
         let mirror = self.house.mirror();
         let rest = Rest {
-            plan: &self.planned(),
+            plan: &self.house.planned(),
             mirror: &mirror,
             undisturbed: &undisturbed,
         };
@@ -421,7 +421,7 @@ impl Life {
         self.pass(&options, None).await;
         self.release();
         self.check(None);
-        self.trips.is_empty() && self.planned().is_empty()
+        self.trips.is_empty() && self.house.planned().is_empty()
     }
 
     async fn until_quiet(&mut self) {
@@ -431,15 +431,6 @@ impl Life {
             }
         }
         self.fail("never at rest");
-    }
-
-    /// The effects of the last plan.
-    fn planned(&self) -> String {
-        let path = self.house.state_dir().join("plan.jsonl");
-        let text = std::fs::read_to_string(path).unwrap();
-        let lines: Vec<&str> = text.split_inclusive('\n').collect();
-        // Between what it rests on and its end.
-        lines[1..lines.len() - 1].concat()
     }
 
     /// What ought to be true by a count that knows nothing of the product's.
@@ -463,20 +454,6 @@ impl Life {
         }
     }
 
-    /// A mirror of this moment that nothing ever happened to.
-    async fn undisturbed(&mut self) -> Vec<String> {
-        let here = format!("{:?}", self.house.state_dir().display().to_string());
-        self.house.move_to("undisturbed");
-        let observe = Options {
-            observe: true,
-            ..Options::default()
-        };
-        self.house.unreleased(&observe).await.unwrap();
-        let mirror = self.house.mirror();
-        self.house.edit(&[("shop", "state_dir", &here)]);
-        mirror
-    }
-
     /// Reads the vendors' history and the journal together.
     fn check(&mut self, rest: Option<&Rest<'_>>) {
         let asked = self.house.sandbox.requests().into_keys().collect();
@@ -491,14 +468,10 @@ impl Life {
             others: &self.others,
             stopped: &self.stopped,
         };
-        let broken = match rest {
-            None => invariants::always(&evidence),
-            Some(rest) => invariants::at_rest(&evidence, rest),
-        };
+        let broken = invariants::broken(&evidence, rest);
         drop(world);
-        if !broken.is_empty() {
-            let broken: Vec<String> = broken.iter().map(Violation::to_string).collect();
-            self.fail(&broken.join("\n"));
+        if let Some(broken) = broken {
+            self.fail(&broken);
         }
     }
 

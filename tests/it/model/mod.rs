@@ -10,17 +10,13 @@ mod others;
 mod step;
 
 use crate::house::setting;
+use crate::threads::{alone, side_by_side};
 use life::Life;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Instant;
 
 /// A life from its first fill to its rest; gives back everything that it left behind.
 fn live(seed: u64) -> Vec<String> {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().build().unwrap();
-    runtime.block_on(async {
+    alone(async {
         let mut life = Life::begin(seed).await;
         life.go().await;
         life.rest().await;
@@ -28,33 +24,10 @@ fn live(seed: u64) -> Vec<String> {
     })
 }
 
-/// Lives side by side, some of which wait for the disk. The first that fails ends all.
 fn live_all(first: u64, count: u64) {
     println!("DRIFTLESS_SEEDS={count} DRIFTLESS_SEED={first}");
     let begun = Instant::now();
-    let next = AtomicU64::new(0);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let live_some = || {
-        loop {
-            let nth = next.fetch_add(1, Ordering::Relaxed);
-            if nth >= count {
-                return Ok(());
-            }
-            let lived = catch_unwind(AssertUnwindSafe(|| live(first + nth)));
-            if lived.is_err() {
-                next.store(count, Ordering::Relaxed);
-                return lived.map(drop);
-            }
-        }
-    };
-    let ends: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..2 * cores).map(|_| scope.spawn(live_some)).collect();
-        let ends = threads.into_iter().map(|thread| thread.join().unwrap());
-        ends.collect()
-    });
-    for end in ends {
-        end.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    }
+    side_by_side(count, |nth| drop(live(first + nth)));
     println!("{count} lives in {:?}", begun.elapsed());
 }
 

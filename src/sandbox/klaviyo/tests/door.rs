@@ -156,6 +156,10 @@ async fn faults_strike_as_planned_and_no_more() {
     };
     assert!(read.is_err());
 
+    plan(1, FaultKind::Hangup);
+    let unheard = shop.request(Method::GET, "/api/profiles").send().await;
+    assert!(unheard.is_err(), "not even a head comes");
+
     plan(1, FaultKind::Truncate);
     let reply = shop
         .request(Method::GET, "/api/profiles")

@@ -1,0 +1,65 @@
+//! Where mirror and journal write: the machine's disk, or one that fails where a test wants it to.
+//!
+//! Whatever must survive a power cut is handed over here, operation by operation, so that each of them
+//! can be the one that goes wrong.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Something that reaches the disk as a whole, or should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// A batch of the mirror, written and synced.
+    Commit,
+    /// The lines of an append to the journal.
+    Append,
+    /// Their sync.
+    Sync,
+}
+
+/// How an operation goes wrong. Whoever asked for it is told the same either way.
+#[derive(Debug)]
+pub enum Flaw {
+    /// Nothing of it is done.
+    Before(io::Error),
+    /// All of it is done.
+    After(io::Error),
+}
+
+/// What decides which operations go wrong.
+pub trait Flaws: fmt::Debug + Send + Sync {
+    /// Told of every operation before it is done.
+    fn strike(&self, operation: Operation) -> Option<Flaw>;
+}
+
+/// A disk. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Disk(Option<Arc<dyn Flaws>>);
+
+impl Disk {
+    /// One with flaws; the default one is the machine's and has none but its own.
+    pub fn flawed(flaws: Arc<dyn Flaws>) -> Self {
+        Self(Some(flaws))
+    }
+
+    /// Does an operation, unless it goes wrong before.
+    ///
+    /// # Errors
+    /// Whatever `work` answers, or what `failed` makes of a flaw.
+    pub fn carry_out<T, E>(
+        &self,
+        operation: Operation,
+        failed: impl FnOnce(io::Error) -> E,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self.0.as_ref().and_then(|flaws| flaws.strike(operation)) {
+            None => work(),
+            Some(Flaw::Before(error)) => Err(failed(error)),
+            Some(Flaw::After(error)) => {
+                work()?;
+                Err(failed(error))
+            }
+        }
+    }
+}
