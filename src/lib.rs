@@ -18,7 +18,7 @@
 //! |---|---|
 //! | 0 pure | [`model`], [`segment`], [`policy`] |
 //! | 1 pure | [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
-//! | 2 shell | [`vault`], and above it [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
+//! | 2 shell | [`vault`], [`listen`], and above them [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
 //! | 3 shell | [`api`]: transport → record → budget → retry → typed endpoints |
 //! | 4 shell | [`pull`], [`push`], [`backup`] |
 //! | 5 shell | [`pass`] |
@@ -69,6 +69,7 @@ pub mod detect;
 #[cfg(test)]
 mod golden;
 pub mod journal;
+pub mod listen;
 pub mod mirror;
 pub mod model;
 pub mod pace;

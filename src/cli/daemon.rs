@@ -6,8 +6,9 @@ use super::{Exit, forget, output, reconcile};
 use crate::clock::{Clock, Stop};
 use crate::config::{self, Environment};
 use crate::daemon::{
-    self, DaemonError, Listen, Notifier, OpenError, PassResult, Refusal, Settings, Stopped, Wish,
+    self, DaemonError, Notifier, OpenError, PassResult, Refusal, Settings, Stopped, Wish,
 };
+use crate::listen::Listen;
 use crate::model::Moment;
 use crate::pass::Options;
 use crate::report;

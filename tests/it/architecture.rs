@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["detect"],
     &["plan"],
     &["pace"],
-    &["vault"],
+    &["vault", "listen"],
     &["telemetry", "clock", "config", "mirror", "journal"],
     &["api"],
     &["pull", "push", "backup"],
