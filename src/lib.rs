@@ -20,6 +20,7 @@
 //! | 1 pure | [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
 //! | 2 shell | [`vault`], [`listen`], and above them [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
 //! | 3 shell | [`api`]: transport → record → budget → retry → typed endpoints |
+//! | 3 shell | [`hooks`]: what webhooks name and demand, verified and kept for the next pass |
 //! | 4 shell | [`pull`], [`push`], [`backup`] |
 //! | 5 shell | [`pass`] |
 //! | 6 shell | [`report`], [`daemon`] |
@@ -68,6 +69,7 @@ pub mod daemon;
 pub mod detect;
 #[cfg(test)]
 mod golden;
+pub mod hooks;
 pub mod journal;
 pub mod listen;
 pub mod mirror;

@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["pace"],
     &["vault", "listen"],
     &["telemetry", "clock", "config", "mirror", "journal"],
-    &["api"],
+    &["api", "hooks"],
     &["pull", "push", "backup"],
     &["pass"],
     &["report", "daemon"],
