@@ -173,7 +173,7 @@ impl Push<'_> {
         let ids: Vec<CustomerId> = slots.keys().copied().collect();
         let mut found = BTreeMap::new();
         for chunk in ids.chunks(100) {
-            for customer in self.vendors.shopify.customers_by_id(chunk).await? {
+            for customer in self.vendors.shopify.customers_by_id(chunk).await?.items {
                 if let Some(slot) = slots.get(&customer.id) {
                     found.insert(*slot, customer);
                 }

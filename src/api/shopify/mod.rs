@@ -8,6 +8,7 @@ mod client;
 mod customers;
 mod envelope;
 mod lines;
+mod nodes;
 mod orders;
 mod shop;
 mod token;
