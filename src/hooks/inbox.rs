@@ -162,6 +162,17 @@ impl Inbox {
         Ok(kept)
     }
 
+    /// Keeps a name as a delivery would.
+    #[cfg(test)]
+    pub(crate) fn name(&self, one: Named, print: &str, now: Moment) {
+        let notice = Notice {
+            prints: vec![super::delivery::print(&[print])],
+            named: [one].into(),
+            demand: None,
+        };
+        self.keep(vec![notice], now).unwrap();
+    }
+
     /// What is to be fetched.
     pub fn take(&self) -> Taken {
         let content = self.content();

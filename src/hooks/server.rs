@@ -97,15 +97,17 @@ impl Hooks {
 
     /// When a pass should fetch what was named, `last_start` being the start of the last one; `None`
     /// when nothing waits.
+    /// A demand that no pass has seen is due at once.
     pub fn due(&self, last_start: Option<Moment>) -> Option<Moment> {
-        let due = self.inbox.since()?.plus(self.config.delay);
+        let demanded = self.inbox.demands().last().map(|waiting| waiting.at);
+        let unseen = demanded.filter(|at| last_start.is_none_or(|last| last <= *at));
         let earliest = last_start.map(|last| last.plus(self.config.min_gap));
-        Some(earliest.map_or(due, |earliest| due.max(earliest)))
-    }
-
-    /// The number of the newest demand that is not met yet.
-    pub fn demanded(&self) -> Option<u64> {
-        self.inbox.demands().last().map(|waiting| waiting.no)
+        let fetch = self
+            .inbox
+            .since()
+            .map(|since| since.plus(self.config.delay));
+        let fetch = fetch.map(|due| earliest.map_or(due, |earliest| due.max(earliest)));
+        unseen.into_iter().chain(fetch).min()
     }
 
     /// Hears of every change from now on.

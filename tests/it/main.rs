@@ -30,3 +30,4 @@ mod requests;
 mod resume;
 mod segments;
 mod steady;
+mod webhooks;
