@@ -18,8 +18,9 @@
 //! |---|---|
 //! | 0 pure | [`model`], [`segment`], [`policy`] |
 //! | 1 pure | [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
-//! | 2 shell | [`vault`], [`disk`], and above them [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
+//! | 2 shell | [`vault`], [`disk`], [`listen`], and above them [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
 //! | 3 shell | [`api`]: transport → record → budget → retry → typed endpoints |
+//! | 3 shell | [`hooks`]: what webhooks name and demand, verified and kept for the next pass |
 //! | 4 shell | [`pull`], [`push`], [`backup`] |
 //! | 5 shell | [`pass`] |
 //! | 6 shell | [`report`], [`daemon`] |
@@ -44,6 +45,7 @@
 //! * Records of people and values of intents are on disk only sealed, each with a key of its own; to
 //!   forget somebody is to destroy the keys.
 //! * A tripped guard means zero writes in that plan; rules that nobody released only observe.
+//! * A webhook is believed by its signature and never stored: it names what is to be fetched.
 //! * A page's records and its cursor commit together.
 //! * Below [`clock`], `now` is an argument; the same inputs give the same plan, byte for byte.
 //!
@@ -69,7 +71,9 @@ pub mod detect;
 pub mod disk;
 #[cfg(test)]
 mod golden;
+pub mod hooks;
 pub mod journal;
+pub mod listen;
 pub mod mirror;
 pub mod model;
 pub mod pace;

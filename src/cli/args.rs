@@ -39,6 +39,8 @@ pub enum Command {
     /// Forget a person: remove every record of theirs here, destroy the keys to what backups hold of
     /// them, and never take them in again. The daemon may run: a pass under way is finished first.
     Forget(Forget),
+    /// Note that a customer's request for their data was answered. The daemon must not run.
+    Answered(Answered),
     /// Read mirror and journal to their end and say what is damaged. The daemon must not run.
     Verify(Verify),
     /// Copy everything a shop holds into one file. The daemon may run: a pass under way is finished
@@ -215,6 +217,17 @@ pub struct Receipts {
     pub json: bool,
 }
 
+/// Note that a request for data was answered.
+#[derive(Clone, Debug, Args)]
+pub struct Answered {
+    /// The request's number, as /status and every report show it.
+    #[arg(value_name = "REQUEST")]
+    pub request: u64,
+    /// Where the shop is described.
+    #[command(flatten)]
+    pub shops: Shops,
+}
+
 /// Forget a person.
 #[derive(Clone, Debug, Args)]
 pub struct Forget {
@@ -386,6 +399,28 @@ pub struct Sandbox {
     /// Where Klaviyo listens; Shopify takes the next port.
     #[arg(long, default_value = "127.0.0.1:4001", value_name = "ADDR")]
     pub listen: std::net::SocketAddr,
+    /// Deliver webhooks of what changes here, such as http://127.0.0.1:9181.
+    #[arg(long, value_name = "URL")]
+    pub webhooks: Option<String>,
+    /// The share of webhooks that never come.
+    #[arg(
+        long,
+        default_value_t = 0.0,
+        value_name = "SHARE",
+        requires = "webhooks"
+    )]
+    pub webhook_drop: f64,
+    /// The share of webhooks that come twice.
+    #[arg(
+        long,
+        default_value_t = 0.0,
+        value_name = "SHARE",
+        requires = "webhooks"
+    )]
+    pub webhook_repeat: f64,
+    /// Let webhooks of the same second overtake each other.
+    #[arg(long, requires = "webhooks")]
+    pub webhook_shuffle: bool,
 }
 
 /// The main job on the built-in sandbox.

@@ -6,10 +6,12 @@ use super::{Exit, forget, output, reconcile};
 use crate::clock::{Clock, Stop};
 use crate::config::{self, Environment};
 use crate::daemon::{
-    self, DaemonError, Listen, Notifier, OpenError, PassResult, Refusal, Settings, Stopped, Wish,
+    self, DaemonError, Notifier, OpenError, PassResult, Refusal, Settings, Stopped, Wish,
 };
+use crate::hooks::Hooks;
+use crate::listen::Listen;
 use crate::model::Moment;
-use crate::pass::Options;
+use crate::pass::{Options, PassError};
 use crate::report;
 use crate::telemetry::{Meter, Metrics, Progress};
 use std::fs::File;
@@ -186,6 +188,7 @@ impl daemon::Worker for Worker {
                     // A guard waits for a person: trying sooner than usual cannot help.
                     ok: matches!(exit, Exit::Done | Exit::SomeRefused | Exit::Guard),
                     exit: exit.code(),
+                    reopen: false,
                     summary: summary.line(),
                     status: report::json(&summary),
                 }
@@ -193,10 +196,15 @@ impl daemon::Worker for Worker {
             Err(error) => PassResult {
                 ok: false,
                 exit: shops::exit_of(&error).code(),
+                reopen: matches!(error, PassError::Erased { .. }),
                 summary: error.to_string(),
                 status: serde_json::Value::Null,
             },
         }
+    }
+
+    fn hooks(&self) -> Option<Hooks> {
+        self.shop.hooks()
     }
 
     async fn forget(&mut self, wish: Wish) -> Result<String, Refusal> {

@@ -1,5 +1,6 @@
 //! Arguments, commands, progress and exit codes.
 
+mod answered;
 mod args;
 mod backup;
 mod check;
@@ -76,6 +77,7 @@ async fn command(cli: Cli) -> Exit {
         Some(Command::Release(args)) => release::run(&args),
         Some(Command::Receipts(args)) => receipts::run(&args),
         Some(Command::Forget(args)) => forget::run(&args).await,
+        Some(Command::Answered(args)) => answered::run(&args),
         Some(Command::Verify(verify)) => verify::run(&verify),
         Some(Command::Backup(backup)) => backup::run(&backup),
         Some(Command::Restore(restore)) => restore::run(&restore),

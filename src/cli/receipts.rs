@@ -108,7 +108,11 @@ fn runs(dir: &Path, vault: &Vault) -> Result<Past, JournalError> {
                 forgetting.retain(|begun| begun.marks != marks);
                 forgotten.push((at, marks.len()));
             }
-            Entry::Job(_) | Entry::RunEnd { .. } => {}
+            Entry::Job(_)
+            | Entry::RunEnd { .. }
+            | Entry::DataRequest(_)
+            | Entry::DataAnswered { .. }
+            | Entry::ShopErased { .. } => {}
         }
         Ok(())
     })?;

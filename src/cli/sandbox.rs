@@ -3,9 +3,14 @@
 use super::args::Sandbox as Args;
 use super::{Exit, output};
 use crate::clock::Clock;
+use crate::sandbox::courier::{Courier, Habits, deliver};
 use crate::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, World, from_csv, generate};
 use std::fs::File;
 use std::io::BufReader;
+use std::time::Duration;
+
+/// What the sandbox's webhooks are signed with; it guards nothing.
+const SIGN: &str = "sandbox-signs-with-this";
 
 /// Builds the world, serves it, prints a config that fits.
 pub(super) async fn run(args: &Args) -> Exit {
@@ -36,6 +41,15 @@ pub(super) async fn run(args: &Args) -> Exit {
         listen: args.listen,
         speed: args.speed,
     };
+    let courier = args.webhooks.as_ref().map(|url| {
+        let habits = Habits {
+            shuffle: args.webhook_shuffle,
+            repeat: args.webhook_repeat,
+            drop: args.webhook_drop,
+        };
+        let courier = Courier::new(world.clone(), SIGN, habits, args.seed);
+        (courier, url.trim_end_matches('/').to_owned())
+    });
     let sandbox = match Sandbox::serve(world, settings).await {
         Ok(sandbox) => sandbox,
         Err(error) => return output::fault(Exit::Usage, &format!("{}: {error}", args.listen)),
@@ -54,6 +68,30 @@ pub(super) async fn run(args: &Args) -> Exit {
         "# shop.toml\n{}\n# end",
         sandbox.config_toml(&state_dir).trim_end()
     ));
-    let _ = tokio::signal::ctrl_c().await;
+    match courier {
+        None => drop(tokio::signal::ctrl_c().await),
+        Some((courier, url)) => {
+            output::say(&format!(
+                "# Webhooks go to {url}; sign with\nexport DRIFTLESS_WEBHOOKS={SIGN}"
+            ));
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                () = run_errands(courier, &url) => {}
+            }
+        }
+    }
     Exit::Done
+}
+
+/// Delivers every second what changed in it.
+async fn run_errands(mut courier: Courier, url: &str) {
+    loop {
+        Clock::System.sleep(Duration::from_secs(1)).await;
+        let answers = deliver(url, &courier.collect()).await;
+        let refused = answers.iter().filter(|answer| **answer != Some(200));
+        match (answers.len(), refused.count()) {
+            (0, _) => {}
+            (sent, refused) => tracing::info!(sent, refused, "Webhooks delivered"),
+        }
+    }
 }

@@ -117,6 +117,7 @@ pub(super) fn exit_of_open(error: &OpenError) -> Exit {
         OpenError::Vault(error) => exit_of_vault(error),
         OpenError::Journal(error) => exit_of_journal(error),
         OpenError::Backup(error) => exit_of_backup(error),
+        OpenError::Inbox(_) => Exit::Disk,
         OpenError::Forgetting(error) => exit_of(error),
         OpenError::Api(error) => exit_of_api(error),
     }
@@ -128,6 +129,7 @@ pub(super) fn exit_of(error: &PassError) -> Exit {
         PassError::Pull(error) => match error {
             PullError::Api(error) => exit_of_api(error),
             PullError::Mirror(error) => exit_of_mirror(error),
+            PullError::Inbox(_) => Exit::Disk,
             PullError::WrongAccount { .. } => Exit::Config,
             PullError::MissingScopes(_) => Exit::Refused,
             PullError::Bulk { .. } => Exit::Unreachable,
@@ -136,9 +138,9 @@ pub(super) fn exit_of(error: &PassError) -> Exit {
         PassError::Push(error) => exit_of_push(error),
         PassError::Mirror(error) => exit_of_mirror(error),
         PassError::NoSuchRun { .. } | PassError::TooOld { .. } => Exit::Usage,
-        PassError::NothingHolds => Exit::Config,
+        PassError::NothingHolds | PassError::Erased { .. } => Exit::Config,
         PassError::Stale(_) => Exit::Guard,
-        PassError::File { .. } | PassError::DiskLow { .. } => Exit::Disk,
+        PassError::File { .. } | PassError::DiskLow { .. } | PassError::Inbox(_) => Exit::Disk,
     }
 }
 

@@ -1,6 +1,8 @@
-//! Where the vendors are and what opens their doors. Secrets have no `Debug` that shows them.
+//! Where the vendors are, what opens their doors and what they sign with. Secrets have no `Debug` that shows them.
 
+use crate::listen::Listen;
 use secrecy::SecretString;
+use std::time::Duration;
 use url::Url;
 
 /// How to reach Klaviyo.
@@ -42,4 +44,35 @@ pub enum ShopifyAuth {
         /// Client secret.
         secret: SecretString,
     },
+}
+
+/// Where the vendors' deliveries are heard.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    /// A place on this machine; the merchant's proxy stands before it.
+    pub listen: Listen,
+    /// What Shopify signs with; `None` when its deliveries are not wanted.
+    pub shopify: Option<SigningSecrets>,
+    /// What Klaviyo signs with; `None` when its deliveries are not wanted.
+    pub klaviyo: Option<SigningSecrets>,
+    /// A pass begins so long after the first record that is to be fetched, so that others can join it.
+    pub delay: Duration,
+    /// And never sooner than this after the start of the pass before.
+    pub min_gap: Duration,
+}
+
+/// What one vendor signs with.
+#[derive(Clone, Debug)]
+pub struct SigningSecrets {
+    /// The one in use.
+    pub current: SecretString,
+    /// The one before: after a change the vendor may go on signing with it for a while.
+    pub old: Option<SecretString>,
+}
+
+impl SigningSecrets {
+    /// Each of them.
+    pub fn all(&self) -> impl Iterator<Item = &SecretString> {
+        std::iter::once(&self.current).chain(&self.old)
+    }
 }

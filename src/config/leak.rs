@@ -18,11 +18,12 @@ const PREFIXES: [&str; 8] = [
 const SHORTEST: usize = 12;
 
 /// Keys whose plain value would be a secret.
-const SECRET_KEYS: [&str; 9] = [
+const SECRET_KEYS: [&str; 10] = [
     "key",
     "store_key",
     "token",
     "secret",
+    "old_secret",
     "client_secret",
     "api_key",
     "private_key",

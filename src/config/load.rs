@@ -19,8 +19,8 @@ const LONGEST: u64 = 1 << 20;
 /// dotfiles).
 ///
 /// # Errors
-/// Every fault of every file at once. Two shops with the same name, state directory or Klaviyo key
-/// are faults too: they would share a mirror or a quota.
+/// Every fault of every file at once. Two shops with the same name, state directory, Klaviyo key or
+/// address for webhooks are faults too: they would share a mirror or a quota.
 pub fn load(paths: &[PathBuf], environment: &Environment) -> Result<Vec<Shop>, Faults> {
     let mut faults = Vec::new();
     let files = find(paths, &mut faults);
@@ -146,6 +146,7 @@ struct Taken {
     names: BTreeMap<String, PathBuf>,
     state_dirs: BTreeMap<PathBuf, PathBuf>,
     keys: BTreeMap<String, PathBuf>,
+    listeners: BTreeMap<String, PathBuf>,
 }
 
 impl Taken {
@@ -154,6 +155,7 @@ impl Taken {
             name,
             state_dir,
             key,
+            listen,
         } = identity;
         let place = state_dir.map(|at| At {
             value: real(&at.value),
@@ -168,9 +170,11 @@ impl Taken {
         let place = take(&mut self.state_dirs, source, place, "state directory", help);
         let help = "one account belongs to one shop; make a key in this shop's account";
         let key = take(&mut self.keys, source, key, "Klaviyo key", help);
+        let help = "every shop hears its webhooks at an address of its own";
+        let listen = take(&mut self.listeners, source, listen, "address", help);
         // A directory that only follows from the name is the same mistake.
         let place = place.filter(|_| !(by_name && name.is_some()));
-        [name, place, key].into_iter().flatten().collect()
+        [name, place, key, listen].into_iter().flatten().collect()
     }
 }
 

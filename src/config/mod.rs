@@ -20,12 +20,13 @@ mod source;
 mod suggest;
 mod value;
 mod vendors;
+mod webhooks;
 mod writeback;
 
 #[cfg(test)]
 mod tests;
 
-pub use access::{KlaviyoAccess, ShopifyAccess, ShopifyAuth};
+pub use access::{KlaviyoAccess, ShopifyAccess, ShopifyAuth, SigningSecrets, Webhooks};
 pub use environment::Environment;
 pub use fault::{Fault, Faults};
 pub use load::load;

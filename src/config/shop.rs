@@ -1,13 +1,13 @@
 //! One file becomes one shop.
 
-use super::access::{KlaviyoAccess, ShopifyAccess, ShopifyAuth};
+use super::access::{KlaviyoAccess, ShopifyAccess, ShopifyAuth, SigningSecrets, Webhooks};
 use super::environment::Environment;
 use super::fault::Faults;
 use super::reader::{At, Complaint, Reader, Section};
 use super::secret::{SecretPlaces, fingerprint};
 use super::source::Source;
 use super::value::{bytes, choice, quoted, span, text, word};
-use super::{guards, holidays, leak, lists, rules, segments, vendors, writeback};
+use super::{guards, holidays, leak, lists, rules, segments, vendors, webhooks, writeback};
 use crate::model::{EffectKind, Moment};
 use crate::pace::Schedule;
 use crate::policy::{Mode, Policy};
@@ -38,6 +38,8 @@ pub struct Shop {
     pub klaviyo: KlaviyoAccess,
     /// The way to Shopify.
     pub shopify: ShopifyAccess,
+    /// Where webhooks are heard, if anywhere.
+    pub webhooks: Option<Webhooks>,
     /// When passes start.
     pub schedule: Schedule,
     /// Up to this is added to every start.
@@ -80,7 +82,11 @@ impl Shop {
         let store_key = self.store_key.as_ref().and_then(|key| key.as_ref().ok());
         let store_key = store_key.map(fingerprint);
         let secrets = [&self.klaviyo.key, secret].map(fingerprint);
-        let digest = Sha256::digest(format!("{self:?} {secrets:?} {store_key:?}"));
+        let hooks = self.webhooks.iter();
+        let hooks = hooks.flat_map(|hooks| [&hooks.shopify, &hooks.klaviyo]);
+        let signing = hooks.flatten().flat_map(SigningSecrets::all);
+        let signing: Vec<String> = signing.map(fingerprint).collect();
+        let digest = Sha256::digest(format!("{self:?} {secrets:?} {store_key:?} {signing:?}"));
         digest
             .iter()
             .take(16)
@@ -95,6 +101,8 @@ pub(super) struct Identity {
     pub state_dir: Option<At<PathBuf>>,
     /// Fingerprint of the Klaviyo key.
     pub key: Option<At<String>>,
+    /// Where webhooks are heard.
+    pub listen: Option<At<String>>,
 }
 
 /// A file that has been read to its end, faults or not.
@@ -159,6 +167,7 @@ fn read(
     let general = root.within("shop", |section| general(section, &places));
     let (klaviyo, key) = root.within("klaviyo", |section| vendors::klaviyo(section, &places));
     let shopify = root.within("shopify", |section| vendors::shopify(section, &places));
+    let (webhooks, listen) = root.within("webhooks", |section| webhooks::read(section, &places));
     let (schedule, jitter) = root.within("schedule", schedule);
     let policy = policy(&root, folder, general.default_country);
     root.sweep();
@@ -175,6 +184,7 @@ fn read(
         min_free_disk: general.min_free_disk,
         klaviyo,
         shopify,
+        webhooks,
         schedule,
         jitter,
         policy,
@@ -184,6 +194,7 @@ fn read(
         name,
         state_dir,
         key,
+        listen,
     };
     (shop, identity)
 }

@@ -1,6 +1,7 @@
 //! What is going on in each shop, for `/status`, the probes, systemd's status line and the watchdog.
 
 use super::{OpenError, PassResult, Pulse};
+use crate::hooks::Hooks;
 use crate::model::Moment;
 use crate::telemetry::Meter;
 use serde_json::{Value, json};
@@ -75,6 +76,8 @@ struct ShopView {
     last: Option<LastPass>,
     last_success: Option<Moment>,
     failures: u32,
+    /// What hears its webhooks, and why it cannot, if so.
+    hooks: Option<(Hooks, Option<String>)>,
 }
 
 struct Inner {
@@ -152,6 +155,7 @@ impl Board {
                     last: None,
                     last_success: None,
                     failures: 0,
+                    hooks: None,
                 },
             );
         });
@@ -291,6 +295,11 @@ fn view(shop: &ShopView, stuck: &BTreeSet<String>, now: Moment) -> Value {
         "problem": problem,
         "failures_in_a_row": shop.failures,
         "next_pass": shop.next.map(text),
+        "webhooks": shop.hooks.as_ref().map(|(hooks, deaf)| {
+            let mut view = hooks.status();
+            view["problem"] = json!(deaf);
+            view
+        }),
         "last_success": shop.last_success.map(text),
         "last_pass": shop.last.as_ref().map(|last| json!({
             "started": text(last.started),
@@ -314,6 +323,7 @@ impl Entry {
         self.change(|shop| {
             shop.meter = meter.clone();
             (shop.state, shop.since, shop.next) = (State::Opening, now, None);
+            shop.hooks = None;
         });
     }
 
@@ -329,6 +339,11 @@ impl Entry {
             (shop.state, shop.since) = (State::Waiting, now);
             (shop.settled, shop.next) = (true, Some(next));
         });
+    }
+
+    /// From now on, or not, for that reason.
+    pub fn hears(&self, hooks: &Hooks, deaf: Option<String>) {
+        self.change(|shop| shop.hooks = Some((hooks.clone(), deaf)));
     }
 
     pub fn running(&self, now: Moment) {

@@ -5,8 +5,8 @@
 //! the business of who asked. So a reader that is slow, or gone, keeps no pass waiting, and the daemon
 //! needs no right to write anywhere else.
 
-use super::http::{Server, serve_socket};
 use super::{Refusal, Wish};
+use crate::listen::{Server, serve_socket};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};

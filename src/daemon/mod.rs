@@ -19,7 +19,6 @@ mod work;
 mod tests;
 
 pub use control::{ask_for_backup, ask_to_forget};
-pub use http::{Listen, ListenError};
 pub use lock::{KeyLock, LockError, lock_dir};
 pub use notify::Notifier;
 pub use run::{DaemonError, Settings, Stopped, Unopened, run};

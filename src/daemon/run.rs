@@ -1,10 +1,11 @@
 //! The loop that owns the shops' tasks.
 
 use super::board::{Board, Phase};
-use super::http::{self, Listen, ListenError};
+use super::http;
 use super::shop::{House, Keeper};
 use super::{Notifier, OpenError, Shop, Signal, Vigil, Workshop};
 use crate::clock::{Brake, Clock};
+use crate::listen::{Listen, ListenError};
 use crate::model::Moment;
 use crate::telemetry::Metrics;
 use std::collections::BTreeMap;

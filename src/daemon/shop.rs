@@ -5,6 +5,8 @@ use super::board::{Board, Entry};
 use super::control::{Control, Errand, Panicked};
 use super::{KeyLock, OpenError, PassResult, Shop, Worker};
 use crate::clock::{Clock, Stop};
+use crate::hooks::Hooks;
+use crate::listen::Server;
 use crate::model::Moment;
 use crate::telemetry::{Metrics, PassEnd};
 use futures_util::FutureExt;
@@ -12,7 +14,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Timers do not run while the machine sleeps, so wall time is looked at this often.
 const LOOK: Duration = Duration::from_secs(30);
@@ -101,7 +103,7 @@ impl<S: Shop> Keeper<S> {
             tracing::error!(exit = error.exit, %retry, "Cannot open the shop: {error}");
             self.entry.unopened(error, retry, self.now());
             if matches!(
-                self.wait(retry, &mut Control::closed()).await,
+                self.wait(retry, &mut Control::closed(), None).await,
                 Woken::Replaced
             ) {
                 attempts = 0;
@@ -133,9 +135,11 @@ impl<S: Shop> Keeper<S> {
         let mut due = self.first_due();
         // Dropped before the worker, whose lock makes the directory, and so the socket file, ours.
         let mut control = Control::open(self.shop.state_dir());
+        let hooks = worker.hooks();
+        let _server = self.hear(hooks.as_ref()).await;
         while !worker.is_broken() {
             self.entry.waiting(due, self.now());
-            match self.wait(due, &mut control).await {
+            match self.wait(due, &mut control, hooks.as_ref()).await {
                 Woken::Due => {}
                 Woken::Asked(Errand::Backup(answer)) => {
                     answer.with(|| worker.back_up());
@@ -149,16 +153,28 @@ impl<S: Shop> Keeper<S> {
                 }
                 Woken::Replaced | Woken::Stopped => return,
             }
-            let panicked = self.pass(&mut worker).await;
-            if panicked {
-                // Half-changed state must not meet another pass: opening anew recovers it.
+            let is_over = self.pass(&mut worker).await;
+            if is_over {
                 return;
             }
             due = self.next_due();
         }
     }
 
-    /// One pass; `true` when it panicked.
+    /// Hears the shop's webhooks, if any are wanted. Where that is not possible, the shop goes on without:
+    /// the pull finds everything.
+    async fn hear(&self, hooks: Option<&Hooks>) -> Option<Server> {
+        let hooks = hooks?;
+        let server = hooks.serve().await;
+        if let Err(error) = &server {
+            tracing::error!(%error, "No webhooks are heard");
+        }
+        let deaf = server.as_ref().err().map(ToString::to_string);
+        self.entry.hears(hooks, deaf);
+        server.ok()
+    }
+
+    /// One pass; `true` when the worker is not to be used again.
     async fn pass(&mut self, worker: &mut S::Worker) -> bool {
         let (started, begun) = (self.now(), self.house.clock.monotonic());
         self.last_start = Some(started);
@@ -173,8 +189,10 @@ impl<S: Shop> Keeper<S> {
             Ok(result) => (PassEnd::Failed, result),
             Err(_) => (PassEnd::Panicked, panic_result()),
         };
+        let reopen = result.reopen;
         self.record(started, took, end, result);
-        end == PassEnd::Panicked
+        // After a panic, half-changed state must not meet another pass: opening anew recovers it.
+        reopen
     }
 
     fn record(&mut self, started: Moment, took: Duration, end: PassEnd, result: PassResult) {
@@ -226,7 +244,9 @@ impl<S: Shop> Keeper<S> {
 
     /// Waits until `due`, by wall time or by elapsed time, whichever comes first: a clock set back
     /// must not put a pass off.
-    async fn wait(&mut self, due: Moment, control: &mut Control) -> Woken {
+    /// What webhooks brought hastens it.
+    async fn wait(&mut self, due: Moment, control: &mut Control, hooks: Option<&Hooks>) -> Woken {
+        let mut heard = hooks.map(Hooks::changes);
         let (clock, begun) = (self.house.clock.clone(), self.house.clock.monotonic());
         let span = due.since(clock.now());
         loop {
@@ -241,6 +261,8 @@ impl<S: Shop> Keeper<S> {
             }
             let waited = clock.monotonic().saturating_sub(begun);
             let left = due.since(clock.now()).min(span.saturating_sub(waited));
+            let hastened = hooks.and_then(|hooks| self.hastened(hooks));
+            let left = hastened.map_or(left, |at| left.min(at.since(clock.now())));
             if left.is_zero() {
                 return Woken::Due;
             }
@@ -248,9 +270,16 @@ impl<S: Shop> Keeper<S> {
                 () = self.stop.wait() => return Woken::Stopped,
                 Some(shop) = self.inbox.recv() => return self.adopt(shop),
                 errand = control.asked() => return Woken::Asked(errand),
+                () = changed(&mut heard) => {}
                 () = clock.sleep(left.min(LOOK)) => {}
             }
         }
+    }
+
+    /// When a pass is due because of webhooks. After a failure they wait, too.
+    fn hastened(&self, hooks: &Hooks) -> Option<Moment> {
+        let due = hooks.due(self.last_start)?;
+        Some(self.not_before.map_or(due, |rest| rest.max(due)))
     }
 
     /// Goes on with changed settings, which earlier failures say nothing about.
@@ -263,6 +292,17 @@ impl<S: Shop> Keeper<S> {
 
     fn now(&self) -> Moment {
         self.house.clock.now()
+    }
+}
+
+/// The next change, if there is anything that changes.
+async fn changed(heard: &mut Option<watch::Receiver<()>>) {
+    let ended = match heard {
+        Some(heard) => heard.changed().await.is_err(),
+        None => true,
+    };
+    if ended {
+        std::future::pending().await
     }
 }
 
@@ -279,6 +319,7 @@ fn panic_result() -> PassResult {
     PassResult {
         ok: false,
         exit: BUG,
+        reopen: true,
         summary: "the pass panicked: a bug; the log has the place".to_owned(),
         status: serde_json::Value::Null,
     }

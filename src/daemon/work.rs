@@ -1,6 +1,7 @@
 //! What the daemon needs from above: shops to look after, and a way to do their work.
 
 use crate::clock::Stop;
+use crate::hooks::Hooks;
 use crate::model::Moment;
 use crate::telemetry::Meter;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,9 @@ pub trait Worker: Send + 'static {
     /// computations must leave the runtime free (`tokio::task::block_in_place`).
     fn pass(&mut self, stop: Stop) -> impl Future<Output = PassResult> + Send;
 
+    /// What hears the shop's webhooks, if it wants any heard; asked once.
+    fn hooks(&self) -> Option<Hooks>;
+
     /// Forgets a person, or says what there is of them; the text is for whoever asked. Called between two
     /// passes.
     fn forget(&mut self, wish: Wish) -> impl Future<Output = Result<String, Refusal>> + Send;
@@ -109,6 +113,8 @@ pub struct PassResult {
     pub ok: bool,
     /// What a single pass would have ended the process with (reliability.md, section 10).
     pub exit: u8,
+    /// Whether the shop must be opened anew before anything else is done with it.
+    pub reopen: bool,
     /// One line for logs and `/status`, without personal data.
     pub summary: String,
     /// More for `/status`, without personal data.

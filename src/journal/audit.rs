@@ -46,7 +46,13 @@ impl Audit {
             Entry::Run { .. } => self.runs += 1,
             Entry::Intent(_) => self.intents += 1,
             Entry::Outcome(outcome) => *self.ends.entry(outcome.end).or_default() += 1,
-            Entry::Job(_) | Entry::RunEnd { .. } | Entry::Forget(_) | Entry::Forgotten { .. } => {}
+            Entry::Job(_)
+            | Entry::RunEnd { .. }
+            | Entry::Forget(_)
+            | Entry::Forgotten { .. }
+            | Entry::DataRequest(_)
+            | Entry::DataAnswered { .. }
+            | Entry::ShopErased { .. } => {}
         }
     }
 }

@@ -185,6 +185,19 @@ pub struct Forgetting {
     pub at: Moment,
 }
 
+/// A customer wants to see their data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRequest {
+    /// Shopify's number of it.
+    pub request: u64,
+    /// Whose data, by gid; `None` when Shopify named an address alone.
+    pub customer: Option<String>,
+    /// When it was heard.
+    pub at: Moment,
+    /// Until when it should be answered.
+    pub due: Moment,
+}
+
 /// How an effect ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -224,6 +237,20 @@ pub enum Entry {
     Forgotten {
         /// Whom, by their marks alone.
         marks: Vec<Mark>,
+        /// When.
+        at: Moment,
+    },
+    /// A customer wants to see their data.
+    DataRequest(DataRequest),
+    /// Such a request was answered.
+    DataAnswered {
+        /// Its number.
+        request: u64,
+        /// When.
+        at: Moment,
+    },
+    /// Everything personal of the shop is to be erased: its keys are destroyed next.
+    ShopErased {
         /// When.
         at: Moment,
     },

@@ -26,7 +26,7 @@ mod tests;
 pub use audit::{Audit, audit};
 pub use chain::Link;
 pub use copy::restore_file;
-pub use entry::{EffectId, Entry, Forgetting, Intent, Job, Outcome, Purpose, RunId};
+pub use entry::{DataRequest, EffectId, Entry, Forgetting, Intent, Job, Outcome, Purpose, RunId};
 pub use error::JournalError;
 pub use reader::{Reading, read};
 
@@ -254,6 +254,36 @@ impl Journal {
     /// is an older copy.
     pub fn all_forgotten(&self) -> impl Iterator<Item = Mark> {
         self.state.forgotten.iter().copied()
+    }
+
+    /// Writes down that a customer wants to see their data, unless that is on record.
+    pub fn data_request(&mut self, request: DataRequest) -> Result<(), JournalError> {
+        match self.state.has_request(request.request) {
+            true => Ok(()),
+            false => self.write(&[Entry::DataRequest(request)]),
+        }
+    }
+
+    /// Writes down that such a request was answered; `false` when none with this number is open.
+    pub fn data_answered(&mut self, request: u64, now: Moment) -> Result<bool, JournalError> {
+        if !self.state.requests.contains_key(&request) {
+            return Ok(false);
+        }
+        self.write(&[Entry::DataAnswered { request, at: now }])?;
+        Ok(true)
+    }
+
+    /// Requests that were not answered yet, by number.
+    pub fn data_requests(&self) -> impl Iterator<Item = &DataRequest> {
+        self.state.requests.values()
+    }
+
+    /// Writes down that everything personal of the shop is to be erased, once.
+    pub fn shop_erased(&mut self, now: Moment) -> Result<(), JournalError> {
+        match self.state.is_erased {
+            true => Ok(()),
+            false => self.write(&[Entry::ShopErased { at: now }]),
+        }
     }
 
     /// Distinct subjects with a confirmed or still open effect of these kinds since then. Rolling

@@ -1,7 +1,7 @@
 //! What follows from the records so far. The same for a journal just read and one being written.
 
 use super::entry::digest;
-use super::{EffectId, Entry, Forgetting, Intent, Job, Outcome, Purpose, RunId};
+use super::{DataRequest, EffectId, Entry, Forgetting, Intent, Job, Outcome, Purpose, RunId};
 use crate::model::{EffectKind, End, Moment};
 use crate::vault::Mark;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,11 @@ pub(super) struct State {
     pub(super) forgetting: Vec<Forgetting>,
     /// Whoever ever was, or is, to be forgotten.
     pub(super) forgotten: BTreeSet<Mark>,
+    /// Requests for data that were not answered, and the numbers of those that were.
+    pub(super) requests: BTreeMap<u64, DataRequest>,
+    answered: BTreeSet<u64>,
+    /// Whether the shop's keys are, or are about to be, destroyed.
+    pub(super) is_erased: bool,
     charges: BTreeMap<EffectId, Charge>,
     /// What ended refused or withdrawn, and when it last did.
     refused: BTreeMap<Purpose, Moment>,
@@ -66,6 +71,18 @@ impl State {
                     Err(())
                 }
             }
+            Entry::DataRequest(request) => {
+                self.requests.insert(request.request, request.clone());
+                Ok(())
+            }
+            Entry::DataAnswered { request, .. } => {
+                self.answered.insert(*request);
+                self.requests.remove(request).map(drop).ok_or(())
+            }
+            Entry::ShopErased { .. } => {
+                self.is_erased = true;
+                Ok(())
+            }
             Entry::RunEnd { run, .. } => {
                 let ended = self.running.take();
                 if ended == Some(*run) { Ok(()) } else { Err(()) }
@@ -75,6 +92,11 @@ impl State {
 
     pub(super) fn is_intended(&self, effect: EffectId) -> bool {
         self.intended.contains(&effect) || self.open.contains_key(&effect)
+    }
+
+    /// Whether a request for data was ever heard.
+    pub(super) fn has_request(&self, request: u64) -> bool {
+        self.requests.contains_key(&request) || self.answered.contains(&request)
     }
 
     /// Jobs of which an effect is still open.

@@ -106,8 +106,11 @@ impl Mirror {
         let vocabulary = self.vocabulary()?;
         let timelines = self.slots_by_id(PROFILE).map(move |found| {
             let (id, slot) = found?;
-            let profile = String::from_utf8_lossy(&id);
             let mut lines = Vec::new();
+            if self.gone_since(slot)?.is_some() {
+                return Ok(lines);
+            }
+            let profile = String::from_utf8_lossy(&id);
             for event in self.timeline(slot)?.events {
                 lines.push(event_line(&vocabulary, &profile, &event)?);
             }

@@ -28,7 +28,7 @@ impl Mirror {
         let found = self.records_forgotten()?;
         let slots: RoaringBitmap = found.iter().map(|(_, slot)| slot.0).collect();
         let mut page = self.page();
-        page.forget_memberships(&slots)?;
+        page.leave_groups(&slots, true)?;
         page.commit()?;
         // Their ids last: what a kill leaves is found again.
         for (key, slot) in &found {
@@ -109,13 +109,19 @@ impl Page<'_> {
         }
         let is_guest = self.mirror.store.contains(&Shelf::Guests.slot(slot))?;
         self.tally.guests -= u64::from(is_guest);
-        for shelf in [Shelf::Guests, Shelf::Unseen, Shelf::Absences] {
+        for shelf in [Shelf::Guests, Shelf::Unseen, Shelf::Absences, Shelf::Gone] {
             self.remove(shelf.slot(slot));
         }
         Ok(())
     }
 
-    fn forget_memberships(&mut self, slots: &RoaringBitmap) -> Result<(), MirrorError> {
+    /// Takes slots out of every segment and off every list. `upstream` tells whether they are still on
+    /// those lists there.
+    pub(super) fn leave_groups(
+        &mut self,
+        slots: &RoaringBitmap,
+        upstream: bool,
+    ) -> Result<(), MirrorError> {
         for key in self.mirror.membership_keys()? {
             let mut membership = self.mirror.membership(&key)?.unwrap_or_default();
             membership.inside -= slots;
@@ -126,7 +132,7 @@ impl Page<'_> {
         for pair in listings {
             let (key, payload) = pair?;
             let listing: Listing = codec::decode(&key, &payload)?;
-            self.forget_members_among(&key, listing, slots)?;
+            self.drop_members(&key, listing, slots, upstream)?;
         }
         for shelf in [Shelf::Disagreements, Shelf::Receipts] {
             for key in self.mirror.store.keys(&shelf.key(&[])) {

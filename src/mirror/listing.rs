@@ -235,12 +235,14 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Takes slots off a list, wherever they stand as members. `key` is that of the listing.
-    pub(super) fn forget_members_among(
+    /// Takes slots off a list, wherever they stand as members. `key` is that of the listing; `upstream`
+    /// tells whether they are still on it there.
+    pub(super) fn drop_members(
         &mut self,
         key: &[u8],
         mut listing: Listing,
         slots: &RoaringBitmap,
+        upstream: bool,
     ) -> Result<(), MirrorError> {
         let list = key.get(1..).unwrap_or_default();
         for generation in [&mut listing.complete, &mut listing.arriving] {
@@ -250,7 +252,7 @@ impl Page<'_> {
             let members = Shelf::Members.key(&[list, &generation.no.to_be_bytes()]);
             let gone = self.bitmap(&members)? & slots;
             generation.size -= gone.len();
-            generation.forgotten += gone.len();
+            generation.forgotten += if upstream { gone.len() } else { 0 };
             self.shrink_bitmap(&members, &gone)?;
         }
         self.put(key.to_vec(), &listing);

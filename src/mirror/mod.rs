@@ -20,6 +20,7 @@ mod error;
 mod export;
 mod fold;
 mod forget;
+mod gone;
 mod groups;
 mod joins;
 mod listing;

@@ -173,6 +173,20 @@ impl Page<'_> {
         Ok(home)
     }
 
+    /// Removes an order; `false` when there is none.
+    pub(super) fn drop_order(&mut self, id: OrderId) -> Result<bool, MirrorError> {
+        let mut index: Chunk<Owned> = self.chunk(Shelf::Owners.key(&[]), id)?;
+        let Ok(at) = index.position(id) else {
+            return Ok(false);
+        };
+        let owned = index.entries.remove(at);
+        // An emptied chunk stays here, too.
+        self.put(index.key, &index.entries);
+        self.drop_from_book(owned.slot, id)?;
+        self.tally.orders -= 1;
+        Ok(true)
+    }
+
     /// The slot that owns ownerless orders, given now if there was none yet.
     pub fn slot_of_nobody(&mut self) -> Result<Slot, MirrorError> {
         self.slot_for(Identity::Guest(String::new()))

@@ -20,7 +20,8 @@ impl Mirror {
         self.sealed(slot)
     }
 
-    /// One record; `None` for a slot never given, and for the one that owns ownerless orders.
+    /// One record; `None` for a slot never given, for one whose record is gone upstream, and for the one
+    /// that owns ownerless orders.
     pub fn record(&self, slot: Slot) -> Result<Option<Record>, MirrorError> {
         if let Some(profile) = self.profile(slot)? {
             return Ok(Some(Record::Profile(profile)));
@@ -217,7 +218,8 @@ impl Page<'_> {
             self.keep_as_stored(&Shelf::Unseen.slot(slot));
             return;
         }
-        self.remove(Shelf::Unseen.slot(slot));
-        self.remove(Shelf::Absences.slot(slot));
+        for shelf in [Shelf::Unseen, Shelf::Absences, Shelf::Gone] {
+            self.remove(shelf.slot(slot));
+        }
     }
 }

@@ -47,6 +47,8 @@ shelves! {
     Guests = 20, "guests";
     /// Slot -> since when a list member is known to be missing.
     Absences = 21, "absences";
+    /// Slot -> a record that is gone upstream, as it was.
+    Gone = 22, "gone records";
     /// Slots, packed -> events; of a long timeline slot, first instant of the chunk -> events.
     Timelines = 32, "timelines";
     /// Slot, first order id of the chunk -> orders.

@@ -76,27 +76,27 @@ impl Mirror {
         self.store.read(&customer_key(id))
     }
 
-    /// The Klaviyo id behind a slot, whether or not the profile has arrived.
+    /// The Klaviyo id behind a slot, whether or not the profile has arrived, or is gone.
     pub fn profile_id(&self, slot: Slot) -> Result<Option<ProfileId>, MirrorError> {
         let arrived = self.id_at_front::<Profile>(slot)?;
         match arrived {
             Some(id) => Ok(Some(id)),
-            None => Ok(match self.unseen(slot)? {
-                Some(Identity::Profile(id)) => Some(id),
-                _ => None,
-            }),
+            None => match self.unseen(slot)? {
+                Some(Identity::Profile(id)) => Ok(Some(id)),
+                _ => self.gone_profile_id(slot),
+            },
         }
     }
 
-    /// The Shopify id behind a slot, whether or not the customer has arrived.
+    /// The Shopify id behind a slot, whether or not the customer has arrived, or is gone.
     pub fn customer_id(&self, slot: Slot) -> Result<Option<CustomerId>, MirrorError> {
         let arrived = self.id_at_front::<Customer>(slot)?;
         match arrived {
             Some(id) => Ok(Some(id)),
-            None => Ok(match self.unseen(slot)? {
-                Some(Identity::Customer(id)) => Some(id),
-                _ => None,
-            }),
+            None => match self.unseen(slot)? {
+                Some(Identity::Customer(id)) => Ok(Some(id)),
+                _ => self.gone_customer_id(slot),
+            },
         }
     }
 

@@ -94,6 +94,11 @@ impl CustomerId {
 }
 
 impl OrderId {
+    /// The global id Shopify's GraphQL API speaks.
+    pub fn gid(self) -> String {
+        format!("gid://shopify/Order/{}", self.0)
+    }
+
     /// Reads `gid://shopify/Order/1001` or a bare number; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         numeric_tail(text, "gid://shopify/Order/").map(Self)

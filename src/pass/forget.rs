@@ -60,6 +60,14 @@ impl Shop {
         if let Some(id) = CustomerId::parse(text) {
             named.extend(self.mirror.slot_of_customer(id)?);
         }
+        self.people_of(named)
+    }
+
+    /// Everything there is of each of the people to whom these records belong.
+    pub(super) fn people_of(
+        &self,
+        mut named: BTreeSet<Slot>,
+    ) -> Result<Vec<Belongings>, MirrorError> {
         if named.is_empty() {
             return Ok(Vec::new());
         }
@@ -79,12 +87,12 @@ impl Shop {
             .collect()
     }
 
-    fn slots_named(
+    pub(super) fn slots_named(
         &self,
         is_meant: impl Fn(&Record) -> bool,
     ) -> Result<BTreeSet<Slot>, MirrorError> {
         let mut slots = BTreeSet::new();
-        for record in self.mirror.records() {
+        for record in self.mirror.records().chain(self.mirror.gone_records()) {
             let (slot, record) = record?;
             if is_meant(&record) {
                 slots.insert(slot);
@@ -98,7 +106,10 @@ impl Shop {
     fn gathered(&self, mut slots: BTreeSet<Slot>) -> Result<Belongings, MirrorError> {
         let mut addresses = BTreeSet::new();
         for slot in &slots {
-            let record = self.mirror.record(*slot)?;
+            let record = match self.mirror.record(*slot)? {
+                None => self.mirror.gone_record(*slot)?,
+                record => record,
+            };
             let email = record.as_ref().and_then(Record::email);
             addresses.extend(email.map(str::to_lowercase));
         }
@@ -134,14 +145,31 @@ impl Shop {
     /// ([`Shop::forget_at_klaviyo`]). Once it is journaled it will be done: opening the shop and every pass go
     /// on where a kill, or Klaviyo's refusal, left it.
     pub fn forget(&mut self, who: &Belongings, at_klaviyo: bool) -> Result<(), PassError> {
-        let profiles = who.profiles.iter().filter(|_| at_klaviyo);
-        let forgetting = Forgetting {
-            marks: who.marks(self.mirror.vault()),
-            at_klaviyo: profiles.map(ToString::to_string).collect(),
-            at: self.clock.now(),
-        };
-        self.journal.forget(forgetting).map_err(PushError::from)?;
-        let subjects = who.subjects();
+        self.forget_all(std::slice::from_ref(who), &[], at_klaviyo)
+    }
+
+    /// Forgets people, and whoever has one of these marks. What was asked before is not asked again.
+    pub(super) fn forget_all(
+        &mut self,
+        people: &[Belongings],
+        more: &[Mark],
+        at_klaviyo: bool,
+    ) -> Result<(), PassError> {
+        let vault = self.mirror.vault();
+        let marks = people.iter().flat_map(|who| who.marks(vault));
+        let marks: BTreeSet<Mark> = marks.chain(more.iter().copied()).collect();
+        let known: BTreeSet<Mark> = self.journal.all_forgotten().collect();
+        if !marks.is_subset(&known) || at_klaviyo {
+            let profiles = people.iter().flat_map(|who| &who.profiles);
+            let profiles = profiles.filter(|_| at_klaviyo);
+            let forgetting = Forgetting {
+                marks: marks.into_iter().collect(),
+                at_klaviyo: profiles.map(ToString::to_string).collect(),
+                at: self.clock.now(),
+            };
+            self.journal.forget(forgetting).map_err(PushError::from)?;
+        }
+        let subjects: BTreeSet<String> = people.iter().flat_map(Belongings::subjects).collect();
         unblocked(|| {
             self.withdraw(|intent| {
                 let subject = intent.subject.as_ref();

@@ -9,6 +9,7 @@ mod forget;
 mod observe;
 mod parity;
 mod plan_file;
+mod privacy;
 mod records;
 mod release;
 pub mod segments;
@@ -108,6 +109,18 @@ pub enum PassError {
     /// A plan file rests on something that has changed; nothing was read or written.
     #[error("the plan is stale: {0}; make a new one with `driftless plan`")]
     Stale(String),
+    /// What webhooks brought could not be crossed off.
+    #[error(transparent)]
+    Inbox(#[from] crate::hooks::InboxError),
+    /// Shopify asked for it after the app was uninstalled.
+    #[error(
+        "Shopify asked to erase this shop: its keys are destroyed, nothing of its people can be read any \
+         more. Take its config away; to begin anew, remove {path}"
+    )]
+    Erased {
+        /// The state directory.
+        path: std::path::PathBuf,
+    },
     /// Too little room for a pass to end well; nothing was read or written.
     #[error(
         "{free} bytes are free at {path}, {least} are wanted (shop.min_free_disk); free some space"
@@ -137,6 +150,7 @@ impl Shop {
         let (began, started) = (self.clock.now(), self.clock.monotonic());
         let before = self.meter.totals();
         let dry_run = options.observe || options.as_of.is_some();
+        self.meet_demands().await?;
         self.check_disk()?;
         if let Some(file) = &options.only {
             self.check_plan_file(file, began)?;
@@ -227,6 +241,7 @@ impl Shop {
             },
             failure: pushed.failure,
             traffic: Traffic::between(&before, &self.meter.totals()),
+            data_requests: self.data_requests(),
             took: self.clock.monotonic().saturating_sub(started),
         })
     }
@@ -259,6 +274,7 @@ impl Shop {
         Pull {
             vendors: &self.vendors,
             mirror: &self.mirror,
+            inbox: self.inbox.as_ref(),
             policy: &self.config.policy,
             clock: &self.clock,
             progress: &options.progress,

@@ -1,11 +1,12 @@
 //! One shop, opened: its mirror, its journal and its vendors.
 
-use super::PassError;
+use super::{PassError, privacy};
 use crate::api::{ApiError, Vendors};
 use crate::backup::{self, BackupError};
 use crate::clock::Clock;
 use crate::config;
 use crate::disk::Disk;
+use crate::hooks::{Hooks, Inbox, InboxError, Whose};
 use crate::journal::{Journal, JournalError};
 use crate::mirror::{Mirror, MirrorError, Repaired};
 use crate::model::Moment;
@@ -25,6 +26,8 @@ pub struct Shop {
     pub(super) pseudonyms: Pseudonyms,
     pub(super) clock: Clock,
     pub(super) meter: Meter,
+    /// What webhooks brought, where any are, or were, heard.
+    pub(super) inbox: Option<Inbox>,
 }
 
 /// What opening had to mend.
@@ -67,6 +70,9 @@ pub enum OpenError {
     /// What was to be forgotten could not be.
     #[error(transparent)]
     Forgetting(#[from] PassError),
+    /// What webhooks brought.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
     /// A client could not be built.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -102,6 +108,11 @@ impl Shop {
         private.create(dir).map_err(failed)?;
         backup::settle(dir)?;
         let vault = config.vault()?;
+        if vault.is_destroyed() {
+            privacy::clear(dir, clock.now())?;
+            let path = dir.clone();
+            return Err(PassError::Erased { path }.into());
+        }
         let (mirror, repaired) = Mirror::open_on(disk.clone(), dir, &vault, clock.now())?;
         let pseudonyms = Pseudonyms::open(dir)?;
         let (journal, recovery) = Journal::open_on(disk, &dir.join("journal"), &vault)?;
@@ -112,6 +123,8 @@ impl Shop {
             &clock,
             &meter,
         )?;
+        let heard = config.webhooks.is_some() || Inbox::exists(dir);
+        let inbox = heard.then(|| Inbox::open(dir)).transpose()?;
         let notes = OpenNotes {
             repaired,
             journal_cut: recovery.cut_bytes,
@@ -125,6 +138,7 @@ impl Shop {
             pseudonyms,
             clock,
             meter,
+            inbox,
         };
         shop.recall_budget()?;
         shop.go_on_forgetting()?;
@@ -134,6 +148,18 @@ impl Shop {
     /// The shop's name.
     pub fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// What hears this shop's webhooks, if its config wants that.
+    pub fn hooks(&self) -> Option<Hooks> {
+        let (webhooks, inbox) = self.config.webhooks.clone().zip(self.inbox.clone())?;
+        let whose = Whose {
+            domain: self.config.shopify.domain.clone(),
+            account: self.config.klaviyo.account.clone(),
+        };
+        let (vault, clock) = (self.mirror.vault().clone(), self.clock.clone());
+        let meter = self.meter.clone();
+        Some(Hooks::new(webhooks, whose, inbox, vault, clock, meter))
     }
 
     /// When the last pass began that came to its end and was free to write; over restarts.

@@ -1,7 +1,7 @@
 //! What one pass amounted to: the numbers behind every report.
 
 use super::Parity;
-use crate::journal::RunId;
+use crate::journal::{DataRequest, RunId};
 use crate::model::{Code, EffectKind, End, HeldBack, Moment, Money};
 use crate::plan::{ListChange, Trip};
 use crate::policy::{Lock, Mode, Stage, Tier};
@@ -50,6 +50,8 @@ pub struct Summary {
     pub effects: Effects,
     /// Why the push ended early, if it did.
     pub failure: Option<Arc<PushError>>,
+    /// Customers who want to see their data and were not answered yet.
+    pub data_requests: Vec<DataRequest>,
     /// Requests and waits of this pass.
     pub traffic: Traffic,
     /// Wall time.

@@ -11,6 +11,7 @@ mod fresh;
 mod identity;
 mod members;
 mod profiles;
+mod refetch;
 mod shopify;
 mod walk;
 
@@ -20,6 +21,7 @@ pub use members::is_out_of_reach;
 
 use crate::api::{ApiError, Vendors};
 use crate::clock::{Clock, Stop};
+use crate::hooks::{Inbox, InboxError};
 use crate::mirror::{Mirror, MirrorError, Stream};
 use crate::model::{Mentions, Moment};
 use crate::plan::Listing;
@@ -34,6 +36,8 @@ pub struct Pull<'a> {
     pub vendors: &'a Vendors,
     /// What is filled.
     pub mirror: &'a Mirror,
+    /// What webhooks named, where any are heard.
+    pub inbox: Option<&'a Inbox>,
     /// Whose rules decide what is needed.
     pub policy: &'a Policy,
     /// For waiting between looks at a bulk operation.
@@ -77,6 +81,13 @@ impl Pulled {
         *self.counts.entry(stream).or_default() += count;
     }
 
+    /// Nothing is told of what mostly is nothing.
+    fn add_some(&mut self, stream: &'static str, count: u64) {
+        if count > 0 {
+            self.add(stream, count);
+        }
+    }
+
     fn count(&self, stream: &str) -> u64 {
         self.counts.get(stream).copied().unwrap_or(0)
     }
@@ -91,6 +102,9 @@ pub enum PullError {
     /// The mirror could not be read or written.
     #[error(transparent)]
     Mirror(#[from] MirrorError),
+    /// What webhooks named could not be crossed off.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
     /// The key belongs to another account than the mirror was filled from.
     #[error(
         "{vendor} answers for `{found}`, but the mirror holds `{expected}`; nothing was read or \
@@ -130,6 +144,7 @@ impl Pull<'_> {
         self.begin_bulk(times.shopify).await?;
         let mentions = self.catalogue(&mut pulled).await?;
         pulled.mentions = mentions.clone();
+        self.refetch(&mentions, &mut pulled).await?;
         self.profiles(times.klaviyo, &mentions, &mut pulled).await?;
         self.suppressions(times.klaviyo, &mentions, &mut pulled)
             .await?;

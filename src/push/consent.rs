@@ -112,7 +112,7 @@ impl Push<'_> {
         let ids: Vec<CustomerId> = named.iter().map(|(_, id, _)| *id).collect();
         let found = match ids.is_empty() {
             true => Vec::new(),
-            false => self.vendors.shopify.customers_by_id(&ids).await?,
+            false => self.vendors.shopify.customers_by_id(&ids).await?.items,
         };
         for (index, id, at) in named {
             if self.stop.is_set() {

@@ -92,7 +92,7 @@ impl Push<'_> {
             page.commit()?;
         }
         for some in customers.chunks(100) {
-            let found = self.vendors.shopify.customers_by_id(some).await?;
+            let found = self.vendors.shopify.customers_by_id(some).await?.items;
             let mut page = self.mirror.page();
             for customer in found {
                 page.customer(customer)?;
@@ -199,7 +199,7 @@ impl Push<'_> {
         let ids: Vec<CustomerId> = slots.keys().copied().collect();
         let mut found = BTreeMap::new();
         for chunk in ids.chunks(100) {
-            for customer in self.vendors.shopify.customers_by_id(chunk).await? {
+            for customer in self.vendors.shopify.customers_by_id(chunk).await?.items {
                 if let Some(slot) = slots.get(&customer.id) {
                     found.insert(*slot, customer);
                 }

@@ -51,6 +51,12 @@ pub fn summary(summary: &Summary) -> Json {
         "recovered": summary.effects.recovered,
         "failure": summary.failure.as_ref().map(|failure| failure.to_string()),
         "refusals": counts(&summary.effects.refusals),
+        "data_requests": summary.data_requests.iter().map(|request| json!({
+            "request": request.request,
+            "customer": request.customer,
+            "since": request.at.to_string(),
+            "due": request.due.to_string(),
+        })).collect::<Vec<_>>(),
         "requests": counts(summary.traffic.requests.iter().map(|(api, n)| (api.as_str(), n))),
         "requests_by_endpoint": counts(summary.traffic.by_endpoint.iter().map(
             |((api, endpoint), n)| (format!("{} {endpoint}", api.as_str()), n),

@@ -28,6 +28,7 @@ fn write(out: &mut String, summary: &Summary) -> fmt::Result {
     parity(out, summary)?;
     plan(out, summary)?;
     effects(out, summary)?;
+    data_requests(out, summary)?;
     traffic(out, summary)
 }
 
@@ -224,6 +225,19 @@ fn effects(out: &mut String, summary: &Summary) -> fmt::Result {
             "recovered",
             effects.recovered,
             "left open by an earlier run",
+        )?;
+    }
+    Ok(())
+}
+
+fn data_requests(out: &mut String, summary: &Summary) -> fmt::Result {
+    for request in &summary.data_requests {
+        let whose = request.customer.as_deref().unwrap_or("an address alone");
+        writeln!(
+            out,
+            "  data request {} of {whose}: to be answered until {}",
+            request.request,
+            request.due.date()
         )?;
     }
     Ok(())

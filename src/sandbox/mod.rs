@@ -4,6 +4,7 @@
 //! as far as driftless uses them. Only `cli` and tests use this room, and it shares no wire type with
 //! `api`: one mistake must not hide the other.
 
+pub mod courier;
 mod definition;
 pub mod faults;
 mod generate;

@@ -151,6 +151,13 @@ impl Meter {
         }
     }
 
+    /// A webhook delivery was heard, or turned away.
+    pub fn delivery(&self, from: Api, result: &'static str) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.delivery(store, from, result);
+        }
+    }
+
     /// Something moved on; the watchdog is fed by these.
     pub fn beat(&self) {
         self.count(|_| ());

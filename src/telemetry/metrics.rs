@@ -38,6 +38,7 @@ labels! {
     GuardLabels { store: Store, guard: &'static str }
     PassLabels { store: Store, end: &'static str }
     FindingLabels { store: Store, code: &'static str }
+    DeliveryLabels { store: Store, api: &'static str, result: &'static str }
     RecordLabels { store: Store, kind: &'static str }
 }
 
@@ -102,6 +103,8 @@ metrics! {
         Family::new_with_constructor(PASS_BUCKETS), "pass_duration_seconds";
     /// Findings of the last pass by code
     findings: Family<FindingLabels, Gauge> = Family::default(), "findings";
+    /// Webhook deliveries by vendor and what became of them
+    deliveries: Family<DeliveryLabels, Counter> = Family::default(), "webhook_deliveries";
     /// Records in the mirror by kind
     records: Family<RecordLabels, Gauge> = Family::default(), "mirror_records";
 }
@@ -302,6 +305,12 @@ impl Metrics {
         trips.get_or_create(&GuardLabels { store, guard }).inc();
     }
 
+    pub(super) fn delivery(&self, store: &Store, api: Api, result: &'static str) {
+        let (store, api) = (store.clone(), api.as_str());
+        let labels = DeliveryLabels { store, api, result };
+        self.0.families.deliveries.get_or_create(&labels).inc();
+    }
+
     pub(super) fn findings(&self, store: &Store, counts: &BTreeMap<Code, u64>) {
         // Every code is shown, or one that is gone would keep its last count.
         for code in Code::ALL {
@@ -355,6 +364,7 @@ mod tests {
         meter.waited(Api::Shopify, "graphql", Duration::from_secs(7));
         meter.effects(EffectKind::ListAdd, End::Confirmed, 25);
         meter.guard_tripped(Guard::EmptySource);
+        meter.delivery(Api::Shopify, "forged");
         meter.findings(&BTreeMap::from([(Code::StaleQuiet, 12)]));
         meter.records("profiles", 20_000);
         let now = Moment::from_secs(1_700_000_000);
@@ -391,6 +401,8 @@ mod tests {
         # TYPE driftless_pass_duration_seconds histogram
         # HELP driftless_findings Findings of the last pass by code.
         # TYPE driftless_findings gauge
+        # HELP driftless_webhook_deliveries Webhook deliveries by vendor and what became of them.
+        # TYPE driftless_webhook_deliveries counter
         # HELP driftless_mirror_records Records in the mirror by kind.
         # TYPE driftless_mirror_records gauge
         # EOF
@@ -411,6 +423,7 @@ mod tests {
             r#"driftless_rate_limit_wait_seconds_sum{store="acme",api="shopify"} 7.0"#,
             r#"driftless_effects_total{store="acme",kind="list_add",end="confirmed"} 25"#,
             r#"driftless_guard_trips_total{store="acme",guard="empty_source"} 1"#,
+            r#"driftless_webhook_deliveries_total{store="acme",api="shopify",result="forged"} 1"#,
             r#"driftless_passes_total{store="acme",end="ok"} 1"#,
             r#"driftless_last_success_timestamp_seconds{store="acme"} 1700000000.0"#,
             r#"driftless_pass_duration_seconds_sum{store="acme"} 9.0"#,

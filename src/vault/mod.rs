@@ -263,6 +263,26 @@ impl Vault {
         old.overwrite()
     }
 
+    /// Destroys every key there is, for good; what was ever sealed stays closed, and nothing can be sealed
+    /// any more. On `Ok` that survives a power cut, and what the file held before is overwritten. Only for
+    /// whoever has the lock on the state directory.
+    ///
+    /// # Errors
+    /// Whatever the file system says; [`Vault::is_destroyed`] tells whether it was done nevertheless.
+    pub fn destroy(&self) -> Result<(), VaultError> {
+        let mut content = self.content_mut();
+        // Other marks than before: the old ones name nobody without their key.
+        let after = Content::of(cipher::random()?, Tree::of([]), BTreeMap::new());
+        let old = file::replace(&self.0.path, &after, self.0.store_key.as_ref())?;
+        *content = after;
+        old.overwrite()
+    }
+
+    /// Whether every key was destroyed.
+    pub fn is_destroyed(&self) -> bool {
+        self.content().tree.nodes().next().is_none()
+    }
+
     fn content_mut(&self) -> RwLockWriteGuard<'_, Content> {
         let content = self.0.content.write();
         content.unwrap_or_else(PoisonError::into_inner)

@@ -1,6 +1,7 @@
 //! One shop with its sandbox in this process, on a clock that only moves when somebody sleeps.
 
 use crate::invariants::entries;
+use crate::webhooks::SECRET;
 use driftless::clock::Clock;
 use driftless::config::{self, Environment};
 use driftless::disk::Disk;
@@ -134,7 +135,7 @@ impl House {
     pub fn config(&self) -> config::Shop {
         let secrets = self.sandbox.secrets();
         let pairs = secrets.iter().map(|(name, value)| (*name, value.as_str()));
-        let environment = Environment::fixed(pairs);
+        let environment = Environment::fixed(pairs.chain([("SIGN", SECRET)]));
         config::parse(Path::new("test.toml"), &self.text, &environment)
             .unwrap_or_else(|faults| panic!("{faults}"))
     }

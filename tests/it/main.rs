@@ -35,3 +35,4 @@ mod resume;
 mod segments;
 mod steady;
 mod threads;
+mod webhooks;

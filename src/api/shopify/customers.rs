@@ -1,12 +1,12 @@
 //! Customers, by pages and by lines of a bulk result.
 
 use super::client::{Operation, Shopify};
+use super::nodes::Found;
 use crate::api::lenient;
 use crate::api::{ApiError, Cursor, Exchange, Fault, Page};
 use crate::model::{Customer, CustomerConsent, CustomerId, EmailState, Moment};
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 use std::time::Duration;
 
 static CUSTOMERS_BY_ID: Operation = Operation::new(
@@ -139,38 +139,25 @@ impl<E: Exchange> Shopify<E> {
     }
 }
 
-/// Most ids in one `nodes(ids:)`.
-const MOST_IDS: usize = 250;
-
-#[derive(Deserialize)]
-struct Nodes<'a> {
-    #[serde(borrow)]
-    nodes: Vec<Option<&'a RawValue>>,
-}
-
 impl<E: Exchange> Shopify<E> {
-    /// Customers by id, 250 at most in one call. One that is not in the answer is gone.
+    /// Customers by id, 250 at most in one call.
     ///
     /// # Errors
-    /// [`Fault::TooMany`], and whatever the request meets.
-    pub async fn customers_by_id(&self, ids: &[CustomerId]) -> Result<Vec<Customer>, ApiError> {
-        if ids.len() > MOST_IDS {
-            let fault = Fault::TooMany {
-                limit: MOST_IDS,
-                got: ids.len(),
-            };
-            return Err(ApiError::new(&CUSTOMERS_BY_ID.class, fault));
-        }
+    /// [`crate::api::Fault::TooMany`], and whatever the request meets.
+    pub async fn customers_by_id(
+        &self,
+        ids: &[CustomerId],
+    ) -> Result<Found<Customer, CustomerId>, ApiError> {
         let names = self.metafield.as_ref();
         let (ns, key) = names.map_or(NO_METAFIELD, |(ns, key)| (ns.as_str(), key.as_str()));
-        let ids: Vec<String> = ids.iter().map(|id| id.gid()).collect();
-        let variables = json!({"ids": ids, "ns": ns, "key": key});
-        let reply = self.run(&CUSTOMERS_BY_ID, variables).await?;
-        let found: Nodes = reply.data()?;
-        let nodes = found.nodes.into_iter().flatten();
-        Ok(nodes
-            .filter_map(|node| decode_customer(node.get()))
-            .collect())
+        let gids: Vec<String> = ids.iter().map(|id| id.gid()).collect();
+        let variables = json!({"ids": gids, "ns": ns, "key": key});
+        let read = if names.is_some() {
+            decode_customer
+        } else {
+            without_metafield
+        };
+        self.nodes(&CUSTOMERS_BY_ID, variables, ids, read).await
     }
 }
 
@@ -272,5 +259,29 @@ mod tests {
         let fake = Fake::new([body(partial)]);
         let error = client(&fake).customers(None, None).await.unwrap_err();
         assert!(matches!(error.fault, Fault::MissingScope { .. }));
+    }
+
+    #[tokio::test]
+    async fn by_id_what_is_gone_is_told_from_what_does_not_fit() {
+        let misfit = r#"{"id":"gid://shopify/Customer/9","tags":null}"#;
+        let nodes = |nodes: &str| body(&format!(r#"{{"data":{{"nodes":[{nodes}]}}}}"#));
+        let fake = Fake::new([nodes(&format!("{JANE},null,{misfit}")), nodes(JANE)]);
+        let ids = [7, 8, 9].map(CustomerId);
+        let shopify = client(&fake);
+        let found = shopify.customers_by_id(&ids).await.unwrap();
+        assert_eq!(found.items.len(), 1);
+        assert_eq!((found.gone, found.quarantined), (vec![CustomerId(8)], 1));
+        // Fewer nodes than ids: nobody knows who is missing.
+        let error = shopify.customers_by_id(&ids).await.unwrap_err();
+        assert!(matches!(error.fault, crate::api::Fault::Shape { .. }));
+        let many: Vec<CustomerId> = (0..251).map(CustomerId).collect();
+        let error = shopify.customers_by_id(&many).await.unwrap_err();
+        assert_eq!(
+            error.fault,
+            crate::api::Fault::TooMany {
+                limit: 250,
+                got: 251
+            }
+        );
     }
 }

@@ -9,6 +9,7 @@ mod consent;
 mod customers;
 mod envelope;
 mod lines;
+mod nodes;
 mod orders;
 mod shop;
 mod token;

@@ -2,12 +2,15 @@
 
 use super::client::{Operation, Shopify};
 use super::customers::{changed_since, check_filter};
+use super::nodes::Found;
 use crate::api::lenient;
 use crate::api::{ApiError, Cursor, Exchange, Page};
 use crate::model::{CustomerId, Moment, Money, Order, OrderId, OrderOwner};
 use serde::Deserialize;
 use serde_json::json;
 
+static ORDERS_BY_ID: Operation =
+    Operation::new("orders_by_id", include_str!("orders_by_id.graphql"), 6.0);
 static ORDERS: Operation = Operation::new("orders", include_str!("orders.graphql"), 24.0);
 
 #[derive(Deserialize)]
@@ -95,6 +98,17 @@ impl<E: Exchange> Shopify<E> {
         check_filter(since, page.items.iter().map(|order| Some(order.updated)))
             .map_err(|fault| ApiError::new(&ORDERS.class, fault))?;
         Ok(page)
+    }
+
+    /// Orders by id, 250 at most in one call.
+    ///
+    /// # Errors
+    /// [`crate::api::Fault::TooMany`], and whatever the request meets.
+    pub async fn orders_by_id(&self, ids: &[OrderId]) -> Result<Found<Order, OrderId>, ApiError> {
+        let gids: Vec<String> = ids.iter().map(|id| id.gid()).collect();
+        let variables = json!({ "ids": gids });
+        self.nodes(&ORDERS_BY_ID, variables, ids, decode_order)
+            .await
     }
 }
 

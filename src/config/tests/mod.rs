@@ -3,6 +3,7 @@
 mod example;
 mod files;
 mod segments;
+mod webhooks;
 
 use super::*;
 use crate::model::Money;

@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, Stop};
 use crate::daemon::*;
+use crate::hooks::Hooks;
 use crate::model::{EffectKind, End, Moment};
 use crate::telemetry::{Meter, Metrics};
 use serde_json::json;
@@ -54,6 +55,7 @@ pub struct Plan {
     pub jitter: u64,
     pub act: Act,
     pub last_pass: Option<Moment>,
+    pub hooks: Option<Hooks>,
 }
 
 impl Plan {
@@ -65,6 +67,7 @@ impl Plan {
             jitter: 0,
             act,
             last_pass: None,
+            hooks: None,
         }
     }
 
@@ -185,6 +188,7 @@ impl Worker for FakeWorker {
         PassResult {
             ok,
             exit: u8::from(!ok),
+            reopen: false,
             summary: "3 effects confirmed".to_owned(),
             status: json!({ "effects": 3 }),
         }
@@ -192,6 +196,10 @@ impl Worker for FakeWorker {
 
     fn is_broken(&self) -> bool {
         self.1
+    }
+
+    fn hooks(&self) -> Option<Hooks> {
+        self.0.plan.hooks.clone()
     }
 
     async fn forget(&mut self, wish: Wish) -> Result<String, Refusal> {

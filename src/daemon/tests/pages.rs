@@ -2,10 +2,11 @@
 
 use super::lab::{Act, Lab, Plan, START};
 use crate::clock::Clock;
+use crate::daemon::OpenError;
 use crate::daemon::board::{Board, Phase};
-use crate::daemon::http::{Server, serve};
+use crate::daemon::http::serve;
 use crate::daemon::shop::House;
-use crate::daemon::{Listen, ListenError, OpenError};
+use crate::listen::{Listen, ListenError, Server};
 use crate::telemetry::{Meter, Metrics};
 use serde_json::Value;
 use std::io::{Read, Write};

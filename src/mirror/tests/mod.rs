@@ -7,6 +7,7 @@ mod damage;
 mod evaluation;
 mod events;
 mod forget;
+mod gone;
 mod groups;
 mod records;
 

@@ -352,7 +352,12 @@ impl<'a> Siege<'a> {
                     open.insert(intent.id.to_string(), deeds);
                 }
                 Entry::Outcome(end) => drop(open.remove(&end.effect.to_string())),
-                Entry::Job(_) | Entry::Forget(_) | Entry::Forgotten { .. } => {}
+                Entry::Job(_)
+                | Entry::Forget(_)
+                | Entry::Forgotten { .. }
+                | Entry::DataRequest(_)
+                | Entry::DataAnswered { .. }
+                | Entry::ShopErased { .. } => {}
             }
         }
         let state = self.town.world.state();

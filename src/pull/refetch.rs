@@ -1,0 +1,120 @@
+//! The records that webhooks named, before everything else: read by id, so that neither the order nor
+//! the age of deliveries matters.
+
+use super::{Pull, PullError, Pulled};
+use crate::hooks::Named;
+use crate::model::{CustomerId, Mentions, OrderId, ProfileId};
+use crate::vault::Subject;
+
+/// What one request takes, at Shopify and at Klaviyo.
+const NODES: usize = 250;
+const PROFILES: usize = 100;
+
+const FETCHED: &str = "records named by webhooks";
+const GONE: &str = "records gone upstream";
+
+impl Pull<'_> {
+    /// Reads what is named, and notes what is gone. Only then it is crossed off: a kill costs a repeat.
+    pub(super) async fn refetch(
+        &self,
+        mentions: &Mentions,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        let Some(inbox) = self.inbox else {
+            return Ok(());
+        };
+        let taken = inbox.take();
+        let vault = self.mirror.vault();
+        let (mut customers, mut orders, mut profiles) = (Vec::new(), Vec::new(), Vec::new());
+        for named in &taken.named {
+            match named {
+                Named::Customer(id) if vault.is_forgotten(Subject::Customer(*id)) => {}
+                Named::Profile(id) if vault.is_forgotten(Subject::Profile(id)) => {}
+                Named::Customer(id) => customers.push(*id),
+                Named::Order(id) => orders.push(*id),
+                Named::Profile(id) => profiles.push(id.clone()),
+            }
+        }
+        for some in customers.chunks(NODES) {
+            orders.extend(self.refetch_customers(some, pulled).await?);
+        }
+        orders.sort_unstable();
+        orders.dedup();
+        for some in orders.chunks(NODES) {
+            self.refetch_orders(some, pulled).await?;
+        }
+        for some in profiles.chunks(PROFILES) {
+            self.refetch_profiles(some, mentions, pulled).await?;
+        }
+        Ok(inbox.fetched(&taken)?)
+    }
+
+    /// The orders of those who are gone: they have another owner now.
+    async fn refetch_customers(
+        &self,
+        ids: &[CustomerId],
+        pulled: &mut Pulled,
+    ) -> Result<Vec<OrderId>, PullError> {
+        self.check_stop()?;
+        let found = self.vendors.shopify.customers_by_id(ids).await?;
+        let mut orders = Vec::new();
+        for id in &found.gone {
+            if let Some(slot) = self.mirror.slot_of_customer(*id)? {
+                let owned = self.mirror.orders(slot)?;
+                orders.extend(owned.into_iter().map(|order| order.id));
+            }
+        }
+        pulled.add_some(FETCHED, found.items.len() as u64);
+        pulled.quarantined += found.quarantined;
+        let mut page = self.mirror.page();
+        for customer in found.items {
+            page.customer(customer)?;
+        }
+        let gone = page.customers_gone(&found.gone, self.clock.now())?;
+        page.commit()?;
+        pulled.add_some(GONE, gone);
+        Ok(orders)
+    }
+
+    async fn refetch_orders(&self, ids: &[OrderId], pulled: &mut Pulled) -> Result<(), PullError> {
+        self.check_stop()?;
+        let found = self.vendors.shopify.orders_by_id(ids).await?;
+        pulled.add_some(FETCHED, found.items.len() as u64);
+        pulled.quarantined += found.quarantined;
+        let mut page = self.mirror.page();
+        for order in found.items {
+            page.order(order)?;
+        }
+        let gone = page.orders_gone(&found.gone)?;
+        page.commit()?;
+        pulled.add_some(GONE, gone);
+        Ok(())
+    }
+
+    async fn refetch_profiles(
+        &self,
+        ids: &[ProfileId],
+        mentions: &Mentions,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        self.check_stop()?;
+        let answer = self.vendors.klaviyo.profiles_by_id(ids, mentions).await?;
+        let is_absent = |id: &&ProfileId| !answer.items.iter().any(|one| one.id == **id);
+        // A record that did not decode is there all the same, and nobody says which.
+        let absent = ids.iter().filter(is_absent).cloned();
+        let gone: Vec<ProfileId> = match answer.quarantined {
+            0 => absent.collect(),
+            _ => Vec::new(),
+        };
+        pulled.add_some(FETCHED, answer.items.len() as u64);
+        pulled.quarantined += answer.quarantined;
+        let mut page = self.mirror.page();
+        for profile in answer.items {
+            page.profile(profile)?;
+        }
+        let gone = page.profiles_gone(&gone, self.clock.now())?;
+        page.commit()?;
+        pulled.add_some(GONE, gone);
+        Ok(())
+    }
+}

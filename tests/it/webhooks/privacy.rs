@@ -1,0 +1,188 @@
+//! What the law gives customers and shops, heard as webhooks.
+
+use super::{Ear, observe};
+use crate::house::hours;
+use driftless::journal::Entry;
+use driftless::model::CustomerId;
+use driftless::pass::{OpenError, PassError, Shop};
+use driftless::sandbox::courier::Habits;
+use driftless::telemetry::Meter;
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+/// Somebody with a profile and a customer of the same address: number, profile, address and phone.
+fn somebody(ear: &Ear) -> (u64, String, Vec<String>) {
+    let state = ear.house.world.state();
+    let pair = state.truth.pairs.iter().find_map(|(profile, customer)| {
+        let one = state.klaviyo.profiles.get(profile)?;
+        let (email, phone) = (one.email.clone()?, one.phone_number.clone()?);
+        let same = state.shopify.customers[customer].email.as_ref() == Some(&email);
+        same.then(|| (*customer, profile.clone(), vec![email, phone]))
+    });
+    pair.unwrap()
+}
+
+/// Every file below a directory that holds one of these texts.
+fn files_with(dir: &Path, texts: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, texts));
+        } else if path.is_file() {
+            let bytes = fs::read(&path).unwrap();
+            let holds = |text: &String| bytes.windows(text.len()).any(|at| at == text.as_bytes());
+            found.extend(texts.iter().any(holds).then(|| path.display().to_string()));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redacted_customer_is_forgotten_by_the_next_pass_even_after_a_kill_and_klaviyo_is_left_alone()
+ {
+    let mut ear = Ear::new(120, Habits::default()).await;
+    let (customer, profile, names) = somebody(&ear);
+    let body = json!({"shop_id": 1, "customer": {"id": customer, "email": names[0].to_uppercase()},
+        "orders_to_redact": []});
+    ear.told("customers/redact", &body).await;
+    // Killed between the receipt and the deed.
+    ear.house.close();
+    assert!(ear.house.shop().belongings(&names[0]).unwrap().len() == 1);
+    let writes = ear.house.writes();
+    observe(&mut ear.house).await;
+    for name in names.iter().chain([&profile, &customer.to_string()]) {
+        assert!(
+            ear.house.shop().belongings(name).unwrap().is_empty(),
+            "{name}"
+        );
+    }
+    let forgotten = |ear: &Ear| {
+        let entries = ear.house.journal().into_iter();
+        entries
+            .filter(|entry| matches!(entry, Entry::Forgotten { .. }))
+            .count()
+    };
+    assert_eq!(forgotten(&ear), 1);
+    // It comes again, long after; Klaviyo and Shopify still show them.
+    ear.told("customers/redact", &body).await;
+    ear.house.clock.advance(hours(30));
+    observe(&mut ear.house).await;
+    assert_eq!(forgotten(&ear), 1);
+    assert!(ear.house.shop().belongings(&names[0]).unwrap().is_empty());
+    assert_eq!(ear.house.writes(), writes);
+    assert!(
+        ear.house
+            .world
+            .state()
+            .klaviyo
+            .profiles
+            .contains_key(&profile)
+    );
+    assert_eq!(ear.house.shop().mirror().audit().unwrap().faults, [""; 0]);
+    ear.house.close();
+    assert_eq!(files_with(&ear.house.state_dir(), &names), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_is_unknown_here_is_not_taken_in_later() {
+    let mut ear = Ear::new(120, Habits::default()).await;
+    let now = ear.house.clock.now();
+    ear.told("customers/redact", &json!({"customer": {"id": 987_654}}))
+        .await;
+    observe(&mut ear.house).await;
+    {
+        let customers = &mut ear.house.world.state().shopify.customers;
+        let mut copy = customers.values().next().unwrap().clone();
+        (copy.email, copy.updated) = (Some("late@example.org".to_owned()), now);
+        customers.insert(987_654, copy);
+    }
+    ear.told("customers/create", &json!({"id": 987_654})).await;
+    ear.house.clock.advance(hours(1));
+    observe(&mut ear.house).await;
+    let mirror = ear.house.shop().mirror();
+    assert_eq!(mirror.slot_of_customer(CustomerId(987_654)).unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_data_stays_in_every_report_until_it_is_answered() {
+    let mut ear = Ear::new(120, Habits::default()).await;
+    let (customer, ..) = somebody(&ear);
+    let since = ear.house.clock.now();
+    let body = json!({"customer": {"id": customer, "email": "x@example.org"}, "data_request": {"id": 9999}});
+    ear.told("customers/data_request", &body).await;
+    for _ in 0..2 {
+        let summary = ear.house.pass().await;
+        let [request] = &summary.data_requests[..] else {
+            panic!("{:?}", summary.data_requests);
+        };
+        assert_eq!(
+            (request.request, request.due),
+            (9999, since.plus(hours(30 * 24)))
+        );
+        assert_eq!(
+            request.customer.as_deref(),
+            Some(&*CustomerId(customer).gid())
+        );
+        // Asked again under another number of a delivery.
+        ear.told("customers/data_request", &body).await;
+    }
+    assert!(!ear.house.journal_text().contains("x@example.org"));
+    assert!(ear.house.shop().data_answered(9999).unwrap());
+    assert!(!ear.house.shop().data_answered(9999).unwrap());
+    ear.told("customers/data_request", &body).await;
+    ear.house.close();
+    assert_eq!(ear.house.pass().await.data_requests, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_shop_stops_and_holds_nothing_that_can_be_read() {
+    let mut ear = Ear::new(120, Habits::default()).await;
+    let (.., names) = somebody(&ear);
+    let domain = ear.house.world.state().shopify.domain.clone();
+    ear.told("shop/redact", &json!({"shop_id": 1, "shop_domain": domain}))
+        .await;
+    // An app that still has access was never asked.
+    ear.house.pass().await;
+    assert!(!ear.house.shop().belongings(&names[0]).unwrap().is_empty());
+
+    "another-token".clone_into(&mut ear.house.world.state().shopify.token);
+    let refused = ear.house.refused().await;
+    assert!(matches!(refused, PassError::Erased { .. }), "{refused}");
+    assert!(ear.house.shop().belongings(&names[0]).unwrap().is_empty());
+    ear.house.close();
+    let dir = ear.house.state_dir();
+    let open = || {
+        Shop::open(
+            ear.house.config(),
+            ear.house.clock.clone(),
+            Meter::default(),
+        )
+    };
+    for _ in 0..2 {
+        let error = open().unwrap_err();
+        assert!(
+            matches!(error, OpenError::Forgetting(PassError::Erased { .. })),
+            "{error}"
+        );
+    }
+    let mut left: Vec<String> = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        ["budget.json", "journal", "lock", "released.json", "vault"]
+    );
+    assert_eq!(files_with(&dir, &names), [""; 0]);
+    let mut about_people = ear.house.intents();
+    about_people.retain(|intent| intent.subject.is_some());
+    assert!(!about_people.is_empty());
+    assert!(about_people.iter().all(|intent| intent.is_closed()));
+    assert!(matches!(
+        ear.house.journal().last(),
+        Some(Entry::ShopErased { .. })
+    ));
+}
