@@ -44,6 +44,8 @@ pub struct Shop {
     pub schedule: Schedule,
     /// Up to this is added to every start.
     pub jitter: Duration,
+    /// Within this span everybody is looked at anew who is known.
+    pub sweep: Duration,
     /// Rules, guards, lists.
     pub policy: Policy,
     /// What is allowed but not wise; one line each.
@@ -168,7 +170,7 @@ fn read(
     let (klaviyo, key) = root.within("klaviyo", |section| vendors::klaviyo(section, &places));
     let shopify = root.within("shopify", |section| vendors::shopify(section, &places));
     let (webhooks, listen) = root.within("webhooks", |section| webhooks::read(section, &places));
-    let (schedule, jitter) = root.within("schedule", schedule);
+    let (schedule, jitter, sweep) = root.within("schedule", schedule);
     let policy = policy(&root, folder, general.default_country);
     root.sweep();
     let (name, state_dir) = (general.name, general.state_dir);
@@ -187,6 +189,7 @@ fn read(
         webhooks,
         schedule,
         jitter,
+        sweep,
         policy,
         warnings: Vec::new(),
     });
@@ -254,7 +257,7 @@ fn country(value: &DeValue<'_>) -> Result<String, Complaint> {
     Err(Complaint::new(message).help("two capital letters of ISO 3166, such as \"US\" or \"GB\""))
 }
 
-fn schedule(section: &Section<'_>) -> (Schedule, Duration) {
+fn schedule(section: &Section<'_>) -> (Schedule, Duration, Duration) {
     let pass = section.read("pass", |value| {
         let text = text(value)?;
         Schedule::parse(&text).map_err(|error| {
@@ -270,7 +273,9 @@ fn schedule(section: &Section<'_>) -> (Schedule, Duration) {
         let message = "`jitter` must be less than the time from one pass to the next";
         section.complain("jitter", &Complaint::new(message));
     }
-    (pass, jitter)
+    let days = |count: u64| Duration::from_hours(24 * count);
+    let sweep = section.read("sweep", span(days(1)..=days(90)));
+    (pass, jitter, sweep.unwrap_or(days(7)))
 }
 
 /// The shortest time between two starts, among the first ones of an arbitrary day.

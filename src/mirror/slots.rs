@@ -2,7 +2,7 @@
 
 use super::sealed::{Personal, id_of};
 use super::shelf::Shelf;
-use super::{Mirror, MirrorError, Page};
+use super::{Mirror, MirrorError, Page, codec};
 use crate::model::{Customer, CustomerId, OrderOwner, Profile, ProfileId, Slot};
 use crate::vault::{Subject, Vault};
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,44 @@ impl Mirror {
     /// The slot of a customer, if anything ever named it.
     pub fn slot_of_customer(&self, id: CustomerId) -> Result<Option<Slot>, MirrorError> {
         self.store.read(&customer_key(id))
+    }
+
+    /// The profiles after one, in the order of their ids, that anything ever named; so many at most.
+    pub fn profiles_after(
+        &self,
+        after: Option<&ProfileId>,
+        count: usize,
+    ) -> Result<Vec<ProfileId>, MirrorError> {
+        let prefix = Shelf::Ids.key(&[&[PROFILE]]);
+        let after = after.map_or_else(|| prefix.clone(), profile_key);
+        let keys = self.store.keys_after(&prefix, &after).take(count);
+        keys.map(|key| {
+            let key = key?;
+            let id = key.get(prefix.len()..).map(std::str::from_utf8);
+            let id = id.and_then(Result::ok).ok_or_else(|| codec::bad(&key))?;
+            Ok(ProfileId::from(id))
+        })
+        .collect()
+    }
+
+    /// The customers after one, likewise.
+    pub fn customers_after(
+        &self,
+        after: Option<CustomerId>,
+        count: usize,
+    ) -> Result<Vec<CustomerId>, MirrorError> {
+        let prefix = Shelf::Ids.key(&[&[CUSTOMER]]);
+        let after = after.map_or_else(|| prefix.clone(), customer_key);
+        let keys = self.store.keys_after(&prefix, &after).take(count);
+        keys.map(|key| {
+            let key = key?;
+            let number = key.get(prefix.len()..).map(<[u8; 8]>::try_from);
+            let number = number
+                .and_then(Result::ok)
+                .ok_or_else(|| codec::bad(&key))?;
+            Ok(CustomerId(u64::from_be_bytes(number)))
+        })
+        .collect()
     }
 
     /// The Klaviyo id behind a slot, whether or not the profile has arrived, or is gone.

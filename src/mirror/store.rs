@@ -6,6 +6,7 @@ use crate::disk::{Disk, Operation};
 use crate::model::Moment;
 use serde::de::DeserializeOwned;
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::{Deref, Range};
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -162,6 +163,18 @@ impl Store {
     ) -> impl Iterator<Item = Result<sled::IVec, MirrorError>> + use<> {
         let keys = self.db.scan_prefix(prefix).keys();
         keys.map(|key| key.map_err(MirrorError::store("scan")))
+    }
+
+    /// The keys that begin so and come after `after`, in order.
+    pub(super) fn keys_after(
+        &self,
+        prefix: &[u8],
+        after: &[u8],
+    ) -> impl Iterator<Item = Result<sled::IVec, MirrorError>> + use<> {
+        let (prefix, bounds) = (prefix.to_owned(), (Excluded(after.to_owned()), Unbounded));
+        let keys = self.db.range::<Vec<u8>, _>(bounds).keys();
+        keys.map(|key| key.map_err(MirrorError::store("scan")))
+            .take_while(move |key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)))
     }
 
     /// The entry with the greatest key from `first` to `last`, both included.

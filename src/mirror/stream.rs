@@ -9,6 +9,8 @@ pub enum Stream {
     KlaviyoProfiles,
     /// Profiles that are suppressed, read as a whole: a suppression may not move `updated`.
     KlaviyoSuppressions,
+    /// Everybody known, one after the other, by id.
+    KlaviyoSweep,
     /// Segments.
     KlaviyoSegments,
     /// Events of one metric.
@@ -19,6 +21,8 @@ pub enum Stream {
     ListJoiners(ListId),
     /// Customers by last change.
     ShopifyCustomers,
+    /// Every customer known, one after the other, by id.
+    ShopifySweep,
     /// Orders by last change.
     ShopifyOrders,
 }
@@ -29,11 +33,13 @@ impl fmt::Display for Stream {
         match self {
             Self::KlaviyoProfiles => f.write_str("klaviyo_profiles"),
             Self::KlaviyoSuppressions => f.write_str("klaviyo_suppressions"),
+            Self::KlaviyoSweep => f.write_str("klaviyo_sweep"),
             Self::KlaviyoSegments => f.write_str("klaviyo_segments"),
             Self::Events(metric) => write!(f, "events:{metric}"),
             Self::ListMembers(list) => write!(f, "list_members:{list}"),
             Self::ListJoiners(list) => write!(f, "list_joiners:{list}"),
             Self::ShopifyCustomers => f.write_str("shopify_customers"),
+            Self::ShopifySweep => f.write_str("shopify_sweep"),
             Self::ShopifyOrders => f.write_str("shopify_orders"),
         }
     }

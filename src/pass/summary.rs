@@ -5,6 +5,7 @@ use crate::journal::{DataRequest, RunId};
 use crate::model::{Code, EffectKind, End, HeldBack, Moment, Money};
 use crate::plan::{ListChange, Trip};
 use crate::policy::{Lock, Mode, Stage, Tier};
+use crate::pull::Swept;
 use crate::push::PushError;
 use crate::score::Facts;
 use crate::telemetry::{Api, Totals};
@@ -30,6 +31,8 @@ pub struct Summary {
     pub pulled: BTreeMap<&'static str, u64>,
     /// Records that did not fit their type and were skipped.
     pub quarantined: u64,
+    /// How far the sweeps have come, by what they look at.
+    pub sweeps: BTreeMap<&'static str, Swept>,
     /// The shop's people.
     pub people: People,
     /// Findings by code.

@@ -13,11 +13,13 @@ mod members;
 mod profiles;
 mod refetch;
 mod shopify;
+mod sweep;
 mod walk;
 
 pub use fresh::{Fresh, Members, ReadEnd, Seen};
 pub use identity::{ALL_ORDERS, required_scopes};
 pub use members::is_out_of_reach;
+pub use sweep::Swept;
 
 use crate::api::{ApiError, Vendors};
 use crate::clock::{Clock, Stop};
@@ -28,6 +30,7 @@ use crate::plan::Listing;
 use crate::policy::Policy;
 use crate::telemetry::Progress;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a pull needs; one per pass.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct Pull<'a> {
     pub inbox: Option<&'a Inbox>,
     /// Whose rules decide what is needed.
     pub policy: &'a Policy,
+    /// Within this span everybody is looked at who is known.
+    pub sweep: Duration,
     /// For waiting between looks at a bulk operation.
     pub clock: &'a Clock,
     /// Who watches.
@@ -61,6 +66,8 @@ pub struct Pulled {
     pub missing_sentinels: u64,
     /// Klaviyo's clock when it began.
     pub began: Moment,
+    /// How far the sweeps have come, by what they look at.
+    pub sweeps: BTreeMap<&'static str, Swept>,
     /// The IANA name of the Klaviyo account's time zone.
     pub account_zone: String,
     /// What definitions, rules and our own properties read.
@@ -153,6 +160,7 @@ impl Pull<'_> {
         self.members(times.klaviyo, &mentions, &mut pulled).await?;
         self.customers(times.shopify, &mut pulled).await?;
         self.orders(times.shopify, &mut pulled).await?;
+        self.sweep(times, &mentions, &mut pulled).await?;
         let folded = self.mirror.fold()?;
         self.progress.over("timelines", folded.timelines);
         self.snapshots(times.klaviyo).await?;

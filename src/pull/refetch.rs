@@ -10,7 +10,7 @@ use crate::vault::Subject;
 const NODES: usize = 250;
 const PROFILES: usize = 100;
 
-const FETCHED: &str = "records named by webhooks";
+const FETCHED: &str = "records read by id";
 const GONE: &str = "records gone upstream";
 
 impl Pull<'_> {
@@ -38,19 +38,28 @@ impl Pull<'_> {
         for some in customers.chunks(NODES) {
             orders.extend(self.refetch_customers(some, pulled).await?);
         }
-        orders.sort_unstable();
-        orders.dedup();
-        for some in orders.chunks(NODES) {
-            self.refetch_orders(some, pulled).await?;
-        }
+        self.refetch_all_orders(orders, pulled).await?;
         for some in profiles.chunks(PROFILES) {
             self.refetch_profiles(some, mentions, pulled).await?;
         }
         Ok(inbox.fetched(&taken)?)
     }
 
+    pub(super) async fn refetch_all_orders(
+        &self,
+        mut ids: Vec<OrderId>,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        ids.sort_unstable();
+        ids.dedup();
+        for some in ids.chunks(NODES) {
+            self.refetch_orders(some, pulled).await?;
+        }
+        Ok(())
+    }
+
     /// The orders of those who are gone: they have another owner now.
-    async fn refetch_customers(
+    pub(super) async fn refetch_customers(
         &self,
         ids: &[CustomerId],
         pulled: &mut Pulled,
@@ -91,7 +100,7 @@ impl Pull<'_> {
         Ok(())
     }
 
-    async fn refetch_profiles(
+    pub(super) async fn refetch_profiles(
         &self,
         ids: &[ProfileId],
         mentions: &Mentions,

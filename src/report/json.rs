@@ -45,6 +45,7 @@ pub fn summary(summary: &Summary) -> Json {
             "guards": summary.trips,
         },
         "effects": ends.collect::<Vec<_>>(),
+        "sweeps": sweeps(summary),
         "run": summary.effects.run,
         "unknown": summary.effects.unknown,
         "unkept": counts(summary.effects.unkept.iter().map(|(kind, n)| (kind.as_str(), n))),
@@ -83,6 +84,19 @@ fn segment(parity: &Parity) -> Json {
         "differing": causes.map(|(cause, count)| json!({"cause": cause, "count": count}))
             .collect::<Vec<_>>(),
     })
+}
+
+fn sweeps(summary: &Summary) -> Map<String, Json> {
+    let sweeps = summary.sweeps.iter().map(|(name, swept)| {
+        let told = json!({
+            "complete": swept.complete.map(|at| at.to_string()),
+            "began": swept.began.map(|at| at.to_string()),
+            "seen": swept.seen,
+            "of": swept.of,
+        });
+        ((*name).to_owned(), told)
+    });
+    sweeps.collect()
 }
 
 fn counts<'n, K: Display>(pairs: impl IntoIterator<Item = (K, &'n u64)>) -> Json {

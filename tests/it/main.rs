@@ -34,5 +34,6 @@ mod requests;
 mod resume;
 mod segments;
 mod steady;
+mod sweeps;
 mod threads;
 mod webhooks;
