@@ -1,7 +1,7 @@
 //! Where mirror and journal write: the machine's disk, or one that fails where a test wants it to.
 //!
-//! Whatever must survive a power cut is handed over here, operation by operation, so that each of them
-//! can be the one that goes wrong.
+//! Every batch of the mirror and every append to the journal is handed over here, operation by operation,
+//! so that each of them can be the one that goes wrong. What opening and repairing write is not.
 
 use std::fmt;
 use std::io;

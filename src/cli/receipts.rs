@@ -75,6 +75,8 @@ struct Totals {
     at: Moment,
     plan: Option<String>,
     ends: BTreeMap<(EffectKind, Option<End>), u64>,
+    /// Confirmed, and not true when they were read back.
+    unkept: usize,
 }
 
 /// All runs in numbers.
@@ -94,14 +96,21 @@ fn runs(dir: &Path, vault: &Vault) -> Result<Past, JournalError> {
     let reading = journal::read(dir, vault, |entry| {
         match entry {
             Entry::Run { run, at, plan } => {
-                let ends = BTreeMap::new();
-                runs.insert(run, Totals { at, plan, ends });
+                let begun = Totals {
+                    at,
+                    plan,
+                    ..Totals::default()
+                };
+                runs.insert(run, begun);
             }
             Entry::Intent(intent) => drop(open.insert(intent.id, (intent.run, intent.kind))),
             Entry::Outcome(outcome) => {
                 let (run, kind) = open.remove(&outcome.effect).ok_or(())?;
                 let ends = &mut runs.entry(run).or_default().ends;
                 *ends.entry((kind, Some(outcome.end))).or_default() += 1;
+            }
+            Entry::Unkept { run, effects, .. } => {
+                runs.entry(run).or_default().unkept += effects.len();
             }
             Entry::Forget(begun) => forgetting.push(begun),
             Entry::Forgotten { marks, at } => {
@@ -134,7 +143,13 @@ fn runs(dir: &Path, vault: &Vault) -> Result<Past, JournalError> {
 
 fn tell_runs(shop: &str, past: &Past, as_json: bool) {
     let end_of = |end: &Option<End>| end.map_or("open", End::as_str);
-    for (run, Totals { at, plan, ends }) in &past.runs {
+    for (run, totals) in &past.runs {
+        let Totals {
+            at,
+            plan,
+            ends,
+            unkept,
+        } = totals;
         if as_json {
             let ends = ends.iter().map(
                 |((kind, end), count)| json!({"kind": kind, "end": end_of(end), "count": count}),
@@ -142,13 +157,15 @@ fn tell_runs(shop: &str, past: &Past, as_json: bool) {
             let ends: Vec<Json> = ends.collect();
             let line = json!({
                 "shop": shop, "run": run, "at": at.to_string(), "plan": plan, "effects": ends,
+                "unkept": unkept,
             });
             output::say(&line.to_string());
             continue;
         }
         let ends = ends.iter();
         let ends = ends.map(|((kind, end), count)| format!("{count} {kind} {}", end_of(end)));
-        let ends: Vec<String> = ends.collect();
+        let unkept = (*unkept > 0).then(|| format!("{unkept} of them not kept upstream"));
+        let ends: Vec<String> = ends.chain(unkept).collect();
         output::say(&format!("{shop}  run {run}  {at}  {}", ends.join(", ")));
     }
     for (at, marks) in &past.forgotten {

@@ -66,7 +66,8 @@ pub fn contradictions(dossier: &Dossier) -> Vec<Contradiction> {
     found
 }
 
-fn contradiction(
+/// How one profile and one customer contradict each other, if they do; whatever their addresses are.
+pub fn contradiction(
     (slot, profile): (Slot, &Profile),
     (other, customer): (Slot, &Customer),
 ) -> Option<Contradiction> {
@@ -107,7 +108,8 @@ fn same_address(profile: &Profile, customer: &Customer) -> bool {
     let theirs = customer.email.as_deref().and_then(match_key);
     match (ours, theirs) {
         (Some(ours), Some(theirs)) => ours == theirs,
-        _ => true,
+        // What is no address may still be the same text.
+        _ => profile.email == customer.email,
     }
 }
 

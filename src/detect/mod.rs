@@ -15,7 +15,7 @@ mod redundant;
 mod stale;
 
 pub use bounce::{Run, Sprt, chronic};
-pub use consent::{Contradiction, Newest, Platform, contradictions};
+pub use consent::{Contradiction, Newest, Platform, contradiction, contradictions};
 pub use groups::group;
 pub use incidents::{IncidentLog, Incidents};
 pub use redundant::{Audience, Cover, Dropped, Medoids, Overlap, Overlaps, Thresholds, cover};

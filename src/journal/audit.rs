@@ -47,6 +47,7 @@ impl Audit {
             Entry::Intent(_) => self.intents += 1,
             Entry::Outcome(outcome) => *self.ends.entry(outcome.end).or_default() += 1,
             Entry::Job(_)
+            | Entry::Unkept { .. }
             | Entry::RunEnd { .. }
             | Entry::Forget(_)
             | Entry::Forgotten { .. }

@@ -231,6 +231,15 @@ pub enum Entry {
     Job(Job),
     /// An effect ended.
     Outcome(Outcome),
+    /// What was confirmed, and not true when it was read back.
+    Unkept {
+        /// The pass that sent it.
+        run: RunId,
+        /// What.
+        effects: Vec<EffectId>,
+        /// When.
+        at: Moment,
+    },
     /// A person is to be forgotten.
     Forget(Forgetting),
     /// They were: nothing of them is left here, and what was asked of Klaviyo was accepted.

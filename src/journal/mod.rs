@@ -234,6 +234,20 @@ impl Journal {
         self.write(&entries)
     }
 
+    /// Writes down that effects of a run, confirmed before, were not true when they were read back.
+    pub fn unkept(
+        &mut self,
+        run: RunId,
+        effects: &[EffectId],
+        now: Moment,
+    ) -> Result<(), JournalError> {
+        self.write(&[Entry::Unkept {
+            run,
+            effects: effects.to_vec(),
+            at: now,
+        }])
+    }
+
     /// Writes down that a person is to be forgotten: from here on it is settled, whatever happens.
     pub fn forget(&mut self, forgetting: Forgetting) -> Result<(), JournalError> {
         self.write(&[Entry::Forget(forgetting)])
@@ -296,6 +310,11 @@ impl Journal {
     /// only be refused again. It survives restarts. `since` lies at most a day back.
     pub fn refused_since(&self, since: Moment) -> BTreeSet<Purpose> {
         self.state.refused_since(since)
+    }
+
+    /// When this profile was last unsubscribed by an effect, if ever.
+    pub fn unsubscribed_at(&self, profile: &str) -> Option<Moment> {
+        self.state.unsubscribed_at(profile)
     }
 
     /// Whether a suppression of this profile was ever confirmed.

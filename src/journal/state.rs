@@ -34,6 +34,8 @@ pub(super) struct State {
     refused: BTreeMap<Purpose, Moment>,
     /// Digests of all subjects whose suppression was ever confirmed.
     suppressed: BTreeSet<u64>,
+    /// When each profile was unsubscribed by us, by the digest of its id.
+    unsubscribed: BTreeMap<u64, Moment>,
 }
 
 /// What one effect costs a budget.
@@ -57,6 +59,10 @@ impl State {
                 Ok(())
             }
             Entry::Outcome(outcome) => self.conclude(outcome),
+            Entry::Unkept { effects, .. } => {
+                effects.iter().for_each(|effect| self.take_back(*effect));
+                Ok(())
+            }
             Entry::Forget(forgetting) => {
                 self.forgotten.extend(&forgetting.marks);
                 self.forgetting.push(forgetting.clone());
@@ -116,6 +122,19 @@ impl State {
     pub(super) fn refused_since(&self, since: Moment) -> BTreeSet<Purpose> {
         let refused = self.refused.iter().filter(|(_, at)| **at >= since);
         refused.map(|(purpose, _)| *purpose).collect()
+    }
+
+    pub(super) fn unsubscribed_at(&self, subject: &str) -> Option<Moment> {
+        self.unsubscribed.get(&digest(&[subject])).copied()
+    }
+
+    /// What was not kept may be tried again. The budgets count it all the same.
+    fn take_back(&mut self, effect: EffectId) {
+        if let Some(charge) = self.charges.get(&effect)
+            && charge.kind == EffectKind::Suppression
+        {
+            self.suppressed.remove(&digest(&[&charge.subject]));
+        }
     }
 
     pub(super) fn was_suppressed(&self, subject: &str) -> bool {
@@ -179,8 +198,12 @@ impl State {
                 if !self.refused.is_empty() {
                     self.refused.remove(&intent.purpose());
                 }
+                let subject = intent.subject.as_deref();
+                if intent.kind == EffectKind::Unsubscription {
+                    let own = subject.map(|subject| (digest(&[subject]), outcome.at));
+                    self.unsubscribed.extend(own);
+                }
                 if intent.kind == EffectKind::Suppression {
-                    let subject = intent.subject.as_deref();
                     self.suppressed
                         .extend(subject.map(|subject| digest(&[subject])));
                 }

@@ -43,6 +43,8 @@ pub enum Effect {
     Unsubscribed {
         /// The profile.
         who: Slot,
+        /// The customer by whom they did.
+        by: Slot,
         /// When they did.
         at: Moment,
     },
@@ -50,6 +52,8 @@ pub enum Effect {
     CustomerUnsubscribed {
         /// The customer.
         who: Slot,
+        /// The profile by which they did.
+        by: Slot,
         /// When they did.
         at: Moment,
     },
@@ -121,6 +125,11 @@ impl EffectKind {
         Self::Tag,
         Self::Metafield,
     ];
+
+    /// Whether Shopify's bulk operations may write it.
+    pub const fn goes_in_bulk(self) -> bool {
+        matches!(self, Self::Tag | Self::Metafield)
+    }
 
     /// Whether it changes a Shopify customer.
     pub const fn is_of_customers(self) -> bool {
@@ -246,6 +255,8 @@ pub enum HoldReason {
     TagLimit,
     /// The vendor refused this very effect within the last day.
     RefusedLately,
+    /// The refusal is one that driftless carried over itself.
+    OwnDoing,
     /// driftless suppressed the profile before, and somebody lifted that.
     LiftedBefore,
     /// It depends on a segment, and whether the person is in that is unknown.
@@ -272,6 +283,7 @@ impl HoldReason {
             Self::SpelledOtherwise => "the two platforms spell the address differently",
             Self::SeveralMailboxes => "the person has several mailboxes; look which one bounces",
             Self::RefusedLately => "the vendor refused just this within the last day",
+            Self::OwnDoing => "driftless itself unsubscribed the other record",
             Self::LiftedBefore => "suppressed by driftless before, and lifted since by somebody",
             Self::SegmentUnknown => "whether they are in a segment it depends on is unknown",
             Self::TagLimit => "250 tags are on the customer already",

@@ -2,7 +2,7 @@
 
 use super::{Options, PassError, Shop, Task};
 use crate::journal::Purpose;
-use crate::mirror::{Page, Stream};
+use crate::mirror::{LIST_LAG, Page, Stream};
 use crate::model::{CustomerId, Effect, EffectKind, HoldReason, Moment, ProfileId, Slot};
 use crate::plan::{Circumstances, Plan, Seen, SeenList, Spent, guard};
 use crate::policy::Guard;
@@ -87,8 +87,13 @@ impl Shop {
     ) -> Result<(), PassError> {
         let refused = self.journal.refused_since(self.clock.now().minus(DAY));
         plan.hold_back(|effect| {
-            if !all_over && effect.kind().is_of_customers() {
+            if !all_over && effect.kind().goes_in_bulk() {
                 return Ok(Some(HoldReason::InFlight));
+            }
+            if let Effect::CustomerUnsubscribed { by, at, .. } = effect
+                && self.is_own_doing(*by, *at)?
+            {
+                return Ok(Some(HoldReason::OwnDoing));
             }
             let suppresses = matches!(effect, Effect::Suppressed { .. });
             if refused.is_empty() && !suppresses {
@@ -109,6 +114,14 @@ impl Shop {
             let lifted = suppresses && subject.is_some_and(|id| self.journal.was_suppressed(id));
             Ok(lifted.then_some(HoldReason::LiftedBefore))
         })
+    }
+
+    /// Whether a profile's refusal is one that an effect brought about: Klaviyo dates it by when it was
+    /// carried out, which is later than the person's own act, and perhaps than a new one.
+    fn is_own_doing(&self, profile: Slot, refused: Moment) -> Result<bool, PassError> {
+        let id = self.mirror.profile_id(profile)?;
+        let carried = id.and_then(|id| self.journal.unsubscribed_at(id.as_str()));
+        Ok(carried.is_some_and(|carried| refused <= carried.plus(LIST_LAG)))
     }
 
     /// What the guards must know besides the plan.

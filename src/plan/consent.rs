@@ -1,7 +1,7 @@
 //! A refusal that one platform knows of and the other does not is carried over, where it is the newer act.
 
 use crate::detect::{Contradiction, Newest, Platform, contradictions};
-use crate::model::{Dossier, Effect, EffectKind, HoldReason, Slot};
+use crate::model::{Dossier, Effect, EffectKind, HoldReason, Moment, Slot};
 use crate::policy::Policy;
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub(super) fn withdrawals(
     dossier: &Dossier,
     policy: &Policy,
+    now: Moment,
 ) -> BTreeMap<(EffectKind, Slot), Result<Effect, HoldReason>> {
     let mut found = BTreeMap::new();
     for contradiction in contradictions(dossier) {
@@ -17,7 +18,7 @@ pub(super) fn withdrawals(
             Platform::Klaviyo => (EffectKind::Unsubscription, contradiction.profile),
             Platform::Shopify => (EffectKind::CustomerUnsubscription, contradiction.customer),
         };
-        if let Some(consequence) = consequence(&contradiction, policy) {
+        if let Some(consequence) = consequence(&contradiction, policy, now) {
             // Several refusals ask for the same thing; one that is certain is enough.
             let known = found.entry((kind, who)).or_insert(consequence.clone());
             if known.is_err() {
@@ -53,7 +54,16 @@ pub(super) fn unsubscribed<'w>(
     slots
 }
 
-fn consequence(found: &Contradiction, policy: &Policy) -> Option<Result<Effect, HoldReason>> {
+fn consequence(
+    found: &Contradiction,
+    policy: &Policy,
+    now: Moment,
+) -> Option<Result<Effect, HoldReason>> {
+    // A date that is yet to come is none.
+    let is_dated = |at: Option<Moment>| at.is_some_and(|at| at <= now);
+    if !is_dated(found.agreed) || !is_dated(found.refused) {
+        return Some(Err(HoldReason::Undated));
+    }
     let at = match found.newest() {
         Newest::Subscription => return None,
         Newest::Unknown => return Some(Err(HoldReason::Undated)),
@@ -68,10 +78,12 @@ fn consequence(found: &Contradiction, policy: &Policy) -> Option<Result<Effect, 
     Some(Ok(match found.subscribed {
         Platform::Klaviyo => Effect::Unsubscribed {
             who: found.profile,
+            by: found.customer,
             at,
         },
         Platform::Shopify => Effect::CustomerUnsubscribed {
             who: found.customer,
+            by: found.profile,
             at,
         },
     }))

@@ -176,7 +176,7 @@ impl<'p> Draft<'p> {
     pub fn person(&mut self, dossier: &Dossier, facts: &Facts, verdicts: Verdicts) -> Vec<Finding> {
         let judged = self.segments.judge(dossier, verdicts, self.policy);
         let wishes = self.effects.len();
-        let withdrawals = withdrawals(dossier, self.policy);
+        let withdrawals = withdrawals(dossier, self.policy, self.now);
         let unsubscribed = match self.policy.allows(EffectKind::Unsubscription) {
             true => unsubscribed(withdrawals.values(), dossier),
             false => Vec::new(),

@@ -73,7 +73,7 @@ impl Pull<'_> {
         };
         let due = self.due(&run, total, now);
         for _ in 0..MOST_REQUESTS {
-            if run.run_start.is_none() || run.seen >= due {
+            if !is_due(&run, due, PROFILES) {
                 break;
             }
             let after = run.position.as_deref().map(ProfileId::from);
@@ -101,7 +101,7 @@ impl Pull<'_> {
         };
         let due = self.due(&run, total, now);
         for _ in 0..MOST_REQUESTS {
-            if run.run_start.is_none() || run.seen >= due {
+            if !is_due(&run, due, CUSTOMERS) {
                 break;
             }
             let after = run.position.as_deref().and_then(CustomerId::parse);
@@ -143,7 +143,7 @@ impl Pull<'_> {
         let began = run.run_start.unwrap_or(now);
         let share = now.since(began).as_secs_f64() / self.sweep.as_secs_f64();
         match share < 1.0 {
-            true => (share * total as f64).ceil() as u64,
+            true => (share * total as f64) as u64,
             false => u64::MAX,
         }
     }
@@ -174,4 +174,9 @@ impl Pull<'_> {
         page.commit()?;
         self.check_stop()
     }
+}
+
+/// Whether a whole request's worth should have been looked at by now.
+fn is_due(run: &Cursor, due: u64, most: usize) -> bool {
+    run.run_start.is_some() && run.seen.saturating_add(most as u64) <= due
 }

@@ -31,9 +31,9 @@ impl Push<'_> {
             EffectKind::ListCreate => effects.chunks(1).collect(),
             EffectKind::ListAdd | EffectKind::ListRemove => effects.chunks(1000).collect(),
             EffectKind::Property => super::properties::split(effects),
-            EffectKind::Suppression
-            | EffectKind::Unsubscription
-            | EffectKind::CustomerUnsubscription => effects.chunks(100).collect(),
+            EffectKind::Suppression | EffectKind::Unsubscription => effects.chunks(100).collect(),
+            // Read just before, and written one by one.
+            EffectKind::CustomerUnsubscription => effects.chunks(25).collect(),
             EffectKind::Tag | EffectKind::Metafield => super::bulk::split(kind, effects),
         }
     }
@@ -171,8 +171,8 @@ impl Push<'_> {
             },
             Effect::Properties { who, changes } => Receipt::Properties { who: *who, changes },
             Effect::Suppressed { who } => Receipt::Suppressed { who: *who, at },
-            Effect::Unsubscribed { who, at } => Receipt::Unsubscribed { who: *who, at: *at },
-            Effect::CustomerUnsubscribed { who, at } => {
+            Effect::Unsubscribed { who, at, .. } => Receipt::Unsubscribed { who: *who, at: *at },
+            Effect::CustomerUnsubscribed { who, at, .. } => {
                 Receipt::CustomerUnsubscribed { who: *who, at: *at }
             }
             Effect::Tags { who, add, remove } => Receipt::Tags {
@@ -187,7 +187,7 @@ impl Push<'_> {
         })
     }
 
-    fn intent(&self, run: RunId, effect: &Effect) -> Result<Intent, MirrorError> {
+    pub(super) fn intent(&self, run: RunId, effect: &Effect) -> Result<Intent, MirrorError> {
         let told = describe(effect, self.mirror, self.policy)?;
         let (shop, at) = (self.shop, self.clock.now());
         let Described {

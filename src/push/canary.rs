@@ -28,6 +28,23 @@ pub(super) fn split(effects: &[Effect], guards: &Guards) -> (Vec<Effect>, Vec<Ef
     (first, rest)
 }
 
+/// A trip when, of a kind that has more to come, not one effect of the canary was carried out.
+pub(super) fn lost(first: &[Effect], done: &[&Effect], rest: &[Effect]) -> Option<Trip> {
+    let of = |kind: EffectKind| first.iter().filter(move |effect| effect.kind() == kind);
+    let mut groups = rest.chunk_by(|a, b| a.kind() == b.kind());
+    let kind = groups.find_map(|group| {
+        let kind = group.first()?.kind();
+        let none = !done.iter().any(|effect| effect.kind() == kind);
+        (none && of(kind).next().is_some()).then_some(kind)
+    })?;
+    let count = of(kind).count() as u64;
+    Some(Trip {
+        guard: Guard::Canary,
+        count,
+        note: format!("none of the first {count} effects of the kind {kind} was carried out"),
+    })
+}
+
 impl Push<'_> {
     /// The pause in which a person may still stop what the canary began.
     pub(super) async fn pause_after_canary(&self, rest: u64) {

@@ -1,96 +1,112 @@
-//! Refusals carried from one platform to the other. Nothing takes them back, so both sides are looked
-//! at just before: whoever agreed anew in the meantime stays subscribed.
+//! Refusals carried from one platform to the other. Nothing takes them back, so both records are read
+//! anew just before, and judged as the plan judged them: whoever agreed again in the meantime, or has
+//! another address now, is left alone.
 
 use super::batch::{Fate, blames_the_request, fate_of};
+use super::isolate::{Answer, Isolation};
 use super::jobs::Looks;
 use super::{Push, PushError};
+use crate::detect::{Newest, Platform, contradiction};
 use crate::mirror::LIST_LAG;
-use crate::model::{Customer, CustomerId, Effect, Mentions, Moment, Profile, ProfileId};
-use std::collections::BTreeMap;
+use crate::model::{Customer, CustomerId, Effect, Mentions, Moment, Profile, ProfileId, Slot};
+use std::collections::BTreeSet;
+
+/// An effect, and the two records that contradicted each other.
+struct Pair {
+    /// The place of the effect.
+    at: usize,
+    profile: ProfileId,
+    customer: CustomerId,
+}
+
+/// How a contradiction stands now.
+enum Standing {
+    /// As it was: the refusal is of this instant, the address this one.
+    Refused(Moment, String),
+    /// There is none any more: the other platform says no, too.
+    Agreed,
+    /// Somebody changed something.
+    Moved,
+}
 
 impl Push<'_> {
-    /// Unsubscribes profiles by the addresses they have now. Klaviyo accepts without an answer, so the
-    /// profiles are read until they show it.
+    /// Unsubscribes profiles. Klaviyo accepts without an answer, so they are read until they show it. An
+    /// address for which all are refused is found and left out.
     pub(super) async fn unsubscribe(
         &mut self,
         effects: &[Effect],
         fates: &mut [Fate],
     ) -> Result<(), PushError> {
-        let mut places: BTreeMap<ProfileId, (usize, Moment)> = BTreeMap::new();
-        for (index, effect) in effects.iter().enumerate() {
-            let Effect::Unsubscribed { who, at } = effect else {
-                continue;
-            };
-            match self.mirror.profile_id(*who)? {
-                Some(id) => drop(places.insert(id, (index, *at))),
-                None => fates[index] = Fate::Gone,
+        let mut meant: Vec<(usize, ProfileId, String)> = Vec::new();
+        for (pair, standing) in self.standings(effects, Platform::Klaviyo, fates).await? {
+            match standing {
+                Standing::Refused(_, address) => meant.push((pair.at, pair.profile, address)),
+                Standing::Agreed => fates[pair.at] = Fate::Done,
+                Standing::Moved => fates[pair.at] = Fate::Gone,
             }
         }
-        let found = self.profiles_now(places.keys()).await?;
-        let mut addresses = Vec::new();
-        places.retain(|id, (index, at)| {
-            let profile = found.iter().find(|profile| profile.id == *id);
-            match profile.map(|profile| (profile, standing(profile, *at))) {
-                Some((Profile { email, .. }, Standing::Agreed)) if email.is_some() => {
-                    addresses.extend(email.clone());
-                    true
+        let mut search = Isolation::of(meant.len());
+        let mut ended = Ok(());
+        while let Some(rows) = search.next()
+            && !self.stop.is_set()
+        {
+            let some = rows.iter().map(|row| meant[*row].2.clone());
+            let some: Vec<String> = some.collect();
+            let sent = self.vendors.klaviyo.unsubscribe(&self.grant, &some).await;
+            match sent {
+                Ok(()) => search.answer(Answer::Settled),
+                Err(error) if blames_the_request(&error) => {
+                    search.answer(Answer::Refused(error));
+                    continue;
                 }
-                Some((_, Standing::Refused)) => {
-                    fates[*index] = Fate::Done;
-                    false
-                }
-                _ => {
-                    fates[*index] = Fate::Gone;
-                    false
-                }
+                Err(error) => ended = Err(error),
             }
-        });
-        if addresses.is_empty() {
-            return Ok(());
+            let fate = ended.as_ref().map_or_else(fate_of, |()| Fate::Unknown);
+            rows.iter()
+                .for_each(|row| fates[meant[*row].0] = fate.clone());
+            if ended.is_err() {
+                break;
+            }
         }
-        let klaviyo = &self.vendors.klaviyo;
-        let accepted = klaviyo.unsubscribe(&self.grant, &addresses).await;
-        let fate = accepted.as_ref().map_or_else(fate_of, |()| Fate::Unknown);
-        for (index, _) in places.values() {
-            fates[*index] = fate.clone();
+        for (row, refusal) in search.culprits() {
+            fates[meant[*row].0] = fate_of(refusal);
         }
-        accepted?;
-        self.await_refusals(&mut places, fates).await
+        meant.retain(|(at, ..)| fates[*at] == Fate::Unknown);
+        self.await_refusals(meant, fates).await?;
+        Ok(ended?)
     }
 
     /// Looks until every profile shows that it is unsubscribed, as long as reads may lag. Whoever does not
-    /// stays unknown: the next pass looks again.
+    /// by then was not.
     async fn await_refusals(
         &self,
-        places: &mut BTreeMap<ProfileId, (usize, Moment)>,
+        mut left: Vec<(usize, ProfileId, String)>,
         fates: &mut [Fate],
     ) -> Result<(), PushError> {
         let mut looks = Looks::within(self, LIST_LAG);
-        loop {
-            for profile in self.profiles_now(places.keys()).await? {
-                if !profile.is_subscribed()
-                    && let Some((index, _)) = places.remove(&profile.id)
-                {
-                    fates[index] = Fate::Done;
+        while !left.is_empty() {
+            let ids: Vec<ProfileId> = left.iter().map(|(_, id, _)| id.clone()).collect();
+            let klaviyo = &self.vendors.klaviyo;
+            let found = klaviyo.profiles_by_id(&ids, &Mentions::default()).await?;
+            left.retain(|(at, id, _)| {
+                let profile = found.items.iter().find(|profile| profile.id == *id);
+                match profile {
+                    None if found.quarantined == 0 => fates[*at] = Fate::Gone,
+                    Some(profile) if profile.is_unsubscribed() => fates[*at] = Fate::Done,
+                    _ => return true,
                 }
+                false
+            });
+            if left.is_empty() || looks.again().await {
+                continue;
             }
-            if places.is_empty() || !looks.again().await {
-                return Ok(());
+            if !self.stop.is_set() {
+                left.iter()
+                    .for_each(|(at, ..)| fates[*at] = Fate::Refused("not kept".to_owned()));
             }
+            return Ok(());
         }
-    }
-
-    async fn profiles_now(
-        &self,
-        ids: impl Iterator<Item = &ProfileId>,
-    ) -> Result<Vec<Profile>, PushError> {
-        let ids: Vec<ProfileId> = ids.cloned().collect();
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let klaviyo = &self.vendors.klaviyo;
-        let found = klaviyo.profiles_by_id(&ids, &Mentions::default()).await?;
-        Ok(found.items)
+        Ok(())
     }
 
     /// Unsubscribes customers, one call each.
@@ -99,42 +115,28 @@ impl Push<'_> {
         effects: &[Effect],
         fates: &mut [Fate],
     ) -> Result<(), PushError> {
-        let mut named: Vec<(usize, CustomerId, Moment)> = Vec::new();
-        for (index, effect) in effects.iter().enumerate() {
-            let Effect::CustomerUnsubscribed { who, at } = effect else {
-                continue;
-            };
-            match self.mirror.customer_id(*who)? {
-                Some(id) => named.push((index, id, *at)),
-                None => fates[index] = Fate::Gone,
-            }
-        }
-        let ids: Vec<CustomerId> = named.iter().map(|(_, id, _)| *id).collect();
-        let found = match ids.is_empty() {
-            true => Vec::new(),
-            false => self.vendors.shopify.customers_by_id(&ids).await?.items,
-        };
-        for (index, id, at) in named {
+        for (pair, standing) in self.standings(effects, Platform::Shopify, fates).await? {
             if self.stop.is_set() {
                 return Ok(());
             }
-            let customer = found.iter().find(|customer| customer.id == id);
-            match customer.map(|customer| customer_standing(customer, at)) {
-                Some(Standing::Agreed) => {}
-                Some(Standing::Refused) => {
-                    fates[index] = Fate::Done;
+            let refused = match standing {
+                Standing::Refused(refused, _) => refused,
+                Standing::Agreed => {
+                    fates[pair.at] = Fate::Done;
                     continue;
                 }
-                Some(Standing::Moved) | None => {
-                    fates[index] = Fate::Gone;
+                Standing::Moved => {
+                    fates[pair.at] = Fate::Gone;
                     continue;
                 }
-            }
+            };
             // Shopify refuses what is yet to come.
-            let at = at.min(self.clock.now());
+            let refused = refused.min(self.clock.now());
             let shopify = &self.vendors.shopify;
-            let answer = shopify.withdraw_consent(&self.grant, id, at).await;
-            fates[index] = match &answer {
+            let answer = shopify
+                .withdraw_consent(&self.grant, pair.customer, refused)
+                .await;
+            fates[pair.at] = match &answer {
                 Ok(true) => Fate::Done,
                 Ok(false) => Fate::Refused("unchanged".to_owned()),
                 Err(error) => fate_of(error),
@@ -146,46 +148,81 @@ impl Push<'_> {
         }
         Ok(())
     }
+
+    /// Reads both records of every effect anew. What was read goes into the mirror: of what has moved the
+    /// next plan should know.
+    async fn standings(
+        &self,
+        effects: &[Effect],
+        subscribed: Platform,
+        fates: &mut [Fate],
+    ) -> Result<Vec<(Pair, Standing)>, PushError> {
+        let mut pairs = Vec::new();
+        for (at, effect) in effects.iter().enumerate() {
+            let (profile, customer) = match effect {
+                Effect::Unsubscribed { who, by, .. } => (*who, *by),
+                Effect::CustomerUnsubscribed { who, by, .. } => (*by, *who),
+                _ => continue,
+            };
+            let ids = self.mirror.profile_id(profile)?;
+            match ids.zip(self.mirror.customer_id(customer)?) {
+                Some((profile, customer)) => pairs.push(Pair {
+                    at,
+                    profile,
+                    customer,
+                }),
+                None => fates[at] = Fate::Gone,
+            }
+        }
+        let (profiles, customers) = self.read_pairs(&pairs).await?;
+        let standings = pairs.into_iter().map(|pair| {
+            let profile = profiles.iter().find(|one| one.id == pair.profile);
+            let customer = customers.iter().find(|one| one.id == pair.customer);
+            let standing = match profile.zip(customer) {
+                Some((profile, customer)) => standing(profile, customer, subscribed),
+                None => Standing::Moved,
+            };
+            (pair, standing)
+        });
+        Ok(standings.collect())
+    }
+
+    async fn read_pairs(&self, pairs: &[Pair]) -> Result<(Vec<Profile>, Vec<Customer>), PushError> {
+        if pairs.is_empty() {
+            return Ok(Default::default());
+        }
+        let profiles: BTreeSet<&ProfileId> = pairs.iter().map(|pair| &pair.profile).collect();
+        let profiles: Vec<ProfileId> = profiles.into_iter().cloned().collect();
+        let customers: BTreeSet<CustomerId> = pairs.iter().map(|pair| pair.customer).collect();
+        let customers: Vec<CustomerId> = customers.into_iter().collect();
+        let klaviyo = &self.vendors.klaviyo;
+        let profiles = klaviyo.profiles_by_id(&profiles, &self.mentions).await?;
+        let customers = self.vendors.shopify.customers_by_id(&customers).await?;
+        let mut page = self.mirror.page();
+        for profile in &profiles.items {
+            page.profile(profile.clone())?;
+        }
+        for customer in &customers.items {
+            page.customer(customer.clone())?;
+        }
+        page.commit()?;
+        Ok((profiles.items, customers.items))
+    }
 }
 
-/// How a consent stands beside a refusal of some date.
-enum Standing {
-    /// Still the older yes.
-    Agreed,
-    /// No already.
-    Refused,
-    /// A newer yes, or something in between.
-    Moved,
-}
-
-fn standing(profile: &Profile, refused: Moment) -> Standing {
-    let marketing = profile.email_marketing.as_ref();
-    let agreed = marketing.and_then(|marketing| marketing.consent_at);
-    stands(
-        profile.is_subscribed(),
-        profile.is_unsubscribed(),
-        agreed,
-        refused,
-    )
-}
-
-fn customer_standing(customer: &Customer, refused: Moment) -> Standing {
-    let agreed = customer
-        .email_consent
-        .as_ref()
-        .and_then(|consent| consent.at);
-    stands(
-        customer.is_subscribed(),
-        customer.is_unsubscribed(),
-        agreed,
-        refused,
-    )
-}
-
-fn stands(yes: bool, no: bool, agreed: Option<Moment>, refused: Moment) -> Standing {
-    match agreed {
-        _ if no => Standing::Refused,
-        Some(agreed) if yes && agreed <= refused => Standing::Agreed,
+/// What the plan would say of the two as they are now.
+fn standing(profile: &Profile, customer: &Customer, subscribed: Platform) -> Standing {
+    if profile.is_unsubscribed() && customer.is_unsubscribed() {
+        return Standing::Agreed;
+    }
+    // The records name themselves; their slots mean nothing here.
+    let nowhere = Slot(0);
+    let found = contradiction((nowhere, profile), (nowhere, customer));
+    let found = found.filter(|found| found.subscribed == subscribed && found.spelled_alike);
+    match found.map(|found| found.newest()).zip(profile.email.clone()) {
+        Some((Newest::Refusal(refused), address)) => {
+            Standing::Refused(refused, address.trim().to_owned())
+        }
         _ => Standing::Moved,
     }
 }

@@ -132,13 +132,16 @@ impl Push<'_> {
         self.round(run, &first, pushed, &mut done).await?;
         if !rest.is_empty() {
             self.pause_after_canary(rest.len() as u64).await;
-            pushed.canary = self.verdict_on_canary(&done).await?;
+            pushed.canary = match canary::lost(&first, &done, &rest) {
+                Some(trip) if trip.count > self.allow_canary => Some(trip),
+                _ => self.verdict_on_canary(&done).await?,
+            };
             if pushed.canary.is_some() {
                 stopped(&rest, pushed);
             } else {
                 let mut done = Vec::new();
                 self.round(run, &rest, pushed, &mut done).await?;
-                self.read_back(&done, pushed).await?;
+                self.read_back(run, &done, pushed).await?;
             }
         }
         Ok(self.journal.end_run(run, self.clock.now())?)

@@ -4,17 +4,17 @@
 //! hundred, and when any of those is not true, all of its kind. What was not kept goes into the mirror
 //! as upstream has it, so that the next plan wants it again.
 
+use super::jobs::Looks;
 use super::{Push, PushError, Pushed, list_of};
+use crate::journal::RunId;
 use crate::mirror::LIST_LAG;
 use crate::model::{
     Customer, CustomerId, Effect, EffectKind, Mentions, Profile, ProfileId, Slot, Value,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-/// Looks at effects that are not true yet come so far apart.
-const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// So many effects are judged at once: their records are in memory.
+const AT_ONCE: usize = 1_000;
 
 /// One effect of so many is read back (reliability.md, section 12).
 const ONE_OF: usize = 100;
@@ -22,29 +22,50 @@ const ONE_OF: usize = 100;
 impl Push<'_> {
     /// Reads a sample of accepted effects back, and all of a kind of which one did not last.
     pub(super) async fn read_back(
-        &self,
+        &mut self,
+        run: RunId,
         done: &[&Effect],
         pushed: &mut Pushed,
     ) -> Result<(), PushError> {
         let missed = self.untrue_after_lag(&sample(done), 0).await?;
-        if missed.is_empty() || self.stop.is_set() {
-            return Ok(());
-        }
         let kinds: BTreeSet<EffectKind> = missed.iter().map(|effect| effect.kind()).collect();
-        let suspects: Vec<&Effect> = done
-            .iter()
-            .filter(|effect| kinds.contains(&effect.kind()))
-            .copied()
-            .collect();
-        let unkept = self.untrue(&suspects).await?;
-        self.correct(&unkept).await?;
-        for effect in unkept {
-            *pushed.unkept.entry(effect.kind()).or_default() += 1;
+        let suspects = done.iter().filter(|effect| kinds.contains(&effect.kind()));
+        let suspects: Vec<&Effect> = suspects.copied().collect();
+        for some in suspects.chunks(AT_ONCE) {
+            let unkept = match self.stop.is_set() {
+                // There is no time for more than what is known already.
+                true => missed
+                    .iter()
+                    .filter(|one| some.contains(*one))
+                    .copied()
+                    .collect(),
+                false => self.untrue(some).await?,
+            };
+            self.note_unkept(run, &unkept, pushed).await?;
         }
         for (kind, count) in &pushed.unkept {
             tracing::warn!(%kind, count, "accepted, but not true when it was read back");
         }
         Ok(())
+    }
+
+    /// Takes back what journal and mirror were told of effects that are not true.
+    async fn note_unkept(
+        &mut self,
+        run: RunId,
+        unkept: &[&Effect],
+        pushed: &mut Pushed,
+    ) -> Result<(), PushError> {
+        if unkept.is_empty() {
+            return Ok(());
+        }
+        let mut ids = Vec::with_capacity(unkept.len());
+        for effect in unkept {
+            ids.push(self.intent(run, effect)?.id);
+            *pushed.unkept.entry(effect.kind()).or_default() += 1;
+        }
+        self.journal.unkept(run, &ids, self.clock.now())?;
+        self.correct(unkept).await
     }
 
     /// Those of the effects that are not true upstream, even after the time that reads may lag, once
@@ -54,23 +75,22 @@ impl Push<'_> {
         effects: &[&'e Effect],
         few: u64,
     ) -> Result<Vec<&'e Effect>, PushError> {
-        let until = self.clock.monotonic() + LIST_LAG;
-        let mut wait = FIRST_WAIT;
+        let mut looks = Looks::within(self, LIST_LAG);
         loop {
             let missing = self.untrue(effects).await?;
             let count = missing.len() as u64;
-            if count <= few || self.stop.is_set() || self.clock.monotonic() >= until {
+            if count <= few {
                 return Ok(missing);
             }
             self.progress
                 .at("waiting for effects to show", 0, Some(count));
-            self.clock.sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            if !looks.again().await {
+                return Ok(missing);
+            }
         }
     }
 
-    /// Takes back what the mirror was told of effects that are not true. Lists are read by the next pull
-    /// anyway.
+    /// Reads the records anew whose effects are not true. What is on a list, its next listing tells.
     async fn correct(&self, unkept: &[&Effect]) -> Result<(), PushError> {
         let (mut profiles, mut customers) = (BTreeSet::new(), BTreeSet::new());
         for effect in unkept.iter().filter(|effect| list_of(effect).is_none()) {
@@ -120,10 +140,10 @@ impl Push<'_> {
                 }),
                 Effect::Suppressed { who } => profiles.get(who).is_none_or(Profile::is_suppressed),
                 Effect::Unsubscribed { who, .. } => {
-                    profiles.get(who).is_none_or(|p| !p.is_subscribed())
+                    profiles.get(who).is_none_or(Profile::is_unsubscribed)
                 }
                 Effect::CustomerUnsubscribed { who, .. } => {
-                    customers.get(who).is_none_or(|c| !c.is_subscribed())
+                    customers.get(who).is_none_or(Customer::is_unsubscribed)
                 }
                 Effect::Tags { who, add, remove } => customers.get(who).is_none_or(|customer| {
                     let has = |tag: &String| {
@@ -263,14 +283,7 @@ struct Asked {
 /// Evenly spread, at least one of each kind and list. Unsubscriptions were read until they showed.
 fn sample<'e>(done: &[&'e Effect]) -> Vec<&'e Effect> {
     let groups = done.chunk_by(|a, b| a.kind() == b.kind() && list_of(a) == list_of(b));
-    let groups = groups.filter(|group| {
-        let kind = group.first().map(|effect| effect.kind());
-        !matches!(
-            kind,
-            Some(EffectKind::Unsubscription | EffectKind::CustomerUnsubscription)
-        )
-    });
-    groups
-        .flat_map(|group| group.iter().step_by(ONE_OF).copied())
-        .collect()
+    let is_open = |effect: &&Effect| effect.kind() != EffectKind::Unsubscription;
+    let spread = groups.flat_map(|group| group.iter().step_by(ONE_OF).copied());
+    spread.filter(is_open).collect()
 }

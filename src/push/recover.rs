@@ -81,13 +81,13 @@ impl Push<'_> {
         Ok(all_over)
     }
 
-    /// Ends every open intent by what the mirror says now; call it after a pull. Those on customers stay
-    /// open while something may still write to them. Returns how many ended.
+    /// Ends every open intent by what the mirror says now; call it after a pull. Tags and metafields stay
+    /// open while something may still write them. Returns how many ended.
     pub fn recover(&mut self, all_over: bool) -> Result<u64, PushError> {
         let now = self.clock.now();
         let mut ends = Vec::new();
         for intent in self.journal.open_intents() {
-            if !all_over && intent.kind.is_of_customers() {
+            if !all_over && intent.kind.goes_in_bulk() {
                 continue;
             }
             let end = if self.holds(intent, now)? {
@@ -144,7 +144,7 @@ impl Push<'_> {
                     return Ok(false);
                 };
                 let profile = self.mirror.profile(slot)?;
-                Ok(profile.is_some_and(|profile| !profile.is_subscribed()))
+                Ok(profile.is_some_and(|profile| profile.is_unsubscribed()))
             }
             // Tags and metafields may have changed in part; the new plan says what is left.
             EffectKind::CustomerUnsubscription | EffectKind::Tag | EffectKind::Metafield => {
@@ -168,7 +168,7 @@ impl Push<'_> {
         let slot = id.map_or(Ok(None), |id| self.mirror.slot_of_customer(id))?;
         let customer = slot.map_or(Ok(None), |slot| self.mirror.customer(slot))?;
         Ok(customer.is_some_and(|customer| match intent.kind {
-            EffectKind::CustomerUnsubscription => !customer.is_subscribed(),
+            EffectKind::CustomerUnsubscription => customer.is_unsubscribed(),
             EffectKind::Metafield => customer.metafield.as_deref() == intent.to.as_str(),
             _ => {
                 let has = |tag: &str| {

@@ -34,9 +34,11 @@ pub struct Faults {
     pub storm_until: Option<Moment>,
     /// Accepted list changes show this much later.
     pub lag: Duration,
-    /// Profiles (ids) for which a whole import or suppression is refused, without saying which it was.
+    /// Profiles (ids) for which a whole import, suppression or unsubscription is refused, without saying
+    /// which it was.
     pub poisonous: BTreeSet<String>,
-    /// Profiles (ids) whose rows an import claims to have carried out, and has not.
+    /// Profiles (ids) for which imports, suppressions and unsubscriptions claim to be carried out, and are
+    /// not.
     pub unkept: BTreeSet<String>,
     /// Told whenever a request is left without an answer, so that whoever asked can be ended there.
     pub silence: Arc<Notify>,

@@ -47,11 +47,7 @@ pub(super) fn create(state: &mut world::State, call: &Call) -> Result<Reply, Fai
         return Err(Failure::pointer("The type is wrong.", "/data/type").into());
     }
     let emails = addresses(state, &call.body["data"])?;
-    let poisonous = state.faults.poisonous.iter();
-    let mut poisonous = poisonous.filter_map(|id| state.klaviyo.profiles.get(id)?.email.as_ref());
-    if poisonous.any(|email| emails.contains(email)) {
-        return Err(Failure::pointer("Invalid input.", "/data").into());
-    }
+    refuse_poisonous(state, &emails)?;
     let now = call.now;
     let id = ids::ulid(now, &mut state.klaviyo.mint());
     state.history.push(Write {
@@ -65,6 +61,28 @@ pub(super) fn create(state: &mut world::State, call: &Call) -> Result<Reply, Fai
     let rendered = render(call, &id, &job);
     state.klaviyo.jobs.insert(id, job);
     Ok(resource::one(StatusCode::ACCEPTED, call, &query, rendered))
+}
+
+/// Refuses all for the sake of one.
+pub(super) fn refuse_poisonous(state: &world::State, emails: &[String]) -> Result<(), Failure> {
+    let mut poisonous = addresses_of(state, &state.faults.poisonous);
+    match poisonous.any(|email| emails.contains(email)) {
+        true => Err(Failure::pointer("Invalid input.", "/data")),
+        false => Ok(()),
+    }
+}
+
+/// The addresses of those of whom nothing is kept.
+pub(super) fn unkept(state: &world::State) -> BTreeSet<String> {
+    addresses_of(state, &state.faults.unkept).cloned().collect()
+}
+
+fn addresses_of<'s>(
+    state: &'s world::State,
+    ids: &'s BTreeSet<String>,
+) -> impl Iterator<Item = &'s String> {
+    let profiles = ids.iter().filter_map(|id| state.klaviyo.profiles.get(id));
+    profiles.filter_map(|profile| profile.email.as_ref())
 }
 
 /// The addresses of exactly one of: profiles, a list, a segment.
@@ -138,6 +156,7 @@ fn render(call: &Call, id: &str, job: &Job) -> Json {
 
 /// Applies the suppression jobs that are due, oldest first.
 pub(super) fn settle(state: &mut world::State, now: Moment) {
+    let unkept = unkept(state);
     let klaviyo = &mut state.klaviyo;
     let due = |job: &Job| job.kind == JobKind::Suppress && !job.applied && job.completes <= now;
     let ids: Vec<String> = klaviyo
@@ -151,7 +170,10 @@ pub(super) fn settle(state: &mut world::State, now: Moment) {
             continue;
         };
         let emails: BTreeSet<&str> = job.rows.iter().filter_map(Json::as_str).collect();
-        job.skipped = job.rows.len() - suppress(klaviyo, &emails, job.completes);
+        let lost = emails.iter().filter(|email| unkept.contains(**email));
+        let lost: BTreeSet<&str> = lost.copied().collect();
+        let kept = &emails - &lost;
+        job.skipped = job.rows.len() - lost.len() - suppress(klaviyo, &kept, job.completes);
         job.applied = true;
         klaviyo.jobs.insert(id, job);
     }

@@ -3,7 +3,7 @@
 
 use super::failure::{Failure, Failures};
 use super::query::{NOTHING, Query};
-use super::suppression_jobs::emit;
+use super::suppression_jobs::{emit, refuse_poisonous, unkept};
 use super::world::{self, Job, JobKind, KlaviyoWorld, Suppression, Write};
 use super::{Call, Reply};
 use crate::model::Moment;
@@ -23,6 +23,7 @@ pub(super) fn create(state: &mut world::State, call: &Call) -> Result<Reply, Fai
         return Err(Failure::pointer("The type is wrong.", "/data/type").into());
     }
     let emails = addresses(&call.body)?;
+    refuse_poisonous(state, &emails)?;
     let id = ids::ulid(call.now, &mut state.klaviyo.mint());
     state.history.push(Write {
         at: call.now,
@@ -57,6 +58,7 @@ fn addresses(body: &Json) -> Result<Vec<String>, Failure> {
 
 /// Carries out the jobs that are due.
 pub(super) fn settle(state: &mut world::State, now: Moment) {
+    let unkept = unkept(state);
     let klaviyo = &mut state.klaviyo;
     let kind = JobKind::Unsubscribe;
     let due = |job: &&mut Job| job.kind == kind && !job.applied && job.completes <= now;
@@ -66,7 +68,8 @@ pub(super) fn settle(state: &mut world::State, now: Moment) {
         let emails = job.rows.iter().filter_map(Json::as_str);
         refusals.extend(emails.map(|email| (email.to_owned(), job.completes)));
     }
-    let emails: BTreeSet<&str> = refusals.iter().map(|(email, _)| email.as_str()).collect();
+    let emails = refusals.iter().map(|(email, _)| email.as_str());
+    let emails: BTreeSet<&str> = emails.filter(|email| !unkept.contains(*email)).collect();
     if let Some((_, at)) = refusals.last() {
         unsubscribe(klaviyo, &emails, *at);
     }

@@ -353,6 +353,7 @@ impl<'a> Siege<'a> {
                 }
                 Entry::Outcome(end) => drop(open.remove(&end.effect.to_string())),
                 Entry::Job(_)
+                | Entry::Unkept { .. }
                 | Entry::Forget(_)
                 | Entry::Forgotten { .. }
                 | Entry::DataRequest(_)

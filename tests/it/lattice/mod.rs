@@ -150,12 +150,14 @@ impl Case {
                     (Agreed::Yes, Agreed::No) if there >= here => {
                         found.push(Effect::Unsubscribed {
                             who: Slot(slot),
+                            by: Slot(other),
                             at: Moment(there),
-                        })
+                        });
                     }
                     (Agreed::No, Agreed::Yes) if here >= there => {
                         found.push(Effect::CustomerUnsubscribed {
                             who: Slot(other),
+                            by: Slot(slot),
                             at: Moment(here),
                         });
                     }
