@@ -129,7 +129,6 @@ pub(super) fn exit_of(error: &PassError) -> Exit {
         PassError::Pull(error) => match error {
             PullError::Api(error) => exit_of_api(error),
             PullError::Mirror(error) => exit_of_mirror(error),
-            PullError::Inbox(_) => Exit::Disk,
             PullError::WrongAccount { .. } => Exit::Config,
             PullError::MissingScopes(_) => Exit::Refused,
             PullError::Bulk { .. } => Exit::Unreachable,
@@ -140,7 +139,7 @@ pub(super) fn exit_of(error: &PassError) -> Exit {
         PassError::NoSuchRun { .. } | PassError::TooOld { .. } => Exit::Usage,
         PassError::NothingHolds | PassError::Erased { .. } => Exit::Config,
         PassError::Stale(_) => Exit::Guard,
-        PassError::File { .. } | PassError::DiskLow { .. } | PassError::Inbox(_) => Exit::Disk,
+        PassError::File { .. } | PassError::DiskLow { .. } => Exit::Disk,
     }
 }
 

@@ -104,17 +104,16 @@ impl Log {
         })
     }
 
-    /// Whether it can still be appended to.
-    pub fn check(&self) -> io::Result<()> {
+    /// After a failed write nobody knows what of it is there: the file is made anew from what is known.
+    pub fn mend(&mut self, known: impl FnOnce() -> Vec<Record>) -> io::Result<()> {
         match self.failed {
-            true => Err(io::Error::other("an earlier write failed")),
+            true => self.replace(&known()),
             false => Ok(()),
         }
     }
 
     /// Appends; on `Ok` it survives a power cut.
     pub fn append(&mut self, records: &[Record]) -> io::Result<()> {
-        self.check()?;
         let mut text = Vec::new();
         records
             .iter()

@@ -129,8 +129,8 @@ impl Inbox {
     pub(super) fn keep(&self, notices: Vec<Notice>, now: Moment) -> Result<Kept, InboxError> {
         let mut content = self.content();
         let Content { log, state } = &mut *content;
-        // What came since a failure is remembered here and nowhere else.
-        log.check().map_err(|source| self.failed(source))?;
+        log.mend(|| state.records())
+            .map_err(|source| self.failed(source))?;
         let mut records = Vec::new();
         let mut kept = Kept::default();
         for notice in notices {
@@ -149,8 +149,10 @@ impl Inbox {
             state.apply(record.clone());
             records.push(record);
         }
-        if !records.is_empty() {
-            log.append(&records).map_err(|source| self.failed(source))?;
+        if !records.is_empty()
+            && let Err(source) = log.append(&records)
+        {
+            return Err(self.failed(source));
         }
         state.forget(now);
         if log.bytes > SLACK_BYTES.max(2 * state.bytes()) {
@@ -241,6 +243,9 @@ impl Inbox {
 
     fn note(&self, record: Record) -> Result<(), InboxError> {
         let mut content = self.content();
+        let Content { log, state } = &mut *content;
+        log.mend(|| state.records())
+            .map_err(|source| self.failed(source))?;
         let noted = content.log.append(std::slice::from_ref(&record));
         noted.map_err(|source| self.failed(source))?;
         content.state.apply(record);

@@ -33,7 +33,7 @@ pub(super) fn read(
     let sent = header(TRIGGERED).and_then(Moment::parse);
     let sent = sent.ok_or(Refusal::Malformed)?;
     let body: Json = serde_json::from_slice(body).map_err(|_| Refusal::Malformed)?;
-    let demand = demand(topic, &body, vault)?;
+    let demand = demand(topic, &body, domain, vault)?;
     let named = named(topic, &body);
     // One action may cause several deliveries about several records, all with its number.
     let about = format!("{named:?} {demand:?}");
@@ -92,9 +92,13 @@ fn id(value: &Json) -> Option<String> {
     number.or_else(|| value.as_str().map(str::to_owned))
 }
 
-/// The body of the privacy topics, as far as it is read.
+/// The body of the privacy topics, as far as it is read. The signature covers nothing but the body: the
+/// shop must stand in it, and what only these topics have, or any other body would do for a demand.
 #[derive(Deserialize)]
 struct Privacy {
+    shop_domain: String,
+    #[serde(default)]
+    orders_to_redact: Option<Json>,
     #[serde(default)]
     customer: Person,
     #[serde(default)]
@@ -114,13 +118,29 @@ struct Numbered {
     id: u64,
 }
 
-fn demand(topic: &str, body: &Json, vault: &Vault) -> Result<Option<Demand>, Refusal> {
-    match topic {
-        "customers/redact" | "customers/data_request" => {}
-        "shop/redact" => return Ok(Some(Demand::Erase)),
-        _ => return Ok(None),
+fn demand(
+    topic: &str,
+    body: &Json,
+    domain: &str,
+    vault: &Vault,
+) -> Result<Option<Demand>, Refusal> {
+    if !["customers/redact", "customers/data_request", "shop/redact"].contains(&topic) {
+        return Ok(None);
     }
     let privacy = Privacy::deserialize(body).map_err(|_| Refusal::Malformed)?;
+    if !privacy.shop_domain.eq_ignore_ascii_case(domain) {
+        return Err(Refusal::Foreign);
+    }
+    if topic == "shop/redact" {
+        let only = |body: &serde_json::Map<String, Json>| {
+            body.keys()
+                .all(|key| key == "shop_id" || key == "shop_domain")
+        };
+        let is_it = body.as_object().is_some_and(only);
+        return is_it
+            .then_some(Some(Demand::Erase))
+            .ok_or(Refusal::Malformed);
+    }
     let customer = id(&privacy.customer.id).and_then(|id| CustomerId::parse(&id));
     let address = privacy.customer.email.map(|email| email.to_lowercase());
     let address = address.filter(|email| !email.is_empty());
@@ -130,6 +150,7 @@ fn demand(topic: &str, body: &Json, vault: &Vault) -> Result<Option<Demand>, Ref
         return Ok(Some(Demand::Disclose { request, customer }));
     }
     match (customer, address) {
+        _ if privacy.orders_to_redact.is_none() => Err(Refusal::Malformed),
         (None, None) => Err(Refusal::Malformed),
         (customer, address) => Ok(Some(Demand::Forget { customer, address })),
     }

@@ -393,8 +393,28 @@ async fn demands_are_kept_without_the_address_and_hold_however_late_they_come() 
     for letter in &letters {
         assert_eq!(ear.send(letter).await, 200);
     }
-    let nobody = Letter::shopify("w4", "customers/redact", &json!({"customer": {}}));
-    assert_eq!(ear.send(&nobody).await, 400);
+    let order = json!({"id": 1, "customer": person});
+    for (number, topic, body, status) in [
+        (
+            "w4",
+            "customers/redact",
+            about(&json!({"customer": {}, "orders_to_redact": []})),
+            400,
+        ),
+        // The topic is not signed: other bodies with the right signature are no demands.
+        ("w5", "customers/redact", order.clone(), 400),
+        ("w6", "customers/redact", about(&json!({})), 400),
+        ("w7", "shop/redact", about(&json!({})), 400),
+        (
+            "w8",
+            "shop/redact",
+            json!({"shop_id": 2, "shop_domain": "other.myshopify.com"}),
+            403,
+        ),
+    ] {
+        let letter = Letter::shopify(number, topic, &body);
+        assert_eq!(ear.send(&letter).await, status, "{number}");
+    }
     let vault = Vault::open(ear.dir.path(), None).unwrap();
     let demands: Vec<Demand> = ear
         .reopened()

@@ -109,9 +109,6 @@ pub enum PassError {
     /// A plan file rests on something that has changed; nothing was read or written.
     #[error("the plan is stale: {0}; make a new one with `driftless plan`")]
     Stale(String),
-    /// What webhooks brought could not be crossed off.
-    #[error(transparent)]
-    Inbox(#[from] crate::hooks::InboxError),
     /// Shopify asked for it after the app was uninstalled.
     #[error(
         "Shopify asked to erase this shop: its keys are destroyed, nothing of its people can be read any \
@@ -150,7 +147,7 @@ impl Shop {
         let (began, started) = (self.clock.now(), self.clock.monotonic());
         let before = self.meter.totals();
         let dry_run = options.observe || options.as_of.is_some();
-        self.meet_demands().await?;
+        self.meet_demands(dry_run).await?;
         self.check_disk()?;
         if let Some(file) = &options.only {
             self.check_plan_file(file, began)?;

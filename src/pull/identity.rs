@@ -15,7 +15,8 @@ pub fn required_scopes(policy: &Policy) -> Vec<&'static str> {
     let mut scopes = vec!["read_customers", "read_orders"];
     let tags = !policy.tags.facts.is_empty() && policy.allows(EffectKind::Tag);
     let metafield = policy.metafield.is_some() && policy.allows(EffectKind::Metafield);
-    if tags || metafield {
+    let consent = policy.consent.act && policy.allows(EffectKind::CustomerUnsubscription);
+    if tags || metafield || consent {
         scopes.push("write_customers");
     }
     scopes
@@ -64,6 +65,7 @@ impl Pull<'_> {
     fn order_history(&self, shop: &Shop, pulled: &mut Pulled) -> Result<(), PullError> {
         let stream = Stream::ShopifyOrders;
         if shop.has_scope(ALL_ORDERS) {
+            pulled.all_orders = true;
             return self.keep_only(&stream, &[ALL_ORDERS.to_owned()]);
         }
         tracing::warn!("without {ALL_ORDERS} Shopify shows only the last 60 days of orders");

@@ -23,7 +23,7 @@ pub use sweep::Swept;
 
 use crate::api::{ApiError, Vendors};
 use crate::clock::{Clock, Stop};
-use crate::hooks::{Inbox, InboxError};
+use crate::hooks::Inbox;
 use crate::mirror::{Mirror, MirrorError, Stream};
 use crate::model::{Mentions, Moment};
 use crate::plan::Listing;
@@ -66,6 +66,8 @@ pub struct Pulled {
     pub missing_sentinels: u64,
     /// Klaviyo's clock when it began.
     pub began: Moment,
+    /// The token sees every order, however old.
+    pub all_orders: bool,
     /// How far the sweeps have come, by what they look at.
     pub sweeps: BTreeMap<&'static str, Swept>,
     /// The IANA name of the Klaviyo account's time zone.
@@ -109,9 +111,6 @@ pub enum PullError {
     /// The mirror could not be read or written.
     #[error(transparent)]
     Mirror(#[from] MirrorError),
-    /// What webhooks named could not be crossed off.
-    #[error(transparent)]
-    Inbox(#[from] InboxError),
     /// The key belongs to another account than the mirror was filled from.
     #[error(
         "{vendor} answers for `{found}`, but the mirror holds `{expected}`; nothing was read or \
@@ -151,11 +150,11 @@ impl Pull<'_> {
         self.begin_bulk(times.shopify).await?;
         let mentions = self.catalogue(&mut pulled).await?;
         pulled.mentions = mentions.clone();
-        self.refetch(&mentions, &mut pulled).await?;
         self.profiles(times.klaviyo, &mentions, &mut pulled).await?;
         self.suppressions(times.klaviyo, &mentions, &mut pulled)
             .await?;
         self.sentinels(&mut pulled).await?;
+        self.refetch(&mentions, &mut pulled).await?;
         self.events(times.klaviyo, &mentions, &mut pulled).await?;
         self.members(times.klaviyo, &mentions, &mut pulled).await?;
         self.customers(times.shopify, &mut pulled).await?;

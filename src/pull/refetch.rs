@@ -2,6 +2,7 @@
 //! the age of deliveries matters.
 
 use super::{Pull, PullError, Pulled};
+use crate::api::Fault;
 use crate::hooks::Named;
 use crate::model::{CustomerId, Mentions, OrderId, ProfileId};
 use crate::vault::Subject;
@@ -36,13 +37,19 @@ impl Pull<'_> {
             }
         }
         for some in customers.chunks(NODES) {
-            orders.extend(self.refetch_customers(some, pulled).await?);
+            let found = self.refetch_customers(some, pulled).await;
+            orders.extend(tolerated(found)?.unwrap_or_default());
         }
         self.refetch_all_orders(orders, pulled).await?;
         for some in profiles.chunks(PROFILES) {
-            self.refetch_profiles(some, mentions, pulled).await?;
+            let found = self.refetch_profiles(some, mentions, pulled).await;
+            tolerated(found)?;
         }
-        Ok(inbox.fetched(&taken)?)
+        if let Err(error) = inbox.fetched(&taken) {
+            // Read once more by the next pass; nothing depends on it.
+            tracing::warn!(%error, "what webhooks named is not crossed off");
+        }
+        Ok(())
     }
 
     pub(super) async fn refetch_all_orders(
@@ -53,7 +60,7 @@ impl Pull<'_> {
         ids.sort_unstable();
         ids.dedup();
         for some in ids.chunks(NODES) {
-            self.refetch_orders(some, pulled).await?;
+            tolerated(self.refetch_orders(some, pulled).await)?;
         }
         Ok(())
     }
@@ -94,7 +101,11 @@ impl Pull<'_> {
         for order in found.items {
             page.order(order)?;
         }
-        let gone = page.orders_gone(&found.gone)?;
+        // Without the scope an old order does not exist either.
+        let gone = match pulled.all_orders {
+            true => page.orders_gone(&found.gone)?,
+            false => 0,
+        };
         page.commit()?;
         pulled.add_some(GONE, gone);
         Ok(())
@@ -109,10 +120,11 @@ impl Pull<'_> {
         self.check_stop()?;
         let answer = self.vendors.klaviyo.profiles_by_id(ids, mentions).await?;
         let is_absent = |id: &&ProfileId| !answer.items.iter().any(|one| one.id == **id);
-        // A record that did not decode is there all the same, and nobody says which.
-        let absent = ids.iter().filter(is_absent).cloned();
-        let gone: Vec<ProfileId> = match answer.quarantined {
-            0 => absent.collect(),
+        let absent: Vec<ProfileId> = ids.iter().filter(is_absent).cloned().collect();
+        // Without the sentinels, or where more is to come, an absence proves nothing.
+        let gone = match (pulled.missing_sentinels, &answer.next, answer.quarantined) {
+            (0, None, 0) => absent,
+            (0, None, _) => self.really_absent(absent).await?,
             _ => Vec::new(),
         };
         pulled.add_some(FETCHED, answer.items.len() as u64);
@@ -125,5 +137,42 @@ impl Pull<'_> {
         page.commit()?;
         pulled.add_some(GONE, gone);
         Ok(())
+    }
+
+    /// A record that did not decode is there all the same, and nobody says which: each is asked for by
+    /// itself.
+    async fn really_absent(&self, ids: Vec<ProfileId>) -> Result<Vec<ProfileId>, PullError> {
+        let mut absent = Vec::new();
+        for id in ids {
+            self.check_stop()?;
+            let asked = std::slice::from_ref(&id);
+            let mentions = Mentions::default();
+            let answer = self
+                .vendors
+                .klaviyo
+                .profiles_by_id(asked, &mentions)
+                .await?;
+            if answer.items.is_empty() && answer.quarantined == 0 {
+                absent.push(id);
+            }
+        }
+        Ok(absent)
+    }
+}
+
+/// What was read; `None` where the vendor found fault with just this request: nothing else waits for it.
+pub(super) fn tolerated<T>(found: Result<T, PullError>) -> Result<Option<T>, PullError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(PullError::Api(error))
+            if matches!(
+                error.fault,
+                Fault::Invalid { .. } | Fault::GraphqlErrors { .. } | Fault::NotFound
+            ) =>
+        {
+            tracing::warn!(%error, "records could not be read by id");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }

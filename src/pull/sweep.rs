@@ -2,7 +2,8 @@
 //! known is looked at by id, one after the other, evenly over a span, so that nothing of the kind stays
 //! unnoticed for longer than that span and the time between two passes.
 
-use super::{Pull, PullError, Pulled, ServerTimes};
+use super::refetch::tolerated;
+use super::{Pull, PullError, Pulled, ServerTimes, is_out_of_reach};
 use crate::mirror::{Cursor, Stream};
 use crate::model::{CustomerId, Mentions, Moment, ProfileId};
 use crate::vault::Subject;
@@ -12,8 +13,8 @@ const PROFILES: usize = 100;
 const CUSTOMERS: usize = 250;
 
 /// So many requests of a pass at most, at each vendor, whatever is due: a backlog must not hold up the
-/// rest.
-const MOST_REQUESTS: usize = 100;
+/// rest for long.
+const MOST_REQUESTS: usize = 1_000;
 
 /// How far a sweep has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,7 @@ pub struct Swept {
 }
 
 impl Pull<'_> {
-    /// Looks at as many records as are due. Not when sentinels are missing: then an absence proves
-    /// nothing.
+    /// Looks at as many records as are due. A vendor out of reach ends it until the next pass.
     pub(super) async fn sweep(
         &self,
         times: ServerTimes,
@@ -38,12 +38,10 @@ impl Pull<'_> {
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
         let totals = self.mirror.totals()?;
-        if pulled.missing_sentinels == 0 {
-            self.sweep_profiles(times.klaviyo, totals.profiles, mentions, pulled)
-                .await?;
-            self.sweep_customers(times.shopify, totals.customers, pulled)
-                .await?;
-        }
+        let profiles = self.sweep_profiles(times.klaviyo, totals.profiles, mentions, pulled);
+        quietly(profiles.await)?;
+        let customers = self.sweep_customers(times.shopify, totals.customers, pulled);
+        quietly(customers.await)?;
         for (name, stream, of) in [
             ("profiles", Stream::KlaviyoSweep, totals.profiles),
             ("customers", Stream::ShopifySweep, totals.customers),
@@ -71,6 +69,10 @@ impl Pull<'_> {
         let Some(mut run) = self.run(&stream, now)? else {
             return Ok(());
         };
+        if pulled.missing_sentinels > 0 {
+            tracing::warn!("sentinels are missing: nobody is looked for who may be gone");
+            return Ok(());
+        }
         let due = self.due(&run, total, now);
         for _ in 0..MOST_REQUESTS {
             if !is_due(&run, due, PROFILES) {
@@ -81,7 +83,8 @@ impl Pull<'_> {
             let is_kept = |id: &&ProfileId| !self.is_forgotten(Subject::Profile(id));
             let asked: Vec<ProfileId> = ids.iter().filter(is_kept).cloned().collect();
             if !asked.is_empty() {
-                self.refetch_profiles(&asked, mentions, pulled).await?;
+                let found = self.refetch_profiles(&asked, mentions, pulled).await;
+                tolerated(found)?;
             }
             let last = ids.last().map(|id| id.as_str().to_owned());
             self.step(&stream, &mut run, last, ids.len(), PROFILES)?;
@@ -109,8 +112,9 @@ impl Pull<'_> {
             let is_kept = |id: &&CustomerId| !self.is_forgotten(Subject::Customer(**id));
             let asked: Vec<CustomerId> = ids.iter().filter(is_kept).copied().collect();
             if !asked.is_empty() {
-                let orders = self.refetch_customers(&asked, pulled).await?;
-                self.refetch_all_orders(orders, pulled).await?;
+                let orders = tolerated(self.refetch_customers(&asked, pulled).await)?;
+                self.refetch_all_orders(orders.unwrap_or_default(), pulled)
+                    .await?;
             }
             let last = ids.last().map(|id| id.to_string());
             self.step(&stream, &mut run, last, ids.len(), CUSTOMERS)?;
@@ -173,6 +177,16 @@ impl Pull<'_> {
         page.cursor(stream, run);
         page.commit()?;
         self.check_stop()
+    }
+}
+
+fn quietly(swept: Result<(), PullError>) -> Result<(), PullError> {
+    match swept {
+        Err(PullError::Api(error)) if is_out_of_reach(&error) => {
+            tracing::warn!(%error, "the sweep goes on with the next pass");
+            Ok(())
+        }
+        swept => swept,
     }
 }
 
