@@ -28,7 +28,7 @@ fn sandbox(lab: &Lab, profiles: &str) -> (Running, Vendors) {
 }
 
 #[test]
-fn a_fill_killed_at_five_random_moments_ends_as_an_undisturbed_one() {
+fn a_fill_killed_at_two_random_moments_ends_as_an_undisturbed_one() {
     let lab = Lab::new();
     let (sandbox, vendors) = sandbox(&lab, "1500");
     let calm = lab.shop("calm", &vendors, &[]);
@@ -43,9 +43,9 @@ fn a_fill_killed_at_five_random_moments_ends_as_an_undisturbed_one() {
     let seed = seed.map_or(1, |seed| seed.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(seed);
     println!("an undisturbed fill took {whole:?}; DRIFTLESS_SEED={seed}");
-    for kill in 1..=5 {
+    for kill in 1..=2 {
         let mut process = Running::start(&mut lab.reconcile(&shaken, &["--observe"]));
-        // Every run goes on where the last one was killed, so the five stay within one fill.
+        // Every run goes on where the last one was killed, so both stay within one fill.
         let moment = whole.mul_f64(0.08 + 0.07 * random.f64());
         let early = process.ends_within(moment);
         assert_eq!(early, None, "kill {kill} after {moment:?} came too late");

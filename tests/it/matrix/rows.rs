@@ -30,7 +30,7 @@ pub const ROWS: &[Row] = &[
         1,
         "SIGKILL while polling",
         &[
-            "a_fill_killed_at_five_random_moments_ends_as_an_undisturbed_one",
+            "a_fill_killed_at_two_random_moments_ends_as_an_undisturbed_one",
             "a_fill_goes_on_where_it_was_killed_and_reads_at_most_a_page_again",
         ],
         "",
