@@ -18,7 +18,7 @@ const PREFIXES: [&str; 8] = [
 const SHORTEST: usize = 12;
 
 /// Keys whose plain value would be a secret.
-const SECRET_KEYS: [&str; 10] = [
+const SECRET_KEYS: [&str; 12] = [
     "key",
     "store_key",
     "token",
@@ -29,6 +29,9 @@ const SECRET_KEYS: [&str; 10] = [
     "private_key",
     "access_token",
     "password",
+    // Tables, all of them; a text in their place is what should have been in them.
+    "klaviyo",
+    "shopify",
 ];
 
 /// Where a secret may be said to be; their values are places, not secrets.
@@ -229,6 +232,7 @@ mod tests {
             ),
             (r#""key" = "hunter2""#, r#""key" = *********"#),
             (r#"name = "hunter2""#, r#"name = "hunter2""#),
+            (r#"shopify = "hunter2""#, "shopify = *********"),
             (r#"#secret = "hunter2""#, "#secret = *********"),
         ] {
             assert_eq!(masked_lines(line), [shown], "{line}");

@@ -43,10 +43,13 @@ pub enum Newest {
 }
 
 impl Contradiction {
-    /// The newer explicit act; the refusal when they are of the same instant (shopify.md, section 7.3).
+    /// The newer explicit act; the refusal when they are of the same second (shopify.md, section 7.3):
+    /// Shopify tells no finer.
     pub fn newest(&self) -> Newest {
         match (self.refused, self.agreed) {
-            (Some(refused), Some(agreed)) if refused >= agreed => Newest::Refusal(refused),
+            (Some(refused), Some(agreed)) if refused.secs() >= agreed.secs() => {
+                Newest::Refusal(refused)
+            }
             (Some(_), Some(_)) => Newest::Subscription,
             _ => Newest::Unknown,
         }
@@ -185,9 +188,15 @@ mod tests {
             );
             found.newest()
         };
-        assert_eq!(newest(Some(5), Some(6)), Newest::Refusal(Moment(6)));
-        assert_eq!(newest(Some(5), Some(5)), Newest::Refusal(Moment(5)));
-        assert_eq!(newest(Some(6), Some(5)), Newest::Subscription);
+        assert_eq!(
+            newest(Some(5_000), Some(6_000)),
+            Newest::Refusal(Moment(6_000))
+        );
+        assert_eq!(
+            newest(Some(5_690), Some(5_000)),
+            Newest::Refusal(Moment(5_000))
+        );
+        assert_eq!(newest(Some(6_000), Some(5_999)), Newest::Subscription);
         assert_eq!(newest(None, Some(5)), Newest::Unknown);
         assert_eq!(newest(Some(5), None), Newest::Unknown);
     }

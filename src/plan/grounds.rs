@@ -40,8 +40,11 @@ fn rule(effect: &Effect, policy: &Policy) -> String {
         }
         Effect::Properties { .. } => "properties".to_owned(),
         Effect::Suppressed { .. } => "rules.bounce".to_owned(),
-        Effect::Unsubscribed { .. } | Effect::CustomerUnsubscribed { .. } => {
-            "rules.consent".to_owned()
+        Effect::Unsubscribed { at, .. } => {
+            format!("rules.consent, unsubscribed at Shopify on {at}")
+        }
+        Effect::CustomerUnsubscribed { at, .. } => {
+            format!("rules.consent, unsubscribed in Klaviyo on {at}")
         }
         Effect::Tags { .. } => "shopify_tags".to_owned(),
         Effect::Metafield { .. } => "shopify_metafield".to_owned(),

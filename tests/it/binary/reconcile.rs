@@ -74,7 +74,7 @@ fn json_is_one_object_with_stable_keys_and_a_failed_shop_is_in_it() {
     let (acme, dead) = (&whole["shops"][0], &whole["shops"][1]);
     let expected = "data_requests dry_run effects exit failure findings mode now people plan pulled quarantined recovered \
                     refusals requests requests_by_endpoint run segments shop state_dir throttled took_seconds unknown \
-                    waited_seconds";
+                    sweeps unkept waited_seconds";
     assert_eq!(keys(acme), expected.split_whitespace().collect());
     assert_eq!((&acme["shop"], &acme["exit"]), (&"acme".into(), &10.into()));
     assert_eq!(acme["people"]["profiles"], 120);

@@ -151,14 +151,14 @@ impl Case {
                         found.push(Effect::Unsubscribed {
                             who: Slot(slot),
                             by: Slot(other),
-                            at: Moment(there),
+                            at: Moment::from_secs(there),
                         });
                     }
                     (Agreed::No, Agreed::Yes) if here >= there => {
                         found.push(Effect::CustomerUnsubscribed {
                             who: Slot(other),
                             by: Slot(slot),
-                            at: Moment(here),
+                            at: Moment::from_secs(here),
                         });
                     }
                     _ => {}

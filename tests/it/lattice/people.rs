@@ -192,7 +192,7 @@ fn profile(who: u32, mailbox: &Mailbox, shown: Shown) -> Profile {
     let marketing = EmailMarketing {
         can_receive: whole.then_some(!mailbox.suppressed),
         suppressions: suppressions.into_iter().collect(),
-        consent_at: mailbox.since.map(Moment),
+        consent_at: mailbox.since.map(Moment::from_secs),
         ..EmailMarketing::new(consent)
     };
     Profile {
@@ -216,7 +216,7 @@ fn customer(who: u32, buyer: &Buyer, shown: Shown) -> Customer {
         country: None,
         email_consent: (shown != Shown::Nothing).then_some(CustomerConsent {
             state,
-            at: buyer.since.map(Moment),
+            at: buyer.since.map(Moment::from_secs),
         }),
         tags: buyer.tags.iter().cloned().collect(),
         metafield: None,
