@@ -178,6 +178,8 @@ impl daemon::Worker for Worker {
                 for ((kind, end), count) in &summary.effects.ends {
                     self.meter.effects(*kind, *end, *count);
                 }
+                self.meter.recovered(summary.effects.recovered);
+                self.meter.clock_skew(summary.clock_skew_ms as f64 / 1000.0);
                 summary
                     .trips
                     .iter()

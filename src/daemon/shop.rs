@@ -20,6 +20,10 @@ use tokio::sync::{mpsc, watch};
 const LOOK: Duration = Duration::from_secs(30);
 const FIRST_BACKOFF: Duration = Duration::from_secs(30);
 const LAST_BACKOFF: Duration = Duration::from_secs(3600);
+/// A vendor that refuses the key is asked again no sooner than this (reliability.md, section 7, row 41).
+const PROBE: Duration = Duration::from_secs(15 * 60);
+/// "Permission denied" in sysexits.
+const REFUSED: u8 = 77;
 /// "Internal software error" in sysexits.
 const BUG: u8 = 70;
 
@@ -205,7 +209,10 @@ impl<S: Shop> Keeper<S> {
             tracing::info!(seconds, exit, "Pass stopped: {summary}");
         } else {
             self.failures += 1;
-            let rest = backoff(self.failures, self.random.u64(..));
+            let rest = match exit {
+                REFUSED => PROBE,
+                _ => backoff(self.failures, self.random.u64(..)),
+            };
             self.not_before = Some(self.now().plus(rest));
             tracing::error!(
                 seconds,

@@ -220,6 +220,7 @@ impl Shop {
             dry_run,
             pulled: pulled.counts,
             quarantined: pulled.quarantined,
+            clock_skew_ms: pulled.clock_skew_ms,
             sweeps: pulled.sweeps,
             people: numbers,
             findings: records::count(&findings),

@@ -114,6 +114,9 @@ impl Shop {
             return Err(PassError::Erased { path }.into());
         }
         let (mirror, repaired) = Mirror::open_on(disk.clone(), dir, &vault, clock.now())?;
+        if repaired.is_some() {
+            meter.repaired();
+        }
         let pseudonyms = Pseudonyms::open(dir)?;
         let (journal, recovery) = Journal::open_on(disk, &dir.join("journal"), &vault)?;
         let vendors = Vendors::new(

@@ -31,6 +31,8 @@ pub struct Summary {
     pub pulled: BTreeMap<&'static str, u64>,
     /// Records that did not fit their type and were skipped.
     pub quarantined: u64,
+    /// Milliseconds by which our clock was ahead of Klaviyo's.
+    pub clock_skew_ms: i64,
     /// How far the sweeps have come, by what they look at.
     pub sweeps: BTreeMap<&'static str, Swept>,
     /// The shop's people.

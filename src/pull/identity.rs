@@ -43,6 +43,7 @@ impl Pull<'_> {
         self.order_history(&shop, pulled)?;
         pulled.account_zone = account.timezone;
         pulled.began = account.server_time;
+        pulled.clock_skew_ms = self.clock.now().0 - account.server_time.0;
         let found = Pins {
             klaviyo_account: Some(account.id),
             shop_domain: Some(shop.domain),

@@ -66,6 +66,8 @@ pub struct Pulled {
     pub missing_sentinels: u64,
     /// Klaviyo's clock when it began.
     pub began: Moment,
+    /// Milliseconds by which our clock was ahead of Klaviyo's.
+    pub clock_skew_ms: i64,
     /// The token sees every order, however old.
     pub all_orders: bool,
     /// How far the sweeps have come, by what they look at.

@@ -127,6 +127,27 @@ impl Meter {
         }
     }
 
+    /// So many effects that an earlier run left open were brought to their end.
+    pub fn recovered(&self, count: u64) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.recovered(store, count);
+        }
+    }
+
+    /// The mirror had to be repaired before it opened.
+    pub fn repaired(&self) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.repaired(store);
+        }
+    }
+
+    /// By so many seconds our clock is ahead of Klaviyo's.
+    pub fn clock_skew(&self, seconds: f64) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.clock_skew(store, seconds);
+        }
+    }
+
     /// A guard stopped a plan.
     pub fn guard_tripped(&self, guard: Guard) {
         self.beat();

@@ -91,6 +91,13 @@ metrics! {
     limited: Family<ApiLabels, Counter> = Family::default(), "rate_limited";
     /// Intended changes upstream that reached their end, by kind and end
     effects: Family<EffectLabels, Counter> = Family::default(), "effects";
+    /// Effects left open by an earlier run that a look brought to their end
+    recovered: Family<StoreLabels, Counter> = Family::default(), "effects_recovered";
+    /// Mirrors that had to be repaired before they opened
+    repairs: Family<StoreLabels, Counter> = Family::default(), "store_repairs";
+    /// Seconds by which this machine's clock is ahead of Klaviyo's
+    clock_skew: Family<StoreLabels, Gauge<f64, AtomicU64>> =
+        Family::default(), "clock_skew_seconds";
     /// Plans stopped by a guard before their first write
     guard_trips: Family<GuardLabels, Counter> = Family::default(), "guard_trips";
     /// Passes by how they ended
@@ -232,7 +239,9 @@ impl Metrics {
             let (store, code) = (store.clone(), code.as_str());
             families.findings.remove(&FindingLabels { store, code });
         }
-        families.last_success.remove(&StoreLabels { store });
+        let of_store = StoreLabels { store };
+        families.last_success.remove(&of_store);
+        families.clock_skew.remove(&of_store);
     }
 
     /// The label of a shop: its name, or `other` when too many have one already.
@@ -287,6 +296,26 @@ impl Metrics {
         let waits = &self.0.families.waits;
         let wait = waits.get_or_create(&ApiLabels { store, api });
         wait.observe(span.as_secs_f64());
+    }
+
+    pub(super) fn recovered(&self, store: &Store, count: u64) {
+        let store = store.clone();
+        let recovered = &self.0.families.recovered;
+        recovered
+            .get_or_create(&StoreLabels { store })
+            .inc_by(count);
+    }
+
+    pub(super) fn repaired(&self, store: &Store) {
+        let store = store.clone();
+        let repairs = &self.0.families.repairs;
+        repairs.get_or_create(&StoreLabels { store }).inc();
+    }
+
+    pub(super) fn clock_skew(&self, store: &Store, seconds: f64) {
+        let store = store.clone();
+        let skew = &self.0.families.clock_skew;
+        skew.get_or_create(&StoreLabels { store }).set(seconds);
     }
 
     pub(super) fn effects(&self, store: &Store, kind: EffectKind, end: End, count: u64) {
@@ -363,6 +392,9 @@ mod tests {
         meter.exchange(Api::Klaviyo, "profiles", Outcome::Throttled, took);
         meter.waited(Api::Shopify, "graphql", Duration::from_secs(7));
         meter.effects(EffectKind::ListAdd, End::Confirmed, 25);
+        meter.recovered(2);
+        meter.repaired();
+        meter.clock_skew(-1.5);
         meter.guard_tripped(Guard::EmptySource);
         meter.delivery(Api::Shopify, "forged");
         meter.findings(&BTreeMap::from([(Code::StaleQuiet, 12)]));
@@ -391,6 +423,12 @@ mod tests {
         # TYPE driftless_rate_limited counter
         # HELP driftless_effects Intended changes upstream that reached their end, by kind and end.
         # TYPE driftless_effects counter
+        # HELP driftless_effects_recovered Effects left open by an earlier run that a look brought to their end.
+        # TYPE driftless_effects_recovered counter
+        # HELP driftless_store_repairs Mirrors that had to be repaired before they opened.
+        # TYPE driftless_store_repairs counter
+        # HELP driftless_clock_skew_seconds Seconds by which this machine's clock is ahead of Klaviyo's.
+        # TYPE driftless_clock_skew_seconds gauge
         # HELP driftless_guard_trips Plans stopped by a guard before their first write.
         # TYPE driftless_guard_trips counter
         # HELP driftless_passes Passes by how they ended.
@@ -422,6 +460,9 @@ mod tests {
             r#"driftless_rate_limited_total{store="acme",api="klaviyo"} 1"#,
             r#"driftless_rate_limit_wait_seconds_sum{store="acme",api="shopify"} 7.0"#,
             r#"driftless_effects_total{store="acme",kind="list_add",end="confirmed"} 25"#,
+            r#"driftless_effects_recovered_total{store="acme"} 2"#,
+            r#"driftless_store_repairs_total{store="acme"} 1"#,
+            r#"driftless_clock_skew_seconds{store="acme"} -1.5"#,
             r#"driftless_guard_trips_total{store="acme",guard="empty_source"} 1"#,
             r#"driftless_webhook_deliveries_total{store="acme",api="shopify",result="forged"} 1"#,
             r#"driftless_passes_total{store="acme",end="ok"} 1"#,

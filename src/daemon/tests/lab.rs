@@ -34,6 +34,8 @@ pub enum Act {
     Park,
     /// Return a failure at once.
     Fail,
+    /// The same, because the vendor refuses the key.
+    Refused,
     /// The same, and be of no use any more.
     Break,
     /// Panic at once.
@@ -187,7 +189,10 @@ impl Worker for FakeWorker {
         self.1 = self.0.plan.act == Act::Break;
         PassResult {
             ok,
-            exit: u8::from(!ok),
+            exit: match self.0.plan.act {
+                Act::Refused => 77,
+                _ => u8::from(!ok),
+            },
             reopen: false,
             summary: "3 effects confirmed".to_owned(),
             status: json!({ "effects": 3 }),
@@ -251,7 +256,7 @@ impl FakeWorker {
                 std::future::pending().await
             }
             Act::SlowOpen(_) => sleep(1).await,
-            Act::Fail | Act::Break => return false,
+            Act::Fail | Act::Refused | Act::Break => return false,
             Act::Panic => panic!("a bug in the pass"),
             Act::Closed(_) | Act::PanicAtOpen => unreachable!("it was never opened"),
         }

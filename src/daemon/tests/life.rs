@@ -183,6 +183,22 @@ async fn a_failing_shop_rests_longer_but_stays_open() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_key_is_tried_once_in_a_quarter_of_an_hour() {
+    let lab = Lab::new([("acme", Plan::new(Act::Refused, 5))]);
+    let daemon = lab.start();
+    secs(86_400).await;
+    let begins = lab.times("acme", "begins");
+    let gaps = begins.windows(2).map(|pair| pair[1] - pair[0]);
+    // The wait is looked at every half minute.
+    assert!(
+        gaps.clone().all(|gap| (900..=930).contains(&gap)),
+        "{begins:?}"
+    );
+    assert!(gaps.count() > 90);
+    daemon.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shop_that_cannot_be_opened_is_tried_again_while_others_work() {
     let lab = Lab::new([
         ("bad", Plan::new(Act::Closed(75), 60)),
