@@ -4,8 +4,18 @@
 //! so that each of them can be the one that goes wrong. What opening and repairing write is not.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
+
+/// Makes what was created, renamed or removed in a directory survive a power cut.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
 
 /// Something that reaches the disk as a whole, or should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | 0 pure | [`model`], [`segment`], [`policy`] |
 //! | 1 pure | [`unify`], [`score`], [`detect`], [`plan`], [`pace`] |
-//! | 2 shell | [`vault`], [`disk`], [`listen`], and above them [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
+//! | 2 shell | [`disk`], [`listen`], then [`vault`], and above them [`config`], [`mirror`], [`journal`], [`telemetry`], [`clock`] |
 //! | 3 shell | [`api`]: transport → record → budget → retry → typed endpoints |
 //! | 3 shell | [`hooks`]: what webhooks name and demand, verified and kept for the next pass |
 //! | 4 shell | [`pull`], [`push`], [`backup`] |

@@ -102,6 +102,5 @@ pub(super) fn unless_gone(done: io::Result<()>) -> io::Result<()> {
 
 /// Makes names in a directory survive a power cut.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), BackupError> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(BackupError::io("sync", dir))
+    crate::disk::sync_dir(dir).map_err(BackupError::io("sync", dir))
 }

@@ -8,10 +8,6 @@ use crate::unify::email::match_key;
 /// A profile and a customer of which one is subscribed and the other unsubscribed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contradiction {
-    /// The profile.
-    pub profile: Slot,
-    /// The customer.
-    pub customer: Slot,
     /// Which of the two is subscribed.
     pub subscribed: Platform,
     /// Since when it is, if its record says so.
@@ -58,22 +54,20 @@ impl Contradiction {
 
 /// Pairs of a profile and a customer that contradict each other. States in between, and unknown ones,
 /// decide nothing; neither do records with different addresses, for consent belongs to an address.
-pub fn contradictions(dossier: &Dossier) -> Vec<Contradiction> {
+pub fn contradictions(dossier: &Dossier) -> Vec<(Slot, Slot, Contradiction)> {
     let mut found = Vec::new();
     for (slot, profile) in &dossier.profiles {
         for (other, customer) in &dossier.customers {
-            let contradiction = contradiction((*slot, profile), (*other, customer));
-            found.extend(contradiction.filter(|_| same_address(profile, customer)));
+            let contradiction = contradiction(profile, customer);
+            let of_one = contradiction.filter(|_| same_address(profile, customer));
+            found.extend(of_one.map(|contradiction| (*slot, *other, contradiction)));
         }
     }
     found
 }
 
 /// How one profile and one customer contradict each other, if they do; whatever their addresses are.
-pub fn contradiction(
-    (slot, profile): (Slot, &Profile),
-    (other, customer): (Slot, &Customer),
-) -> Option<Contradiction> {
+pub fn contradiction(profile: &Profile, customer: &Customer) -> Option<Contradiction> {
     let ours = profile.email_marketing.as_ref()?;
     let theirs = customer.email_consent.as_ref()?;
     let (subscribed, agreed, refused) = match (&ours.consent, &theirs.state) {
@@ -87,8 +81,6 @@ pub fn contradiction(
     };
     let addresses = profile.email.as_deref().zip(customer.email.as_deref());
     Some(Contradiction {
-        profile: slot,
-        customer: other,
         subscribed,
         agreed,
         refused,
@@ -98,10 +90,10 @@ pub fn contradiction(
 
 pub(super) fn differing(dossier: &Dossier) -> Vec<Finding> {
     let all = contradictions(dossier).into_iter();
-    all.map(|found| Finding {
+    all.map(|(profile, customer, _)| Finding {
         code: Code::ConsentDiffers,
-        subject: Subject::Person(dossier.id, found.profile),
-        evidence: Evidence::Records(vec![found.profile, found.customer]),
+        subject: Subject::Person(dossier.id, profile),
+        evidence: Evidence::Records(vec![profile, customer]),
     })
     .collect()
 }
@@ -179,7 +171,7 @@ mod tests {
             let mut customer = customer("Ann@shop.com ", EmailState::Unsubscribed);
             customer.email_consent.as_mut().unwrap().at = refused.map(Moment);
             dossier.customers.push((Slot(8), customer));
-            let [found] = contradictions(&dossier)[..] else {
+            let [(_, _, found)] = contradictions(&dossier)[..] else {
                 panic!("one contradiction")
             };
             assert_eq!(

@@ -94,7 +94,7 @@ impl Log {
         file.sync_all()?;
         fs::rename(&draft, path)?;
         if let Some(dir) = path.parent() {
-            File::open(dir)?.sync_all()?;
+            crate::disk::sync_dir(dir)?;
         }
         Ok(Self {
             path: path.to_owned(),

@@ -231,8 +231,7 @@ impl Tail {
 }
 
 fn sync_dir(dir: &Path) -> Result<(), JournalError> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(JournalError::io("sync the directory of"))
+    crate::disk::sync_dir(dir).map_err(JournalError::io("sync the directory of"))
 }
 
 pub(super) fn path(dir: &Path, number: u64) -> PathBuf {

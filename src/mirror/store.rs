@@ -365,8 +365,7 @@ pub(super) fn quarantine(state_dir: &Path) -> Result<PathBuf, MirrorError> {
 
 /// Makes what was created or renamed in a directory survive a power cut.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), MirrorError> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(MirrorError::io("sync the state directory"))
+    crate::disk::sync_dir(dir).map_err(MirrorError::io("sync the state directory"))
 }
 
 fn snapshots(dir: &Path) -> Result<Vec<PathBuf>, MirrorError> {

@@ -9,7 +9,6 @@ use crate::model::{EffectKind, Moment};
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -77,7 +76,7 @@ pub fn hold(state_dir: &Path) -> Result<(), PassError> {
         removed => removed,
     };
     // After a power cut it must not be back.
-    let synced = removed.and_then(|()| File::open(state_dir)?.sync_all());
+    let synced = removed.and_then(|()| crate::disk::sync_dir(state_dir));
     synced.map_err(|source| PassError::File { path, source })
 }
 

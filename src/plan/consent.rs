@@ -13,12 +13,19 @@ pub(super) fn withdrawals(
     now: Moment,
 ) -> BTreeMap<(EffectKind, Slot), Result<Effect, HoldReason>> {
     let mut found = BTreeMap::new();
-    for contradiction in contradictions(dossier) {
-        let (kind, who) = match contradiction.subscribed {
-            Platform::Klaviyo => (EffectKind::Unsubscription, contradiction.profile),
-            Platform::Shopify => (EffectKind::CustomerUnsubscription, contradiction.customer),
+    for (profile, customer, contradiction) in contradictions(dossier) {
+        let (kind, who, by) = match contradiction.subscribed {
+            Platform::Klaviyo => (EffectKind::Unsubscription, profile, customer),
+            Platform::Shopify => (EffectKind::CustomerUnsubscription, customer, profile),
         };
-        if let Some(consequence) = consequence(&contradiction, policy, now) {
+        let consequence = consequence(&contradiction, policy, now);
+        let consequence = consequence.map(|refused| {
+            refused.map(|at| match contradiction.subscribed {
+                Platform::Klaviyo => Effect::Unsubscribed { who, by, at },
+                Platform::Shopify => Effect::CustomerUnsubscribed { who, by, at },
+            })
+        });
+        if let Some(consequence) = consequence {
             // Several refusals ask for the same thing; one that is certain is enough.
             let known = found.entry((kind, who)).or_insert(consequence.clone());
             if known.is_err() {
@@ -54,37 +61,22 @@ pub(super) fn unsubscribed<'w>(
     slots
 }
 
+/// The refusal to carry over, or why it is not; `None` where the newer act is the subscription.
 fn consequence(
     found: &Contradiction,
     policy: &Policy,
     now: Moment,
-) -> Option<Result<Effect, HoldReason>> {
+) -> Option<Result<Moment, HoldReason>> {
     // A date that is yet to come is none.
-    let is_dated = |at: Option<Moment>| at.is_some_and(|at| at <= now);
-    if !is_dated(found.agreed) || !is_dated(found.refused) {
+    let to_come = [found.agreed, found.refused].into_iter().flatten();
+    if to_come.max() > Some(now) {
         return Some(Err(HoldReason::Undated));
     }
-    let at = match found.newest() {
-        Newest::Subscription => return None,
-        Newest::Unknown => return Some(Err(HoldReason::Undated)),
-        Newest::Refusal(at) => at,
-    };
-    if !found.spelled_alike {
-        return Some(Err(HoldReason::SpelledOtherwise));
+    match found.newest() {
+        Newest::Subscription => None,
+        Newest::Unknown => Some(Err(HoldReason::Undated)),
+        Newest::Refusal(_) if !found.spelled_alike => Some(Err(HoldReason::SpelledOtherwise)),
+        Newest::Refusal(_) if !policy.consent.act => Some(Err(HoldReason::RuleOnlyReports)),
+        Newest::Refusal(at) => Some(Ok(at)),
     }
-    if !policy.consent.act {
-        return Some(Err(HoldReason::RuleOnlyReports));
-    }
-    Some(Ok(match found.subscribed {
-        Platform::Klaviyo => Effect::Unsubscribed {
-            who: found.profile,
-            by: found.customer,
-            at,
-        },
-        Platform::Shopify => Effect::CustomerUnsubscribed {
-            who: found.customer,
-            by: found.profile,
-            at,
-        },
-    }))
 }

@@ -1,14 +1,12 @@
 //! Single profiles, read anew: what upstream shows of them now.
 
 use super::{Pull, PullError};
+use crate::api::klaviyo::MOST_IDS;
 use crate::api::{Fault, Page};
 use crate::model::{
     IncomingEvent, ListId, Member, Mentions, MetricId, Moment, Profile, ProfileId, SegmentId,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Profiles to a request.
-const BATCH: usize = 100;
 
 /// A profile and all of its events, as upstream shows them now.
 #[derive(Debug)]
@@ -89,7 +87,7 @@ impl Pull<'_> {
         profiles: &[ProfileId],
     ) -> Result<Option<BTreeSet<ProfileId>>, PullError> {
         let mut members = BTreeSet::new();
-        for some in profiles.chunks(BATCH) {
+        for some in profiles.chunks(MOST_IDS) {
             self.check_stop()?;
             match self.vendors.klaviyo.segment_members_among(id, some).await {
                 Err(error) if error.fault == Fault::NotFound => return Ok(None),
@@ -107,7 +105,7 @@ impl Pull<'_> {
         mentions: &Mentions,
     ) -> Result<BTreeMap<ProfileId, Seen>, PullError> {
         let mut found = BTreeMap::new();
-        for some in ids.chunks(BATCH) {
+        for some in ids.chunks(MOST_IDS) {
             self.check_stop()?;
             let page = self.vendors.klaviyo.profiles_by_id(some, mentions).await?;
             let absent = || match page.quarantined {

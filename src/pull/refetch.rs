@@ -2,14 +2,10 @@
 //! the age of deliveries matters.
 
 use super::{Pull, PullError, Pulled};
-use crate::api::Fault;
+use crate::api::{Fault, klaviyo, shopify};
 use crate::hooks::Named;
 use crate::model::{CustomerId, Mentions, OrderId, ProfileId};
 use crate::vault::Subject;
-
-/// What one request takes, at Shopify and at Klaviyo.
-const NODES: usize = 250;
-const PROFILES: usize = 100;
 
 const FETCHED: &str = "records read by id";
 const GONE: &str = "records gone upstream";
@@ -36,12 +32,12 @@ impl Pull<'_> {
                 Named::Profile(id) => profiles.push(id.clone()),
             }
         }
-        for some in customers.chunks(NODES) {
+        for some in customers.chunks(shopify::MOST_IDS) {
             let found = self.refetch_customers(some, pulled).await;
             orders.extend(tolerated(found)?.unwrap_or_default());
         }
         self.refetch_all_orders(orders, pulled).await?;
-        for some in profiles.chunks(PROFILES) {
+        for some in profiles.chunks(klaviyo::MOST_IDS) {
             let found = self.refetch_profiles(some, mentions, pulled).await;
             tolerated(found)?;
         }
@@ -59,7 +55,7 @@ impl Pull<'_> {
     ) -> Result<(), PullError> {
         ids.sort_unstable();
         ids.dedup();
-        for some in ids.chunks(NODES) {
+        for some in ids.chunks(shopify::MOST_IDS) {
             tolerated(self.refetch_orders(some, pulled).await)?;
         }
         Ok(())

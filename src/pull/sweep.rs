@@ -4,13 +4,10 @@
 
 use super::refetch::tolerated;
 use super::{Pull, PullError, Pulled, ServerTimes, is_out_of_reach};
+use crate::api::{klaviyo, shopify};
 use crate::mirror::{Cursor, Stream};
 use crate::model::{CustomerId, Mentions, Moment, ProfileId};
 use crate::vault::Subject;
-
-/// What one request takes, at Klaviyo and at Shopify.
-const PROFILES: usize = 100;
-const CUSTOMERS: usize = 250;
 
 /// So many requests of a pass at most, at each vendor, whatever is due: a backlog must not hold up the
 /// rest for long.
@@ -75,11 +72,13 @@ impl Pull<'_> {
         }
         let due = self.due(&run, total, now);
         for _ in 0..MOST_REQUESTS {
-            if !is_due(&run, due, PROFILES) {
+            if !is_due(&run, due, klaviyo::MOST_IDS) {
                 break;
             }
             let after = run.position.as_deref().map(ProfileId::from);
-            let ids = self.mirror.profiles_after(after.as_ref(), PROFILES)?;
+            let ids = self
+                .mirror
+                .profiles_after(after.as_ref(), klaviyo::MOST_IDS)?;
             let is_kept = |id: &&ProfileId| !self.is_forgotten(Subject::Profile(id));
             let asked: Vec<ProfileId> = ids.iter().filter(is_kept).cloned().collect();
             if !asked.is_empty() {
@@ -87,7 +86,7 @@ impl Pull<'_> {
                 tolerated(found)?;
             }
             let last = ids.last().map(|id| id.as_str().to_owned());
-            self.step(&stream, &mut run, last, ids.len(), PROFILES)?;
+            self.step(&stream, &mut run, last, ids.len(), klaviyo::MOST_IDS)?;
         }
         Ok(())
     }
@@ -104,11 +103,11 @@ impl Pull<'_> {
         };
         let due = self.due(&run, total, now);
         for _ in 0..MOST_REQUESTS {
-            if !is_due(&run, due, CUSTOMERS) {
+            if !is_due(&run, due, shopify::MOST_IDS) {
                 break;
             }
             let after = run.position.as_deref().and_then(CustomerId::parse);
-            let ids = self.mirror.customers_after(after, CUSTOMERS)?;
+            let ids = self.mirror.customers_after(after, shopify::MOST_IDS)?;
             let is_kept = |id: &&CustomerId| !self.is_forgotten(Subject::Customer(**id));
             let asked: Vec<CustomerId> = ids.iter().filter(is_kept).copied().collect();
             if !asked.is_empty() {
@@ -117,7 +116,7 @@ impl Pull<'_> {
                     .await?;
             }
             let last = ids.last().map(|id| id.to_string());
-            self.step(&stream, &mut run, last, ids.len(), CUSTOMERS)?;
+            self.step(&stream, &mut run, last, ids.len(), shopify::MOST_IDS)?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::jobs::Looks;
 use super::{Push, PushError};
 use crate::detect::{Newest, Platform, contradiction};
 use crate::mirror::LIST_LAG;
-use crate::model::{Customer, CustomerId, Effect, Mentions, Moment, Profile, ProfileId, Slot};
+use crate::model::{Customer, CustomerId, Effect, Mentions, Moment, Profile, ProfileId};
 use std::collections::BTreeSet;
 
 /// An effect, and the two records that contradicted each other.
@@ -215,9 +215,7 @@ fn standing(profile: &Profile, customer: &Customer, subscribed: Platform) -> Sta
     if profile.is_unsubscribed() && customer.is_unsubscribed() {
         return Standing::Agreed;
     }
-    // The records name themselves; their slots mean nothing here.
-    let nowhere = Slot(0);
-    let found = contradiction((nowhere, profile), (nowhere, customer));
+    let found = contradiction(profile, customer);
     let found = found.filter(|found| found.subscribed == subscribed && found.spelled_alike);
     match found.map(|found| found.newest()).zip(profile.email.clone()) {
         Some((Newest::Refusal(refused), address)) => {

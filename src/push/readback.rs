@@ -6,6 +6,7 @@
 
 use super::jobs::Looks;
 use super::{Push, PushError, Pushed, list_of};
+use crate::api::{klaviyo, shopify};
 use crate::journal::RunId;
 use crate::mirror::LIST_LAG;
 use crate::model::{
@@ -102,7 +103,7 @@ impl Push<'_> {
         }
         let profiles: Vec<ProfileId> = profiles.into_iter().collect();
         let customers: Vec<CustomerId> = customers.into_iter().collect();
-        for some in profiles.chunks(100) {
+        for some in profiles.chunks(klaviyo::MOST_IDS) {
             let klaviyo = &self.vendors.klaviyo;
             let found = klaviyo.profiles_by_id(some, &self.mentions).await?.items;
             let mut page = self.mirror.page();
@@ -111,7 +112,7 @@ impl Push<'_> {
             }
             page.commit()?;
         }
-        for some in customers.chunks(100) {
+        for some in customers.chunks(shopify::MOST_IDS) {
             let found = self.vendors.shopify.customers_by_id(some).await?.items;
             let mut page = self.mirror.page();
             for customer in found {
@@ -187,7 +188,7 @@ impl Push<'_> {
         }
         let ids: Vec<ProfileId> = slots.keys().cloned().collect();
         let mut found = BTreeMap::new();
-        for chunk in ids.chunks(100) {
+        for chunk in ids.chunks(klaviyo::MOST_IDS) {
             for profile in self
                 .vendors
                 .klaviyo
@@ -218,7 +219,7 @@ impl Push<'_> {
         }
         let ids: Vec<CustomerId> = slots.keys().copied().collect();
         let mut found = BTreeMap::new();
-        for chunk in ids.chunks(100) {
+        for chunk in ids.chunks(shopify::MOST_IDS) {
             for customer in self.vendors.shopify.customers_by_id(chunk).await?.items {
                 if let Some(slot) = slots.get(&customer.id) {
                     found.insert(*slot, customer);

@@ -6,7 +6,7 @@ use crate::model::Moment;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -207,6 +207,5 @@ fn write(path: &Path, content: &Content, store_key: Option<&Key>) -> Result<(), 
 
 fn sync_dir(path: &Path) -> Result<(), VaultError> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(VaultError::io("sync the directory of", path))
+    crate::disk::sync_dir(dir).map_err(VaultError::io("sync the directory of", path))
 }

@@ -1,13 +1,12 @@
 //! Forgetting a person: what is left of them here, in backups and at Klaviyo.
 
-use crate::house::{House, ROOMY, hours};
+use crate::house::{House, ROOMY, files_with, hours};
 use driftless::backup::{self, Backup};
 use driftless::journal::{Entry, Intent};
 use driftless::pass::Belongings;
 use driftless::vault::vault_file;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
 
 /// Somebody whom driftless has written to, with profile and customer: by profile id, with what must not
 /// be found any more.
@@ -39,22 +38,6 @@ fn one(house: &mut House, name: &str) -> Belongings {
 
 fn is_unknown(house: &mut House, name: &str) -> bool {
     house.shop().belongings(name).unwrap().is_empty()
-}
-
-/// Every file below a directory that holds one of these texts.
-fn files_with(dir: &Path, texts: &[String]) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files_with(&path, texts));
-        } else if path.is_file() {
-            let bytes = fs::read(&path).unwrap();
-            let holds = |text: &String| bytes.windows(text.len()).any(|at| at == text.as_bytes());
-            found.extend(texts.iter().any(holds).then(|| path.display().to_string()));
-        }
-    }
-    found
 }
 
 #[tokio::test(flavor = "multi_thread")]

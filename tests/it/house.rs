@@ -334,3 +334,34 @@ fn edited(text: &str, (section, key, value): Edit<'_>) -> String {
     }
     lines.join("\n") + "\n"
 }
+
+/// Every file below a directory that holds one of these texts.
+pub fn files_with(dir: &Path, texts: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, texts));
+        } else if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let holds = |text: &String| bytes.windows(text.len()).any(|at| at == text.as_bytes());
+            found.extend(texts.iter().any(holds).then(|| path.display().to_string()));
+        }
+    }
+    found
+}
+
+/// Lines of the records in a mirror: whatever else is remembered of them is not theirs.
+pub fn records(mirror: Vec<String>) -> Vec<String> {
+    let kinds =
+        ["profile", "customer", "order", "guest"].map(|kind| format!("{{\"kind\":\"{kind}\""));
+    let mut lines = mirror;
+    lines.retain(|line| kinds.iter().any(|kind| line.starts_with(kind)));
+    lines
+}
+
+/// Lines that only the first of two mirrors has.
+pub fn only(these: &[String], those: &[String]) -> Vec<String> {
+    let these = these.iter().filter(|line| !those.contains(line));
+    these.cloned().collect()
+}

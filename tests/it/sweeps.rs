@@ -1,17 +1,8 @@
 //! What no feed shows is found all the same, within the span that the config names.
 
-use crate::house::{House, ROOMY, hours};
+use crate::house::{House, ROOMY, hours, only, records};
 use crate::merchant;
 use driftless::model::CustomerId;
-
-/// Lines of the records in a mirror: whatever else is remembered of them is not theirs.
-fn records(mirror: Vec<String>) -> Vec<String> {
-    let kinds =
-        ["profile", "customer", "order", "guest"].map(|kind| format!("{{\"kind\":\"{kind}\""));
-    let mut lines = mirror;
-    lines.retain(|line| kinds.iter().any(|kind| line.starts_with(kind)));
-    lines
-}
 
 /// Twelve hours and a pass, so many times.
 async fn live_on(house: &mut House, times: usize) {
@@ -74,10 +65,6 @@ async fn merges_deletions_and_lifted_suppressions_are_found_within_the_span() {
     let text = swept.join("\n");
     assert!(!text.contains(&merged) && text.contains(&lifted));
     let truth = records(house.undisturbed().await);
-    let only = |these: &[String], those: &[String]| -> Vec<String> {
-        let these = these.iter().filter(|line| !those.contains(line));
-        these.cloned().collect()
-    };
     let (lost, found) = (only(&truth, &swept), only(&swept, &truth));
     assert_eq!((lost, found), (vec![], vec![]));
 }

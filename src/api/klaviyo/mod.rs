@@ -24,7 +24,7 @@ pub(in crate::api) use client::judge;
 pub use client::{HttpStack, Klaviyo, REVISION};
 pub use event_resource::event_from_json;
 pub use profile_resource::profile_from_json;
-pub use profiles::ProfileQuery;
+pub use profiles::{MOST_IDS, ProfileQuery};
 pub use reports::SegmentSize;
 pub use resource::NotAResource;
 pub use writes::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS};

@@ -21,7 +21,7 @@ const MORE_FIELDS: &[&str] = &[
 ];
 
 /// Most ids in one `any(id, […])`.
-pub(super) const MOST_IDS: usize = 100;
+pub const MOST_IDS: usize = 100;
 
 /// Which profiles, and from where on.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -23,6 +23,7 @@ pub use client::{HttpStack, Shopify};
 pub use customers::decode_customer;
 pub use envelope::{Envelope, Opened};
 pub use lines::BulkLines;
+pub use nodes::MOST_IDS;
 pub use orders::decode_order;
 pub use shop::Shop;
 pub use writes::MetafieldEntry;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 /// Most ids in one `nodes(ids:)`.
-pub(super) const MOST_IDS: usize = 250;
+pub const MOST_IDS: usize = 250;
 
 /// What was asked for by id.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 mod privacy;
 
-use crate::house::{Edit, House, ROOMY, hours};
+use crate::house::{Edit, House, ROOMY, hours, only, records};
 use crate::merchant;
 use driftless::hooks::Hooks;
 use driftless::listen::{Listen, Server};
@@ -208,23 +208,8 @@ async fn a_delivery_brings_what_no_feed_shows_whatever_its_order() {
     assert_eq!(mirror.orders(slot).unwrap(), []);
     assert_eq!(mirror.audit().unwrap().faults, [""; 0]);
     assert!(!heard.contains(&source) && !heard.contains(&format!("\"id\":{order},")));
-    let records = |lines: Vec<String>| {
-        let kinds =
-            ["profile", "customer", "order", "guest"].map(|kind| format!("{{\"kind\":\"{kind}\""));
-        let lines = lines.into_iter();
-        lines
-            .filter(|line| kinds.iter().any(|kind| line.starts_with(kind)))
-            .collect::<Vec<_>>()
-    };
     let heard = records(ear.house.mirror());
     let truth = records(ear.truth().await);
-    let only = |these: &[String], those: &[String]| -> Vec<String> {
-        these
-            .iter()
-            .filter(|line| !those.contains(line))
-            .cloned()
-            .collect()
-    };
     assert_eq!(
         (only(&heard, &truth), only(&truth, &heard)),
         (vec![], vec![])

@@ -1,6 +1,7 @@
 //! What the law gives customers and shops, heard as webhooks.
 
 use super::{Ear, observe};
+use crate::house::files_with;
 use crate::house::hours;
 use driftless::journal::Entry;
 use driftless::model::CustomerId;
@@ -10,7 +11,6 @@ use driftless::sandbox::courier::Habits;
 use driftless::telemetry::Meter;
 use serde_json::json;
 use std::fs;
-use std::path::Path;
 
 /// Somebody with a profile and a customer of the same address: number, profile, address and phone.
 fn somebody(ear: &Ear) -> (u64, String, Vec<String>) {
@@ -22,22 +22,6 @@ fn somebody(ear: &Ear) -> (u64, String, Vec<String>) {
         same.then(|| (*customer, profile.clone(), vec![email, phone]))
     });
     pair.unwrap()
-}
-
-/// Every file below a directory that holds one of these texts.
-fn files_with(dir: &Path, texts: &[String]) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files_with(&path, texts));
-        } else if path.is_file() {
-            let bytes = fs::read(&path).unwrap();
-            let holds = |text: &String| bytes.windows(text.len()).any(|at| at == text.as_bytes());
-            found.extend(texts.iter().any(holds).then(|| path.display().to_string()));
-        }
-    }
-    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
