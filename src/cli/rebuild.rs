@@ -19,10 +19,9 @@ pub(super) fn run(args: &Rebuild) -> Exit {
 fn set_aside(shop: &config::Shop) -> Result<Rebuilt, BackupError> {
     let (dir, now) = (&shop.state_dir, Clock::System.now());
     if dir.exists() {
-        // Nothing is taken back beside a daemon that refuses all this.
         let _lock = StateLock::take(dir, now)?;
         backup::settle(dir)?;
-        shops::hold(dir)?;
+        shops::put_on_probation(dir)?;
     }
     Ok(Mirror::rebuild(dir, &shop.vault()?, now)?)
 }
@@ -39,9 +38,9 @@ fn rebuild(shop: &config::Shop) -> Exit {
                 Err(error) => format!("nothing of it could be carried over ({error})"),
             };
             output::say(&format!(
-                "{name}: the mirror lies in {} now; {carried}\nThe next pass fills a new one. {}",
+                "{name}: the mirror lies in {} now; {carried}\nThe next pass fills a new one. Nothing is \
+                 written before a second pass has read both platforms to the end.",
                 place.display(),
-                shops::what_follows(shop)
             ));
             Exit::Done
         }

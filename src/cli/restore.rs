@@ -17,7 +17,9 @@ pub(super) fn run(args: &Restore) -> Exit {
     let now = Clock::System.now();
     let restored = Backup::open(&args.file).and_then(|mut backup| {
         // Whoever wrote then may not write now: the world has moved on.
-        backup::restore(&mut backup, &shop, now, || shops::hold(&shop.state_dir))?;
+        backup::restore(&mut backup, &shop, now, || {
+            shops::observe_first(&shop.state_dir)
+        })?;
         Ok(backup.header)
     });
     match restored {
@@ -27,10 +29,13 @@ pub(super) fn run(args: &Restore) -> Exit {
             output::say(&format!(
                 "{}: restored a backup {age} old: {}\n\
                  What was written upstream since then is not on record here; the next pass reads what \
-                 has changed. {}",
+                 has changed. Nothing is written before a second pass has read both platforms to the end{}.",
                 shop.name,
                 told(&header),
-                shops::what_follows(&shop)
+                match shop.policy.guards.first_run {
+                    true => ", and rules only observe until `driftless release`",
+                    false => "",
+                }
             ));
             Exit::Done
         }

@@ -92,6 +92,14 @@ pub(super) fn open_unlocked(
     if let Some(repaired) = notes.repaired {
         tracing::warn!(shop = name, quarantine = %repaired.quarantine.display(), "mirror repaired");
     }
+    if let Some(rebuilt) = notes.rebuilt {
+        let place = rebuilt.set_aside.as_deref().unwrap_or(Path::new(""));
+        tracing::error!(
+            shop = name,
+            quarantine = %place.display(),
+            "mirror damaged beyond repair: a new one is filled, and writes nothing until it was read twice"
+        );
+    }
     if notes.journal_cut > 0 {
         tracing::warn!(
             shop = name,
@@ -224,22 +232,23 @@ pub(super) fn exit_of_backup(error: &BackupError) -> Exit {
     }
 }
 
-/// Takes the release back, for what a backup or a rebuild changes.
-pub(super) fn hold(state_dir: &Path) -> Result<(), BackupError> {
-    pass::hold(state_dir).map_err(|error| BackupError::Io {
-        action: "take back the release in",
-        path: state_dir.to_owned(),
-        source: io::Error::other(error),
-    })
+/// Keeps a mirror that is about to be replaced from being written from before it has proved itself.
+pub(super) fn put_on_probation(state_dir: &Path) -> Result<(), BackupError> {
+    pass::put_on_probation(state_dir).map_err(unkept("note the probation in", state_dir))
 }
 
-/// What the pass after a restore or a rebuild does.
-pub(super) fn what_follows(shop: &config::Shop) -> &'static str {
-    match shop.policy.guards.first_run {
-        true => "Passes only observe until `driftless release`.",
-        false => {
-            "The guard first_run is off, so the next pass may write; see first what it would: --observe."
-        }
+/// Takes the release back, too: what was released, a backup may not know.
+pub(super) fn observe_first(state_dir: &Path) -> Result<(), BackupError> {
+    put_on_probation(state_dir)?;
+    pass::hold(state_dir).map_err(unkept("take back the release in", state_dir))
+}
+
+fn unkept(action: &'static str, path: &Path) -> impl FnOnce(PassError) -> BackupError {
+    let path = path.to_owned();
+    move |error| BackupError::Io {
+        action,
+        path,
+        source: io::Error::other(error),
     }
 }
 

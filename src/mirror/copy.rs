@@ -7,6 +7,7 @@ use crate::disk::Disk;
 use crate::model::Moment;
 use crate::vault::Vault;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The format of every value; a backup of another one cannot be read back.
@@ -112,6 +113,22 @@ impl Mirror {
             set_aside: Some(place),
             carried,
         })
+    }
+
+    /// Proves that a mirror can be opened here at all: a lack of threads or descriptors looks like damage.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being opened.
+    pub fn probe(state_dir: &Path, now: Moment) -> Result<(), MirrorError> {
+        let dir = state_dir.join("probe");
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private
+            .create(&dir)
+            .map_err(MirrorError::io("make a mirror to try"))?;
+        let opened = Store::open(&dir, now, Disk::default()).map(drop);
+        fs::remove_dir_all(&dir).map_err(MirrorError::io("remove the mirror that was tried"))?;
+        opened
     }
 
     /// Values that make sense without any record: they name things by the vendors' ids.

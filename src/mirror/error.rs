@@ -23,8 +23,8 @@ pub enum MirrorError {
     },
     /// A value's checksum or form is wrong; it was not used.
     #[error(
-        "the mirror's shelf `{shelf}` holds a damaged value: `driftless rebuild` sets the \
-         mirror aside, and the next pass fills a new one"
+        "the mirror's shelf `{shelf}` holds a damaged value: a new mirror has to be filled, with \
+         `driftless rebuild` if the next start does not begin one by itself"
     )]
     BadValue {
         /// Where.
@@ -108,6 +108,11 @@ pub enum MirrorError {
 }
 
 impl MirrorError {
+    /// Whether the mirror's bytes are not what was written.
+    pub fn is_rot(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::BadValue { .. })
+    }
+
     /// Whether what is on disk cannot be understood, as opposed to not be had.
     pub(super) fn is_damage(&self) -> bool {
         matches!(

@@ -10,6 +10,7 @@ mod observe;
 mod parity;
 mod plan_file;
 mod privacy;
+mod probation;
 mod records;
 mod release;
 pub mod segments;
@@ -21,6 +22,7 @@ pub use evaluate::Evaluation;
 pub use forget::Belongings;
 pub use parity::Parity;
 pub use plan_file::{Head, PlanFile, PlanFileError};
+pub use probation::put_on_probation;
 pub use release::{ReleaseError, hold, release};
 pub use shop::{OpenError, OpenNotes, Shop};
 pub use summary::{Effects, People, Summary, Traffic};
@@ -140,6 +142,9 @@ impl Shop {
         if let Err(error) = self.remember_budget() {
             tracing::warn!(%error, "today's budgets are not remembered");
         }
+        if let Err(error) = self.note_damage(&result) {
+            tracing::warn!(%error, "the damage is not remembered");
+        }
         result
     }
 
@@ -178,6 +183,9 @@ impl Shop {
             plan = self.undo(run, &people, plan.lists, now)?;
         }
         self.hold_back_in_vain(&mut plan, all_over)?;
+        if options.as_of.is_none() {
+            self.count_reading(&pulled)?;
+        }
         let mut circumstances = self.circumstances(&pulled, options, now)?;
         if let Some(file) = &options.only {
             circumstances.moved = self.restrict(&mut plan, file)?;

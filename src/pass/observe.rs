@@ -150,6 +150,7 @@ impl Shop {
             missing_sentinels: pulled.missing_sentinels,
             // Who applies a plan, or takes a run back, has said what is to be done.
             released: options.only.is_some() || options.task != Task::Rules || self.is_released(),
+            readings_due: self.readings_due()?,
             moved: 0,
         })
     }

@@ -1,6 +1,6 @@
 //! One shop, opened: its mirror, its journal and its vendors.
 
-use super::{PassError, privacy};
+use super::{PassError, privacy, probation};
 use crate::api::{ApiError, Vendors};
 use crate::backup::{self, BackupError};
 use crate::clock::Clock;
@@ -8,7 +8,7 @@ use crate::config;
 use crate::disk::Disk;
 use crate::hooks::{Hooks, Inbox, InboxError, Whose};
 use crate::journal::{Journal, JournalError};
-use crate::mirror::{Mirror, MirrorError, Repaired};
+use crate::mirror::{Mirror, MirrorError, Rebuilt, Repaired};
 use crate::model::Moment;
 use crate::telemetry::{Meter, PseudonymError, Pseudonyms};
 use crate::vault::VaultError;
@@ -28,6 +28,8 @@ pub struct Shop {
     pub(super) meter: Meter,
     /// What webhooks brought, where any are, or were, heard.
     pub(super) inbox: Option<Inbox>,
+    /// A pass met damage in the mirror; the next opening sets it aside.
+    pub(super) is_damaged: bool,
 }
 
 /// What opening had to mend.
@@ -35,6 +37,8 @@ pub struct Shop {
 pub struct OpenNotes {
     /// The mirror was repaired.
     pub repaired: Option<Repaired>,
+    /// The mirror was beyond repair: the next pass fills a new one.
+    pub rebuilt: Option<Rebuilt>,
     /// Bytes of a torn last record cut from the journal.
     pub journal_cut: u64,
     /// Intents without an end, from an earlier run.
@@ -67,7 +71,7 @@ pub enum OpenError {
     /// What a restore has built cannot be moved to its place.
     #[error(transparent)]
     Backup(#[from] BackupError),
-    /// What was to be forgotten could not be.
+    /// What was to be forgotten could not be, or a file beside the mirror is not to be had.
     #[error(transparent)]
     Forgetting(#[from] PassError),
     /// What webhooks brought.
@@ -113,8 +117,9 @@ impl Shop {
             let path = dir.clone();
             return Err(PassError::Erased { path }.into());
         }
-        let (mirror, repaired) = Mirror::open_on(disk.clone(), dir, &vault, clock.now())?;
-        if repaired.is_some() {
+        let (mirror, repaired, rebuilt) =
+            probation::open_mirror(&disk, &config, &vault, clock.now())?;
+        if repaired.is_some() || rebuilt.is_some() {
             meter.repaired();
         }
         let pseudonyms = Pseudonyms::open(dir)?;
@@ -130,6 +135,7 @@ impl Shop {
         let inbox = heard.then(|| Inbox::open(dir)).transpose()?;
         let notes = OpenNotes {
             repaired,
+            rebuilt,
             journal_cut: recovery.cut_bytes,
             open_intents: recovery.open.len(),
         };
@@ -142,6 +148,7 @@ impl Shop {
             clock,
             meter,
             inbox,
+            is_damaged: false,
         };
         shop.recall_budget()?;
         shop.go_on_forgetting()?;
@@ -175,10 +182,10 @@ impl Shop {
         &self.mirror
     }
 
-    /// Whether a write to mirror or journal failed. What reached the disk is unknown then; nothing more
-    /// is written until the shop is opened anew.
+    /// Whether a write to mirror or journal failed, or the mirror turned out to be damaged. What the disk
+    /// holds is unknown then; nothing more is written until the shop is opened anew.
     pub fn is_broken(&self) -> bool {
-        self.mirror.is_failed() || self.journal.is_poisoned()
+        self.is_damaged || self.mirror.is_failed() || self.journal.is_poisoned()
     }
 
     /// Everything this shop holds, as a backup in a file without a name, to be read from its beginning.

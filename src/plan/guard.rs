@@ -25,6 +25,8 @@ pub struct Circumstances {
     pub missing_sentinels: u64,
     /// Whether an operator released these very rules, or this very plan.
     pub released: bool,
+    /// Complete readings that a new or restored mirror still lacks.
+    pub readings_due: u64,
     /// Effects of the plan file that is applied which the shop no longer needs, or needs otherwise.
     pub moved: u64,
 }
@@ -76,6 +78,7 @@ pub fn check(
         return retained(trips, allowed);
     }
     first_run(plan, circumstances, guards, &mut trips);
+    probation(circumstances, &mut trips);
     budgets(plan, circumstances, guards, &mut trips);
     listings(circumstances, guards, &mut trips);
     segment_jump(plan, guards, &mut trips);
@@ -118,6 +121,19 @@ fn first_run(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<
             count: plan.effects.len() as u64,
             note: "these rules are not released; look at the plan, then `driftless release`"
                 .to_owned(),
+        });
+    }
+}
+
+fn probation(now: &Circumstances, trips: &mut Vec<Trip>) {
+    if now.readings_due > 0 {
+        trips.push(Trip {
+            guard: Guard::Probation,
+            count: now.readings_due,
+            note: format!(
+                "the mirror was filled anew or restored; {} more complete reading of both platforms comes first",
+                now.readings_due
+            ),
         });
     }
 }

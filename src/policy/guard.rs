@@ -30,6 +30,8 @@ pub enum Guard {
     SegmentJump,
     /// The rules were never released by an operator who saw what they would do.
     FirstRun,
+    /// A mirror that was filled anew or restored has not proved itself yet.
+    Probation,
     /// A plan file says more than the shop still needs.
     StalePlan,
     /// Effects of the canary did not read back.
@@ -38,7 +40,7 @@ pub enum Guard {
 
 impl Guard {
     /// Every guard.
-    pub const ALL: [Guard; 12] = [
+    pub const ALL: [Guard; 13] = [
         Self::MaxSuppressions,
         Self::MaxUnsubscriptions,
         Self::MaxListRemovals,
@@ -49,6 +51,7 @@ impl Guard {
         Self::Sentinels,
         Self::SegmentJump,
         Self::FirstRun,
+        Self::Probation,
         Self::StalePlan,
         Self::Canary,
     ];
@@ -66,6 +69,7 @@ impl Guard {
             Self::Sentinels => "sentinels",
             Self::SegmentJump => "segment_jump",
             Self::FirstRun => "first_run",
+            Self::Probation => "probation",
             Self::StalePlan => "stale_plan",
             Self::Canary => "canary",
         }

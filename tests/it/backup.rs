@@ -2,6 +2,7 @@
 
 use crate::house::{House, ROOMY};
 use driftless::backup::{self, Backup, BackupError};
+use driftless::pass::put_on_probation;
 use driftless::policy::Guard;
 use driftless::vault::vault_file;
 use std::fs::File;
@@ -21,7 +22,11 @@ pub fn restore(house: &mut House, name: &str, path: &Path) {
     std::fs::create_dir(&place).unwrap();
     std::fs::copy(vault, vault_file(&place)).unwrap();
     let mut backup = Backup::open(path).unwrap();
-    backup::restore(&mut backup, &house.config(), house.clock.now(), || Ok(())).unwrap();
+    let first = || {
+        put_on_probation(&place).unwrap();
+        Ok(())
+    };
+    backup::restore(&mut backup, &house.config(), house.clock.now(), first).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +40,7 @@ async fn a_restored_shop_observes_then_goes_on_and_repeats_nothing_it_no_longer_
     restore(&mut house, "once", &path);
     let observed = house.pass().await;
     let guards: Vec<_> = observed.trips.iter().map(|trip| trip.guard).collect();
-    assert_eq!(guards, [Guard::FirstRun]);
+    assert_eq!(guards, [Guard::FirstRun, Guard::Probation]);
     assert_eq!(house.writes(), 0);
     let applied = house.pass().await;
     assert_eq!(applied.trips, []);

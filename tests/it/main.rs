@@ -28,6 +28,7 @@ mod orders;
 mod parity;
 mod pass;
 mod plans;
+mod probation;
 mod readback;
 mod refusals;
 mod requests;
