@@ -6,7 +6,7 @@ use super::{Push, PushError, Pushed, list_of};
 use crate::api::{ApiError, Fault};
 use crate::journal::{EffectId, Intent, RunId};
 use crate::mirror::{MirrorError, Receipt};
-use crate::model::{Effect, EffectKind, End, ListId, Moment};
+use crate::model::{Effect, EffectKind, End, ListId, Moment, ProfileId};
 use crate::plan::why;
 
 /// What became of one effect of a batch that was sent.
@@ -16,6 +16,8 @@ pub(super) enum Fate {
     Done,
     /// Refused for good, with the vendor's code.
     Refused(String),
+    /// Refused, because what it was meant for belongs to this profile.
+    Elsewhere(ProfileId),
     /// The record it was meant for is gone.
     Gone,
     /// It was not carried out, for no fault of its own: no budget, no connection, no right.
@@ -52,7 +54,8 @@ impl Push<'_> {
         self.journal.intend(&intents)?;
         let ids: Vec<EffectId> = intents.iter().map(|intent| intent.id).collect();
         let mut fates = vec![Fate::NotSent; effects.len()];
-        let sent = self.send(run, effects, &ids, &mut fates).await;
+        let mut sent = self.send(run, effects, &ids, &mut fates).await;
+        sent = sent.and(self.look_into_refusals(effects, &mut fates).await);
         self.log_refusals(&intents, &fates);
         self.conclude(effects, &ids, &fates, pushed)?;
         match sent {
@@ -134,6 +137,9 @@ impl Push<'_> {
                 Fate::Refused(code) => {
                     ends.push((*id, End::Refused, Some(code.clone())));
                     *pushed.refusals.entry(code.clone()).or_default() += 1;
+                }
+                Fate::Elsewhere(owner) => {
+                    ends.push((*id, End::Superseded, Some(owner.to_string())))
                 }
                 Fate::Gone => ends.push((*id, End::Withdrawn, None)),
                 Fate::NotSent => ends.push((*id, End::Stopped, None)),
@@ -222,11 +228,14 @@ pub(super) fn code(error: &ApiError) -> String {
 
 /// What a failed request says about the effects it carried.
 pub(super) fn fate_of(error: &ApiError) -> Fate {
-    match error.fault {
+    match &error.fault {
         _ if error.is_outcome_unknown() => Fate::Unknown,
         // Judged from the reply, so the request was carried out or not: nobody knows.
         Fault::VersionChanged { .. } | Fault::GraphqlErrors { .. } => Fate::Unknown,
         Fault::NotFound => Fate::Gone,
+        Fault::Conflict {
+            duplicate: Some(owner),
+        } => Fate::Elsewhere(owner.clone()),
         _ if blames_the_request(error) => Fate::Refused(code(error)),
         // No budget, no connection, no right to ask: nothing was done, and nothing is wrong with it.
         _ => Fate::NotSent,

@@ -9,6 +9,7 @@ mod bulk;
 mod canary;
 mod consent;
 mod customers;
+mod departed;
 mod describe;
 mod isolate;
 mod jobs;

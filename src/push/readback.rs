@@ -102,16 +102,8 @@ impl Push<'_> {
             }
         }
         let profiles: Vec<ProfileId> = profiles.into_iter().collect();
+        self.look_at_profiles(&profiles).await?;
         let customers: Vec<CustomerId> = customers.into_iter().collect();
-        for some in profiles.chunks(klaviyo::MOST_IDS) {
-            let klaviyo = &self.vendors.klaviyo;
-            let found = klaviyo.profiles_by_id(some, &self.mentions).await?.items;
-            let mut page = self.mirror.page();
-            for profile in found {
-                page.profile(profile)?;
-            }
-            page.commit()?;
-        }
         for some in customers.chunks(shopify::MOST_IDS) {
             let found = self.vendors.shopify.customers_by_id(some).await?.items;
             let mut page = self.mirror.page();
@@ -121,6 +113,29 @@ impl Push<'_> {
             page.commit()?;
         }
         Ok(())
+    }
+
+    /// Puts these profiles into the mirror as upstream has them now; says which it has not. Where a
+    /// record cannot be read, none is missed.
+    pub(super) async fn look_at_profiles(
+        &self,
+        ids: &[ProfileId],
+    ) -> Result<BTreeSet<ProfileId>, PushError> {
+        let mut absent = BTreeSet::new();
+        for some in ids.chunks(klaviyo::MOST_IDS) {
+            let klaviyo = &self.vendors.klaviyo;
+            let answer = klaviyo.profiles_by_id(some, &self.mentions).await?;
+            if answer.quarantined == 0 && answer.next.is_none() {
+                let is_found = |id: &&ProfileId| answer.items.iter().any(|one| one.id == **id);
+                absent.extend(some.iter().filter(|id| !is_found(id)).cloned());
+            }
+            let mut page = self.mirror.page();
+            for profile in answer.items {
+                page.profile(profile)?;
+            }
+            page.commit()?;
+        }
+        Ok(absent)
     }
 
     /// Those of the effects that are not true upstream.

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Faults {
     /// Profiles (ids) for which imports, suppressions and unsubscriptions claim to be carried out, and are
     /// not.
     pub unkept: BTreeSet<String>,
+    /// Profiles (ids) that belong to others (ids) now: an import with one of them is a conflict.
+    pub duplicates: BTreeMap<String, String>,
     /// Told whenever a request is left without an answer, so that whoever asked can be ended there.
     pub silence: Arc<Notify>,
     /// Customers (numbers) of whom no tag or metafield can be set.

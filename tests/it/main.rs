@@ -12,6 +12,7 @@ mod bulk_writes;
 mod consent;
 mod determinism;
 mod forget;
+mod gone;
 mod guards;
 mod house;
 mod incremental;

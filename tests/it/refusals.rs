@@ -418,28 +418,3 @@ async fn an_address_for_which_a_whole_suppression_is_refused_is_found_and_the_ot
     assert_eq!(ended(End::Refused), Some(1));
     assert_eq!(ended(End::Confirmed), Some(dead - 1));
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_customer_deleted_since_it_was_read_is_withdrawn_and_the_others_are_written() {
-    let tags = ("shopify_tags", "facts", "[\"stage\"]");
-    let mut house = House::of(60, &[ROOMY[0], ROOMY[1], ROOMY[2], tags]).await;
-    let observed = house.pass().await;
-    let wanted = observed.planned[&EffectKind::Tag];
-    // No feed of Shopify's tells who was deleted.
-    let gone = {
-        let mut state = house.world.state();
-        let (number, _) = state.shopify.customers.pop_first().unwrap();
-        format!("gid://shopify/Customer/{number}")
-    };
-    let applied = house.pass().await;
-    let ended = |end| applied.effects.ends.get(&(EffectKind::Tag, end)).copied();
-    assert_eq!(ended(End::Withdrawn), Some(1));
-    assert_eq!(ended(End::Confirmed), Some(wanted - 1));
-    let tagged = |intent: &driftless::journal::Intent| {
-        intent.kind == EffectKind::Tag && intent.subject.as_deref() == Some(&gone)
-    };
-    assert_eq!(house.intents().iter().filter(|one| tagged(one)).count(), 1);
-    // Nor is it asked again for at once.
-    assert!(house.pass().await.is_quiet());
-    assert_eq!(house.intents().iter().filter(|one| tagged(one)).count(), 1);
-}

@@ -87,6 +87,10 @@ pub(super) fn create(state: &mut world::State, call: &Call) -> Result<Reply, Fai
     if rows.iter().any(poisonous) {
         return Err(Failure::pointer("A profile cannot be imported.", place).into());
     }
+    let owner = |row: &Json| state.faults.duplicates.get(row["id"].as_str()?);
+    if let Some(owner) = rows.iter().find_map(owner) {
+        return Err(Failure::duplicate(owner).into());
+    }
     let lists = lists_of(state, data)?;
     let now = call.now;
     let id = ids::ulid(now, &mut state.klaviyo.mint());

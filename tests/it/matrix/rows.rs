@@ -243,15 +243,21 @@ pub const ROWS: &[Row] = &[
     row(
         43,
         "404 on a record just listed",
-        &["a_customer_deleted_since_it_was_read_is_withdrawn_and_the_others_are_written"],
+        &[
+            "a_profile_deleted_since_it_was_read_is_withdrawn_and_the_others_are_written",
+            "a_customer_deleted_since_it_was_read_is_withdrawn_and_the_others_are_written",
+        ],
         "",
     ),
     row(
         44,
         "409 duplicate profile",
-        &["a_conflict_names_the_other_profile"],
-        "Every write names its profile by id and none carries an identifier, so that none can make a \
-         duplicate; a conflict would be a refusal of that effect alone.",
+        &[
+            "a_conflict_names_the_other_profile",
+            "a_conflict_ends_the_effect_and_the_profile_that_took_over_gets_what_it_lacks",
+            "a_conflict_of_two_profiles_that_both_exist_is_a_refusal_that_is_not_repeated",
+        ],
+        "The next plan retargets: it reads both profiles first, and wants of the other what it still lacks.",
     ),
     row(
         45,
