@@ -10,6 +10,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 const TITLE: &[u8] = b"driftless webhooks 1\n";
+/// What the title of every format begins with.
+const KIND: &[u8] = b"driftless webhooks ";
+/// A record comes from a body of 1 MiB at most.
+const MOST_BYTES: usize = 2 << 20;
 
 /// What is written down. The order of the variants is that on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,15 @@ pub(super) enum Record {
     Met(u64),
 }
 
+/// Bytes that hold no record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unsound {
+    /// At the end: never acknowledged.
+    pub torn: usize,
+    /// Before records that are sound, or in place of the title.
+    pub damaged: usize,
+}
+
 /// The file, open for appending.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -44,40 +57,43 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens the file, or makes it; every record goes to `visit`. What stands behind the last sound
-    /// record is cut: how many bytes that were.
-    pub fn open(path: &Path, mut visit: impl FnMut(Record)) -> io::Result<(Self, u64)> {
+    /// Opens the file, or makes it; every sound record goes to `visit`. Says what was not sound; after
+    /// damage the caller puts what is known in the place of all.
+    pub fn open(path: &Path, visit: impl FnMut(Record)) -> io::Result<(Self, Unsound)> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok((Self::create(path, &[])?, Unsound::default()));
+            }
             Err(error) => return Err(error),
         };
-        let sound = match bytes.strip_prefix(TITLE) {
-            None => 0,
-            Some(mut rest) => {
-                while let Some((record, behind)) = split_record(rest) {
-                    visit(record);
-                    rest = behind;
-                }
-                bytes.len() - rest.len()
+        let body = match bytes.strip_prefix(TITLE) {
+            Some(body) => body,
+            None if is_of_another_version(&bytes) => {
+                let text = "it is of another version: use the driftless that wrote it";
+                return Err(io::Error::new(ErrorKind::InvalidData, text));
             }
+            None => &bytes,
         };
-        if sound == 0 {
-            let log = Self::create(path, &[])?;
-            return Ok((log, bytes.len() as u64));
+        let mut unsound = read_records(body, visit);
+        if body.len() == bytes.len() {
+            // Without its title nothing of it can be taken for an end that was torn.
+            unsound.damaged += unsound.torn;
+            unsound.torn = 0;
+            unsound.damaged += usize::from(body.is_empty());
         }
         let file = OpenOptions::new().append(true).open(path)?;
-        if sound < bytes.len() {
-            file.set_len(sound as u64)?;
+        if unsound.torn > 0 {
+            file.set_len((bytes.len() - unsound.torn) as u64)?;
             file.sync_data()?;
         }
         let log = Self {
             path: path.to_owned(),
             file,
-            bytes: sound as u64,
+            bytes: (bytes.len() - unsound.torn) as u64,
             failed: false,
         };
-        Ok((log, (bytes.len() - sound) as u64))
+        Ok((log, unsound))
     }
 
     /// Makes the file anew, whole or not at all.
@@ -140,11 +156,40 @@ fn put_record(text: &mut Vec<u8>, record: &Record) {
     text.extend(body);
 }
 
+fn is_of_another_version(bytes: &[u8]) -> bool {
+    let number = bytes.strip_prefix(KIND).unwrap_or_default();
+    let digits = number
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    digits > 0 && number.get(digits) == Some(&b'\n')
+}
+
+/// Visits every sound record. Behind damage it looks for the next one byte by byte.
+fn read_records(mut rest: &[u8], mut visit: impl FnMut(Record)) -> Unsound {
+    let mut unsound = Unsound::default();
+    while !rest.is_empty() {
+        let found = (0..rest.len()).find_map(|at| Some((at, split_record(&rest[at..])?)));
+        let Some((skipped, (record, behind))) = found else {
+            unsound.torn = rest.len();
+            break;
+        };
+        unsound.damaged += skipped;
+        visit(record);
+        rest = behind;
+    }
+    unsound
+}
+
 /// The first record, and what stands behind it; `None` when it is torn or damaged.
 fn split_record(text: &[u8]) -> Option<(Record, &[u8])> {
     let (length, rest) = text.split_first_chunk()?;
     let (sum, rest) = rest.split_first_chunk()?;
-    let (body, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let (body, behind) = rest.split_at_checked(length)?;
+    if !(1..=MOST_BYTES).contains(&length) {
+        return None;
+    }
     if crc32c::crc32c(body) != u32::from_le_bytes(*sum) {
         return None;
     }

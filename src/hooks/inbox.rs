@@ -102,14 +102,22 @@ impl Inbox {
     pub fn open(state_dir: &Path) -> Result<Self, InboxError> {
         let path = inbox_file(state_dir);
         let mut state = State::default();
-        let (log, cut) =
-            Log::open(&path, |record| state.apply(record)).map_err(|source| InboxError {
-                path: path.clone(),
-                source,
-            })?;
-        if cut > 0 {
-            // Torn: never acknowledged, so its vendor sends it again. Damaged: the pull finds it.
-            tracing::warn!(bytes = cut, "Unsound end of the file of webhooks cut");
+        let failed = |source| InboxError {
+            path: path.clone(),
+            source,
+        };
+        let (mut log, unsound) = Log::open(&path, |record| state.apply(record)).map_err(failed)?;
+        if unsound.torn > 0 {
+            // Never acknowledged, so its vendor sends it again.
+            tracing::warn!(bytes = unsound.torn, "Torn end of the file of webhooks cut");
+        }
+        if unsound.damaged > 0 {
+            // Names the pull finds, and demands are written twice.
+            tracing::error!(
+                bytes = unsound.damaged,
+                "the file of webhooks was damaged; what is sound is kept"
+            );
+            log.replace(&state.records()).map_err(failed)?;
         }
         let content = Mutex::new(Content { log, state });
         let changed = watch::Sender::new(());
@@ -147,7 +155,7 @@ impl Inbox {
                 .heard(notice, now)
                 .map_err(|source| self.failed(source))?;
             state.apply(record.clone());
-            records.push(record);
+            records.extend(copies(record));
         }
         if !records.is_empty()
             && let Err(source) = log.append(&records)
@@ -265,6 +273,19 @@ impl Inbox {
     }
 }
 
+/// A demand comes only once, and the law is behind it: damage to its record must not lose it.
+fn copies(record: Record) -> impl Iterator<Item = Record> {
+    let demands = matches!(
+        &record,
+        Record::Heard {
+            demand: Some(_),
+            ..
+        }
+    );
+    let copy = demands.then(|| record.clone());
+    [record].into_iter().chain(copy)
+}
+
 impl State {
     /// The record of something new, with as many of its names as there is room for.
     fn heard(&mut self, notice: Notice, at: Moment) -> io::Result<Record> {
@@ -367,7 +388,7 @@ impl State {
             if let Record::Heard { demand, .. } = &mut next {
                 *demand = Some(wanted.clone());
             }
-            records.push(next);
+            records.extend(copies(next));
         }
         records
     }

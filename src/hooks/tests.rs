@@ -495,6 +495,56 @@ async fn a_torn_end_costs_only_what_was_never_answered() {
 }
 
 #[test]
+fn no_changed_byte_loses_a_demand_or_more_than_one_name() {
+    use super::delivery::{Demand, Notice, print};
+    let dir = tempfile::tempdir().unwrap();
+    let inbox = open(dir.path());
+    let notice = |id: u64, demand| Notice {
+        prints: vec![print(&["test", &id.to_string()])],
+        named: [Named::Customer(CustomerId(id))].into(),
+        demand,
+    };
+    let demand = Demand::Forget {
+        customer: Some(CustomerId(2)),
+        address: None,
+    };
+    for one in [notice(1, None), notice(2, Some(demand)), notice(3, None)] {
+        inbox.keep(vec![one], now()).unwrap();
+    }
+    let path = inbox_file(dir.path());
+    let whole = fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        let Ok(opened) = Inbox::open(dir.path()) else {
+            // The one digit of the version: nothing is touched.
+            assert_eq!((damaged[at], fs::read(&path).unwrap()), (b'0', damaged));
+            continue;
+        };
+        assert_eq!(opened.demands().len(), 1, "byte {at}");
+        let named = opened.take().named.len();
+        assert!(named >= 2, "byte {at}: {named}");
+        // What is sound was written anew, and nothing of it goes.
+        let again = open(dir.path());
+        assert_eq!(
+            (again.demands().len(), again.take().named.len()),
+            (1, named)
+        );
+    }
+}
+
+#[test]
+fn an_inbox_of_a_later_version_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = inbox_file(dir.path());
+    fs::write(&path, b"driftless webhooks 12\nwhatever").unwrap();
+    let refused = Inbox::open(dir.path()).unwrap_err().to_string();
+    assert!(refused.contains("another version"), "{refused}");
+    assert_eq!(fs::read(&path).unwrap(), b"driftless webhooks 12\nwhatever");
+}
+
+#[test]
 fn the_inbox_is_bounded_and_forgets_after_a_week() {
     use super::delivery::{Notice, print};
     let dir = tempfile::tempdir().unwrap();

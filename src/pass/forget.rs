@@ -103,7 +103,7 @@ impl Shop {
 
     /// What belongs to a person, and whatever else has one of their addresses: nothing with these will be
     /// taken in again.
-    fn gathered(&self, mut slots: BTreeSet<Slot>) -> Result<Belongings, MirrorError> {
+    pub(super) fn gathered(&self, mut slots: BTreeSet<Slot>) -> Result<Belongings, MirrorError> {
         let mut addresses = BTreeSet::new();
         for slot in &slots {
             let record = match self.mirror.record(*slot)? {

@@ -1,15 +1,15 @@
 //! What the law gives customers and shops, and webhooks brought: before anything else of a pass, and so
 //! before it can fail.
 
-use super::{PassError, Shop, unblocked};
+use super::{Belongings, PassError, Shop, unblocked};
 use crate::api::Fault;
 use crate::hooks::{Demand, Waiting};
 use crate::journal::DataRequest;
 use crate::mirror::{MirrorError, StateLock};
-use crate::model::{CustomerId, Moment};
+use crate::model::{CustomerId, Moment, Record, Slot};
 use crate::push::PushError;
+use crate::unify;
 use crate::vault::{Mark, Subject};
-use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
@@ -64,31 +64,51 @@ impl Shop {
         Ok(())
     }
 
-    /// As `driftless forget` does for a customer, Klaviyo left alone; the address finds records that are
-    /// theirs without the number.
+    /// Forgets what is this customer's by their number or the very address, Klaviyo left alone. What only
+    /// the identity rules give to the same person, such as whoever shares a phone, nobody demanded: it
+    /// waits for `driftless forget`.
     fn forget_demanded(
         &mut self,
         customer: Option<CustomerId>,
         address: Option<Mark>,
     ) -> Result<(), PassError> {
         let vault = self.mirror.vault().clone();
-        let mut named = BTreeSet::new();
+        let rule = &self.config.policy.identity;
+        let has_it = |email: &str| {
+            let email = email.to_lowercase();
+            address.is_some_and(|address| vault.mark(Subject::Address(&email)) == address)
+        };
+        let points_at_it = |record: &Record| {
+            customer.is_some() && unify::keys(Slot(0), record, rule).customer == customer
+        };
+        let is_theirs =
+            |record: &Record| points_at_it(record) || record.email().is_some_and(has_it);
+        let mut named = self.slots_named(is_theirs)?;
         if let Some(id) = customer {
             named.extend(self.mirror.slot_of_customer(id)?);
         }
-        if let Some(address) = address {
-            let has_it = |email: &str| {
-                let email = email.to_lowercase();
-                vault.mark(Subject::Address(&email)) == address
-            };
-            named.extend(self.slots_named(|record| record.email().is_some_and(has_it))?);
+        let person = self.people_of(named.clone())?;
+        let theirs = self.gathered(named)?;
+        let all: usize = person.iter().map(Belongings::records).sum();
+        let left = all.saturating_sub(theirs.records());
+        let customer = customer.map(|id| (id, vault.mark(Subject::Customer(id))));
+        let whom = customer.map(|(id, _)| self.pseudonyms.of(&id.gid()));
+        tracing::info!(
+            whom,
+            records = theirs.records(),
+            "Shopify asked to forget a customer"
+        );
+        if left > 0 {
+            tracing::warn!(
+                whom,
+                records = left,
+                "what only the identity rules give to the same person stays; `driftless forget` takes it, too"
+            );
         }
-        let people = self.people_of(named)?;
-        let customer = customer.map(|id| vault.mark(Subject::Customer(id)));
         // Whoever is not here yet is not taken in later either.
-        let marks: Vec<Mark> = customer.into_iter().chain(address).collect();
-        tracing::info!(people = people.len(), "Shopify asked to forget a customer");
-        self.forget_all(&people, &marks, false)
+        let marks = customer.map(|(_, mark)| mark).into_iter();
+        let marks: Vec<Mark> = marks.chain(address).collect();
+        self.forget_all(&[theirs], &marks, false)
     }
 
     /// A signed demand never expires, and what it asks for cannot be taken back; it comes 48 hours after

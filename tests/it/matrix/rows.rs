@@ -110,21 +110,24 @@ pub const ROWS: &[Row] = &[
         9,
         "store beyond repair",
         &[
+            "a_mirror_beyond_repair_is_filled_anew_and_written_from_after_two_readings",
+            "a_mirror_damaged_again_before_it_proved_itself_is_left_to_the_operator",
             "a_damage_beyond_repair_names_the_remedy",
             "a_mirror_that_cannot_be_read_is_set_aside_all_the_same",
             "a_rebuilt_mirror_is_the_same_and_knows_its_lists_by_other_names",
         ],
-        "An operator asks for `rebuild`; the next pass fills the mirror and observes until `release`.",
+        "A second time, before the new mirror proved itself, an operator has to ask for `rebuild`.",
     ),
     row(
         10,
         "bit rot in a value",
         &[
+            "a_rotten_value_ends_the_pass_and_the_next_opening_fills_a_new_mirror",
             "a_flipped_byte_in_a_value_is_reported_and_not_used",
             "a_damaged_value_is_found_on_any_shelf",
             "damage_anywhere_in_what_a_sweep_reads_ends_it",
         ],
-        "Refetched by `rebuild`, which the error names with the shelf: one rotten value is seldom alone.",
+        "The error names the shelf, and everything is fetched anew: one rotten value is seldom alone.",
     ),
     row(
         11,
@@ -326,6 +329,6 @@ pub const ROWS: &[Row] = &[
             "an_older_copy_of_the_vault_learns_from_the_journal_who_was_forgotten",
             "an_age_is_told_in_its_two_largest_units",
         ],
-        "It observes until `release`, whose operator sees what a complete fill found.",
+        "After the two readings it observes until `release`.",
     ),
 ];

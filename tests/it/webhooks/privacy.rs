@@ -72,6 +72,38 @@ async fn a_redacted_customer_is_forgotten_by_the_next_pass_even_after_a_kill_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_only_shares_a_phone_with_a_redacted_customer_stays() {
+    let mut ear = Ear::new(120, Habits::default()).await;
+    let (customer, profile, names) = somebody(&ear);
+    let now = ear.house.clock.now();
+    let other = {
+        let profiles = &mut ear.house.world.state().klaviyo.profiles;
+        let mut other = profiles[&profile].clone();
+        (other.email, other.external_id) = (None, None);
+        (other.created, other.updated) = (now, now);
+        profiles.insert("01ZZZZZZZZZZZZZZZZZZZZZZZZ".to_owned(), other);
+        "01ZZZZZZZZZZZZZZZZZZZZZZZZ"
+    };
+    ear.house.clock.advance(hours(1));
+    observe(&mut ear.house).await;
+    let [together] = &ear.house.shop().belongings(other).unwrap()[..] else {
+        panic!("the phone makes them one person");
+    };
+    assert_eq!(together.records(), 3);
+    let domain = ear.house.world.state().shopify.domain.clone();
+    let body = json!({"shop_domain": domain, "orders_to_redact": [],
+        "customer": {"id": customer, "email": names[0]}});
+    ear.told("customers/redact", &body).await;
+    observe(&mut ear.house).await;
+    assert!(ear.house.shop().belongings(&profile).unwrap().is_empty());
+    assert!(ear.house.shop().belongings(&names[0]).unwrap().is_empty());
+    let [left] = &ear.house.shop().belongings(other).unwrap()[..] else {
+        panic!("they were not meant");
+    };
+    assert_eq!((left.records(), left.profiles[0].as_str()), (1, other));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_customer_who_is_unknown_here_is_not_taken_in_later() {
     let mut ear = Ear::new(120, Habits::default()).await;
     let now = ear.house.clock.now();
