@@ -41,6 +41,10 @@ impl Pull<'_> {
             let found = self.refetch_profiles(some, mentions, pulled).await;
             tolerated(found)?;
         }
+        if self.awaits_bulk()? {
+            // Its file may be older than what was read now: after it they are read once more.
+            return Ok(());
+        }
         if let Err(error) = inbox.fetched(&taken) {
             // Read once more by the next pass; nothing depends on it.
             tracing::warn!(%error, "what webhooks named is not crossed off");

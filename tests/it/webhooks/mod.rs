@@ -9,6 +9,7 @@ use driftless::listen::{Listen, Server};
 use driftless::model::CustomerId;
 use driftless::pass::Options;
 use driftless::sandbox::courier::{Courier, Habits, Letter, deliver};
+use driftless::sandbox::faults::FaultKind;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
@@ -34,6 +35,10 @@ impl Ear {
         let mut house = House::of(profiles, &[&ROOMY[..], &HEARING].concat()).await;
         house.settle().await;
         house.clock.advance(hours(1));
+        Self::of(house, habits).await
+    }
+
+    async fn of(mut house: House, habits: Habits) -> Self {
         let courier = Courier::new(house.world.clone(), SECRET, habits, 11);
         let hooks = house.shop().hooks().unwrap();
         let server = hooks.serve().await.unwrap();
@@ -214,6 +219,37 @@ async fn a_delivery_brings_what_no_feed_shows_whatever_its_order() {
         (only(&heard, &truth), only(&truth, &heard)),
         (vec![], vec![])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_file_that_is_older_than_a_deletion_does_not_bring_it_back() {
+    let mut house = House::of(120, &[&ROOMY[..], &HEARING].concat()).await;
+    let interrupt = |house: &House| {
+        let faults = &mut house.world.state().faults;
+        faults.plan("/bulk/", None, 1, FaultKind::Reset);
+    };
+    interrupt(&house);
+    house.refused().await;
+    let lost = {
+        let shopify = &mut house.world.state().shopify;
+        let buys = |id: &u64| {
+            shopify
+                .orders
+                .values()
+                .any(|order| order.customer == Some(*id))
+        };
+        let lost = *shopify.customers.keys().find(|id| !buys(id)).unwrap();
+        shopify.customers.remove(&lost);
+        lost
+    };
+    let mut ear = Ear::of(house, Habits::default()).await;
+    ear.told("customers/delete", &json!({"id": lost})).await;
+    observe(&mut ear.house).await;
+    observe(&mut ear.house).await;
+    let mirror = ear.house.shop().mirror();
+    let slot = mirror.slot_of_customer(CustomerId(lost)).unwrap();
+    let slot = slot.expect("the file was older");
+    assert_eq!(mirror.customer(slot).unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
