@@ -1,31 +1,36 @@
 //! Crossing off a customer's request for their data.
 
 use super::args::Answered;
-use super::{Exit, output, shops};
+use super::{Exit, shops, wish};
 use crate::clock::Clock;
+use crate::daemon::Wish;
+use crate::pass::Shop;
 use crate::telemetry::Meter;
 
-/// Notes that a request was answered.
-pub(super) fn run(args: &Answered) -> Exit {
+/// Notes that a request was answered. The daemon may run.
+pub(super) async fn run(args: &Answered) -> Exit {
     let shop = match shops::load_offline(&args.shops.config).and_then(shops::only) {
         Ok(shop) => shop,
         Err(exit) => return exit,
     };
-    let name = shop.name.clone();
-    let mut shop = match shops::open_unlocked(shop, &Clock::System, Meter::default()) {
-        Ok(shop) => shop,
-        Err((exit, text)) => return output::fault(exit, &text),
+    let wish = Wish::Answered {
+        request: args.request,
     };
-    let request = args.request;
+    wish::fulfil(&shop, &wish, async |shop| {
+        let mut shop = shops::open_unlocked(shop, &Clock::System, Meter::default())?;
+        cross_off(&mut shop, args.request)
+    })
+    .await
+}
+
+/// Does so; what to tell whoever asked.
+pub(super) fn cross_off(shop: &mut Shop, request: u64) -> Result<String, (Exit, String)> {
     match shop.data_answered(request) {
-        Ok(true) => {
-            output::say(&format!("{name}: request {request} is answered"));
-            Exit::Done
-        }
+        Ok(true) => Ok(format!("request {request} is answered")),
         Ok(false) => {
-            let text = format!("{name}: no request {request} waits for an answer");
-            output::fault(Exit::Usage, &text)
+            let text = format!("no request {request} waits for an answer");
+            Err((Exit::Usage, text))
         }
-        Err(error) => output::fault(shops::exit_of(&error), &format!("{name}: {error}")),
+        Err(error) => Err((shops::exit_of(&error), error.to_string())),
     }
 }

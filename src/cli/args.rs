@@ -39,7 +39,7 @@ pub enum Command {
     /// Forget a person: remove every record of theirs here, destroy the keys to what backups hold of
     /// them, and never take them in again. The daemon may run: a pass under way is finished first.
     Forget(Forget),
-    /// Note that a customer's request for their data was answered. The daemon must not run.
+    /// Note that a customer's request for their data was answered. The daemon may run.
     Answered(Answered),
     /// Read mirror and journal to their end and say what is damaged. The daemon must not run.
     Verify(Verify),

@@ -2,7 +2,7 @@
 
 use super::args::Run;
 use super::shops;
-use super::{Exit, forget, output, reconcile};
+use super::{Exit, output, reconcile, wish};
 use crate::clock::{Clock, Stop};
 use crate::config::{self, Environment};
 use crate::daemon::{
@@ -205,12 +205,19 @@ impl daemon::Worker for Worker {
         }
     }
 
+    fn on_record(&self) -> serde_json::Value {
+        serde_json::json!({
+            "data_requests": report::data_requests(&self.shop.data_requests()),
+            "readings_due": self.shop.readings_due().ok(),
+        })
+    }
+
     fn hooks(&self) -> Option<Hooks> {
         self.shop.hooks()
     }
 
-    async fn forget(&mut self, wish: Wish) -> Result<String, Refusal> {
-        let done = forget::carry_out(&mut self.shop, &wish).await;
+    async fn fulfil(&mut self, wish: Wish) -> Result<String, Refusal> {
+        let done = wish::carry_out(&mut self.shop, &wish).await;
         done.map_err(|(exit, message)| {
             let exit = exit.code();
             Refusal { exit, message }

@@ -1,10 +1,10 @@
 //! Forgetting a person, while the shop's daemon runs or without it.
 
 use super::args::Forget;
-use super::{Exit, output, shops};
+use super::{Exit, shops, wish};
 use crate::clock::Clock;
 use crate::config;
-use crate::daemon::{self, Wish};
+use crate::daemon::Wish;
 use crate::pass::{Belongings, Shop};
 use crate::telemetry::Meter;
 use tokio::task::block_in_place;
@@ -15,59 +15,44 @@ pub(super) async fn run(args: &Forget) -> Exit {
         Ok(shop) => shop,
         Err(exit) => return exit,
     };
-    let wish = Wish {
+    let wish = Wish::Forget {
         person: args.person.clone(),
         records: args.records,
         at_klaviyo: args.at_klaviyo,
     };
-    let name = shop.name.clone();
-    let answer = match daemon::ask_to_forget(&shop.state_dir, &wish) {
-        Ok(Some(answer)) => Ok(answer),
-        Ok(None) => alone(shop, args, &wish).await,
-        Err(refusal) => Err((Exit::from_code(refusal.exit), refusal.message)),
-    };
-    match answer {
-        Ok(text) => {
-            output::say(&format!("{name}: {text}"));
-            Exit::Done
-        }
-        Err((exit, text)) => output::fault(exit, &format!("{name}: {text}")),
-    }
+    wish::fulfil(&shop, &wish, async |shop| alone(shop, args).await).await
 }
 
 /// Without a daemon. Only who speaks with Klaviyo needs its key.
-async fn alone(shop: config::Shop, args: &Forget, wish: &Wish) -> Result<String, (Exit, String)> {
+async fn alone(shop: config::Shop, args: &Forget) -> Result<String, (Exit, String)> {
     if !shop.state_dir.join("mirror").exists() {
         let text = "there is no mirror yet; make a pass with --reconcile first";
         return Err((Exit::Usage, text.to_owned()));
     }
-    let name = shop.name.clone();
-    if wish.at_klaviyo.is_none() {
-        let opened = shops::open_unlocked(shop, &Clock::System, Meter::default());
-        let mut shop = opened.map_err(|fault| unnamed(&name, fault))?;
-        return carry_out(&mut shop, wish).await;
+    let (person, records) = (&args.person, args.records);
+    if args.at_klaviyo.is_none() {
+        let mut shop = shops::open_unlocked(shop, &Clock::System, Meter::default())?;
+        return carry_out(&mut shop, person, records, None).await;
     }
     let shop = shops::load(&args.shops.config).and_then(shops::only);
     let shop = shop.map_err(|exit| (exit, "Klaviyo's key is needed".to_owned()))?;
-    let held = shops::open(shop, &Clock::System, Meter::default());
-    let mut held = held.map_err(|fault| unnamed(&name, fault))?;
-    carry_out(&mut held.shop, wish).await
+    let mut held = shops::open(shop, &Clock::System, Meter::default())?;
+    carry_out(&mut held.shop, person, records, args.at_klaviyo).await
 }
 
-/// The shop's name is told by the caller.
-fn unnamed(name: &str, (exit, text): (Exit, String)) -> (Exit, String) {
-    let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
-    (exit, text.to_owned())
-}
-
-/// Does what was asked of an open shop; what to tell whoever asked.
-pub(super) async fn carry_out(shop: &mut Shop, wish: &Wish) -> Result<String, (Exit, String)> {
-    let meant = block_in_place(|| shop.belongings(&wish.person));
+/// Does so, if the numbers agree, or counts; what to tell whoever asked.
+pub(super) async fn carry_out(
+    shop: &mut Shop,
+    person: &str,
+    agreed: Option<u64>,
+    at_klaviyo: Option<u64>,
+) -> Result<String, (Exit, String)> {
+    let meant = block_in_place(|| shop.belongings(person));
     let meant = meant.map_err(|error| (shops::exit_of_mirror(&error), error.to_string()))?;
     let refuse = |text: String| Err((Exit::Usage, text));
     let who = match meant.as_slice() {
         [who] => who,
-        [] if shop.was_forgotten(&wish.person) => {
+        [] if shop.was_forgotten(person) => {
             return refuse("whoever is named so was forgotten already".to_owned());
         }
         [] => {
@@ -87,7 +72,7 @@ pub(super) async fn carry_out(shop: &mut Shop, wish: &Wish) -> Result<String, (E
         }
     };
     let (records, profiles) = (who.records() as u64, who.profiles.len() as u64);
-    let Some(agreed) = wish.records else {
+    let Some(agreed) = agreed else {
         return Ok(shown(who));
     };
     if agreed != records {
@@ -95,15 +80,15 @@ pub(super) async fn carry_out(shop: &mut Shop, wish: &Wish) -> Result<String, (E
             "nothing was done: {records} records belong to this person, not {agreed}"
         ));
     }
-    if let Some(agreed) = wish.at_klaviyo.filter(|agreed| *agreed != profiles) {
+    if let Some(agreed) = at_klaviyo.filter(|agreed| *agreed != profiles) {
         return refuse(format!(
             "nothing was done: Klaviyo would delete {profiles} profiles, not {agreed}"
         ));
     }
-    let forgotten = shop.forget(who, wish.at_klaviyo.is_some());
+    let forgotten = shop.forget(who, at_klaviyo.is_some());
     forgotten.map_err(|error| (shops::exit_of(&error), error.to_string()))?;
     let here = format!("{records} records are forgotten here");
-    let told = match wish.at_klaviyo {
+    let told = match at_klaviyo {
         None => format!("{here}. Klaviyo keeps its profiles, and their places on its lists"),
         Some(_) => match shop.forget_at_klaviyo().await {
             Ok(()) => format!("{here}. Klaviyo has accepted to delete {profiles} profiles"),

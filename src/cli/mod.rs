@@ -22,6 +22,7 @@ mod sandbox;
 mod segment;
 mod shops;
 mod verify;
+mod wish;
 
 pub use args::{Cli, Command};
 pub use exit::Exit;
@@ -77,7 +78,7 @@ async fn command(cli: Cli) -> Exit {
         Some(Command::Release(args)) => release::run(&args),
         Some(Command::Receipts(args)) => receipts::run(&args),
         Some(Command::Forget(args)) => forget::run(&args).await,
-        Some(Command::Answered(args)) => answered::run(&args),
+        Some(Command::Answered(args)) => answered::run(&args).await,
         Some(Command::Verify(verify)) => verify::run(&verify),
         Some(Command::Backup(backup)) => backup::run(&backup),
         Some(Command::Restore(restore)) => restore::run(&restore),

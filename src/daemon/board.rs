@@ -76,6 +76,8 @@ struct ShopView {
     last: Option<LastPass>,
     last_success: Option<Moment>,
     failures: u32,
+    /// What is on record of it, whatever the last pass said.
+    records: Value,
     /// What hears its webhooks, and why it cannot, if so.
     hooks: Option<(Hooks, Option<String>)>,
 }
@@ -155,6 +157,7 @@ impl Board {
                     last: None,
                     last_success: None,
                     failures: 0,
+                    records: Value::Null,
                     hooks: None,
                 },
             );
@@ -295,6 +298,7 @@ fn view(shop: &ShopView, stuck: &BTreeSet<String>, now: Moment) -> Value {
         "problem": problem,
         "failures_in_a_row": shop.failures,
         "next_pass": shop.next.map(text),
+        "on_record": shop.records,
         "webhooks": shop.hooks.as_ref().map(|(hooks, deaf)| {
             let mut view = hooks.status();
             view["problem"] = json!(deaf);
@@ -334,8 +338,9 @@ impl Entry {
         });
     }
 
-    pub fn waiting(&self, next: Moment, now: Moment) {
+    pub fn waiting(&self, next: Moment, records: Value, now: Moment) {
         self.change(|shop| {
+            shop.records = records;
             (shop.state, shop.since) = (State::Waiting, now);
             (shop.settled, shop.next) = (true, Some(next));
         });

@@ -1,5 +1,5 @@
 //! Both ends of a shop's control socket: `control` in its state directory, for its own user alone. It
-//! is for what needs mirror and journal while the daemon holds them: a backup, and forgetting somebody.
+//! is for what needs mirror and journal while the daemon holds them: a backup, and [`Wish`]es.
 //!
 //! The daemon makes the copy in a file without a name and hands its bytes over; where they are kept is
 //! the business of who asked. So a reader that is slow, or gone, keeps no pass waiting, and the daemon
@@ -41,8 +41,8 @@ pub(super) struct Control {
 pub(super) enum Errand {
     /// For a backup.
     Backup(Answer<File>),
-    /// That a person is forgotten.
-    Forget(Wish, Answer<String>),
+    /// For something to be done.
+    Wish(Wish, Answer<String>),
 }
 
 /// The way back to whoever waits.
@@ -61,11 +61,11 @@ impl Control {
         let (ask, errands) = mpsc::channel(1);
         let router = Router::new()
             .route("/backup", post(backup))
-            .route("/forget", post(forget))
+            .route("/wish", post(wish))
             .with_state(ask);
         let server = serve_socket(&path, 0o600, router);
         if let Err(error) = &server {
-            tracing::warn!(%error, path = %path.display(), "No control socket; backup and forget need a stop");
+            tracing::warn!(%error, path = %path.display(), "No control socket; backup, forget and answered need a stop");
         }
         let _server = server.ok();
         Self { errands, _server }
@@ -122,9 +122,8 @@ impl Answer<String> {
         let done = AssertUnwindSafe(work).catch_unwind().await;
         let (done, ended) = match done {
             Ok(done) => (done, Ok(())),
-            Err(_) => (Err(panicked("forgetting")), Err(Panicked)),
+            Err(_) => (Err(panicked("what was asked for")), Err(Panicked)),
         };
-        tracing::info!(ok = done.is_ok(), "Asked to forget somebody");
         // Whoever asked may have left meanwhile.
         let _ = self.0.send(done);
         ended
@@ -147,8 +146,8 @@ async fn backup(State(ask): State<Ask>) -> Response {
     }
 }
 
-async fn forget(State(ask): State<Ask>, Json(wish): Json<Wish>) -> Response {
-    match answered(&ask, |answer| Errand::Forget(wish, answer)).await {
+async fn wish(State(ask): State<Ask>, Json(wish): Json<Wish>) -> Response {
+    match answered(&ask, |answer| Errand::Wish(wish, answer)).await {
         Ok(text) => text.into_response(),
         Err(refusal) => refused(&refusal),
     }
@@ -199,14 +198,14 @@ pub fn ask_for_backup(state_dir: &Path) -> Result<Option<impl Read + use<>>, Ref
     ask(state_dir, "/backup", &[])
 }
 
-/// Asks the daemon that has a shop open to forget somebody, or what there is of them, and waits for the
-/// pass under way. `None` when no daemon listens.
+/// Asks the daemon that has a shop open to fulfil a wish, and waits for the pass under way. `None` when
+/// no daemon listens.
 ///
 /// # Errors
 /// The daemon's refusal, or that it cannot be spoken with.
-pub fn ask_to_forget(state_dir: &Path, wish: &Wish) -> Result<Option<String>, Refusal> {
+pub fn ask_for(state_dir: &Path, wish: &Wish) -> Result<Option<String>, Refusal> {
     let wish = serde_json::to_vec(wish).expect("a wish has text keys");
-    let Some(mut answer) = ask(state_dir, "/forget", &wish)? else {
+    let Some(mut answer) = ask(state_dir, "/wish", &wish)? else {
         return Ok(None);
     };
     let mut text = String::new();

@@ -18,7 +18,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub use control::{ask_for_backup, ask_to_forget};
+pub use control::{ask_for, ask_for_backup};
 pub use lock::{KeyLock, LockError, lock_dir};
 pub use notify::Notifier;
 pub use run::{DaemonError, Settings, Stopped, Unopened, run};

@@ -142,15 +142,15 @@ impl<S: Shop> Keeper<S> {
         let hooks = worker.hooks();
         let _server = self.hear(hooks.as_ref()).await;
         while !worker.is_broken() {
-            self.entry.waiting(due, self.now());
+            self.entry.waiting(due, worker.on_record(), self.now());
             match self.wait(due, &mut control, hooks.as_ref()).await {
                 Woken::Due => {}
                 Woken::Asked(Errand::Backup(answer)) => {
                     answer.with(|| worker.back_up());
                     continue;
                 }
-                Woken::Asked(Errand::Forget(wish, answer)) => {
-                    match answer.by(worker.forget(wish)).await {
+                Woken::Asked(Errand::Wish(wish, answer)) => {
+                    match answer.by(worker.fulfil(wish)).await {
                         Ok(()) => continue,
                         Err(Panicked) => return,
                     }

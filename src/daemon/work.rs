@@ -59,12 +59,15 @@ pub trait Worker: Send + 'static {
     /// computations must leave the runtime free (`tokio::task::block_in_place`).
     fn pass(&mut self, stop: Stop) -> impl Future<Output = PassResult> + Send;
 
+    /// What the shop knows between two passes, for `/status`, without personal data: also before the first
+    /// one after a start.
+    fn on_record(&self) -> serde_json::Value;
+
     /// What hears the shop's webhooks, if it wants any heard; asked once.
     fn hooks(&self) -> Option<Hooks>;
 
-    /// Forgets a person, or says what there is of them; the text is for whoever asked. Called between two
-    /// passes.
-    fn forget(&mut self, wish: Wish) -> impl Future<Output = Result<String, Refusal>> + Send;
+    /// Does what somebody wants; the text is for whoever asked. Called between two passes.
+    fn fulfil(&mut self, wish: Wish) -> impl Future<Output = Result<String, Refusal>> + Send;
 
     /// Whether it takes no more writes, as after a disk that was full: only opening it anew shows what
     /// reached the disk, and goes on.
@@ -75,15 +78,24 @@ pub trait Worker: Send + 'static {
     fn back_up(&mut self) -> Result<File, Refusal>;
 }
 
-/// Somebody is to be forgotten.
+/// What somebody wants of an open shop between two passes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wish {
-    /// Whom, in the words of whoever asks.
-    pub person: String,
-    /// How many records that must be; `None` asks only.
-    pub records: Option<u64>,
-    /// How many profiles Klaviyo is to delete, too; `None` leaves Klaviyo alone.
-    pub at_klaviyo: Option<u64>,
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// Somebody is to be forgotten.
+    Forget {
+        /// Whom, in the words of whoever asks.
+        person: String,
+        /// How many records that must be; `None` asks only.
+        records: Option<u64>,
+        /// How many profiles Klaviyo is to delete, too; `None` leaves Klaviyo alone.
+        at_klaviyo: Option<u64>,
+    },
+    /// A customer's request for their data was answered.
+    Answered {
+        /// Its number.
+        request: u64,
+    },
 }
 
 /// What was asked for cannot be had.

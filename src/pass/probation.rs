@@ -113,7 +113,10 @@ fn mark_damaged(state_dir: &Path) -> Result<(), PassError> {
 
 impl Shop {
     /// Complete readings that are still missing before anything may be written.
-    pub(super) fn readings_due(&self) -> Result<u64, PassError> {
+    ///
+    /// # Errors
+    /// [`PassError::File`] when the file beside the mirror cannot be read.
+    pub fn readings_due(&self) -> Result<u64, PassError> {
         let probation = Probation::of(&self.config.state_dir)?;
         Ok(probation.map_or(0, |probation| READINGS.saturating_sub(probation.readings)))
     }

@@ -1,8 +1,22 @@
 //! One pass as one JSON object. Field names are stable; see the README.
 
+use crate::journal::DataRequest;
 use crate::pass::{Parity, Summary};
 use serde_json::{Map, Value as Json, json};
 use std::fmt::Display;
+
+/// Requests for data that wait for an answer.
+pub fn data_requests(requests: &[DataRequest]) -> Json {
+    let requests = requests.iter().map(|request| {
+        json!({
+            "request": request.request,
+            "customer": request.customer,
+            "since": request.at.to_string(),
+            "due": request.due.to_string(),
+        })
+    });
+    requests.collect()
+}
 
 /// The whole summary.
 pub fn summary(summary: &Summary) -> Json {
@@ -52,12 +66,7 @@ pub fn summary(summary: &Summary) -> Json {
         "recovered": summary.effects.recovered,
         "failure": summary.failure.as_ref().map(|failure| failure.to_string()),
         "refusals": counts(&summary.effects.refusals),
-        "data_requests": summary.data_requests.iter().map(|request| json!({
-            "request": request.request,
-            "customer": request.customer,
-            "since": request.at.to_string(),
-            "due": request.due.to_string(),
-        })).collect::<Vec<_>>(),
+        "data_requests": data_requests(&summary.data_requests),
         "requests": counts(summary.traffic.requests.iter().map(|(api, n)| (api.as_str(), n))),
         "requests_by_endpoint": counts(summary.traffic.by_endpoint.iter().map(
             |((api, endpoint), n)| (format!("{} {endpoint}", api.as_str()), n),

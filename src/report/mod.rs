@@ -7,5 +7,5 @@ pub mod segments;
 mod text;
 
 pub use diff::{Diff, change};
-pub use json::summary as json;
+pub use json::{data_requests, summary as json};
 pub use text::summary as text;

@@ -2,7 +2,7 @@
 
 use super::lab::{Act, Lab, Plan, secs};
 use crate::daemon::control::{Answer, Control, Errand};
-use crate::daemon::{Refusal, Wish, ask_for_backup, ask_to_forget};
+use crate::daemon::{Refusal, Wish, ask_for, ask_for_backup};
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -116,9 +116,12 @@ async fn no_backup_is_made_during_a_pass_and_passes_go_on_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn somebody_is_forgotten_between_two_passes() {
+async fn a_wish_is_fulfilled_between_two_passes() {
     for (act, expected) in [
-        (Act::Work(590), Ok(Some("anne".to_owned()))),
+        (
+            Act::Work(590),
+            Ok(Some("Answered { request: 7 }".to_owned())),
+        ),
         (Act::Fail, Err(64)),
     ] {
         let lab = Lab::new([("acme", Plan::new(act, 600))]);
@@ -126,16 +129,12 @@ async fn somebody_is_forgotten_between_two_passes() {
         fs::create_dir(&state).unwrap();
         let daemon = lab.start();
         secs(1).await;
-        let wish = Wish {
-            person: "anne".to_owned(),
-            records: Some(1),
-            at_klaviyo: None,
-        };
+        let wish = Wish::Answered { request: 7 };
         let (tell, hear) = oneshot::channel();
-        std::thread::spawn(move || tell.send(ask_to_forget(&state, &wish)).unwrap());
+        std::thread::spawn(move || tell.send(ask_for(&state, &wish)).unwrap());
         let answer = hear.await.unwrap().map_err(|refusal| refusal.exit);
         assert_eq!(answer, expected);
-        let (at, begun) = (lab.times("acme", "forgets"), lab.times("acme", "begins"));
+        let (at, begun) = (lab.times("acme", "fulfils"), lab.times("acme", "begins"));
         let ended = lab.times("acme", "ends");
         let mut passes = begun.iter().zip(&ended);
         assert!(!passes.any(|(begun, ended)| (begun + 1..*ended).contains(&at[0])));

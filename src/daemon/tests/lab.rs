@@ -203,19 +203,23 @@ impl Worker for FakeWorker {
         self.1
     }
 
+    fn on_record(&self) -> serde_json::Value {
+        json!({ "known": self.0.name })
+    }
+
     fn hooks(&self) -> Option<Hooks> {
         self.0.plan.hooks.clone()
     }
 
-    async fn forget(&mut self, wish: Wish) -> Result<String, Refusal> {
+    async fn fulfil(&mut self, wish: Wish) -> Result<String, Refusal> {
         let FakeShop { name, diary, .. } = &self.0;
-        diary.write(name, "forgets");
+        diary.write(name, "fulfils");
         match self.0.plan.act {
             Act::Fail => Err(Refusal {
                 exit: 64,
                 message: "nobody".to_owned(),
             }),
-            _ => Ok(wish.person),
+            _ => Ok(format!("{wish:?}")),
         }
     }
 

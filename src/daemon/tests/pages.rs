@@ -100,7 +100,7 @@ async fn the_probes_follow_the_shops() {
         probe("/readyz").await,
         (503, "no shop is open\n".to_owned())
     );
-    entry.waiting(START.plus(Duration::from_secs(60)), START);
+    entry.waiting(START.plus(Duration::from_secs(60)), Value::Null, START);
     assert_eq!(probe("/readyz").await, (200, "ok\n".to_owned()));
 
     let monotonic = house.clock.monotonic();

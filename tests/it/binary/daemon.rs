@@ -1,7 +1,10 @@
 //! The daemon's life: systemd's line, two shops, reloads.
 
 use super::lab::{Lab, Town, get};
-use super::process::{Running, eventually};
+use super::process::{Running, eventually, run};
+use driftless::journal::{DataRequest, Journal};
+use driftless::model::Moment;
+use driftless::vault::Vault;
 use rustix::process::Signal;
 use serde_json::Value as Json;
 use std::fs;
@@ -158,4 +161,48 @@ fn a_reload_keeps_the_old_config_when_the_new_is_bad_and_applies_a_good_one() {
     });
     daemon.signal(Signal::TERM);
     daemon.end().expect(0);
+}
+
+#[test]
+fn a_request_for_data_shows_before_any_pass_and_is_crossed_off_beside_the_daemon() {
+    let lab = Lab::new();
+    let mut dead = Town::fast(20, 29);
+    let shop = lab.shop("acme", &dead.vendors, &[]);
+    dead.close();
+    let state = lab.state("acme");
+    fs::create_dir_all(&state).unwrap();
+    let request = DataRequest {
+        request: 9999,
+        customer: Some("gid://shopify/Customer/7".to_owned()),
+        at: Moment::default(),
+        due: Moment::default(),
+    };
+    let vault = Vault::open(&state, None).unwrap();
+    let (mut journal, _) = Journal::open(&state.join("journal"), &vault).unwrap();
+    journal.data_request(request).unwrap();
+    drop(journal);
+
+    let (daemon, listen) = daemon(&lab, &["--observe"]);
+    let open = |shop: &Json| shop["on_record"]["data_requests"].as_array().map(Vec::len);
+    let shown = status(&listen, "acme", |shop| open(shop) == Some(1));
+    assert_eq!(shown["on_record"]["data_requests"][0]["request"], 9999);
+    let answered =
+        || run(&mut lab.driftless(["answered", "9999", "--config", shop.to_str().unwrap()]));
+    let told = answered().expect(0);
+    assert!(
+        told.out.contains("acme: request 9999 is answered"),
+        "{}",
+        told.out
+    );
+    status(&listen, "acme", |shop| open(shop) == Some(0));
+    let again = answered().expect(64);
+    assert!(again.err.contains("no request 9999 waits"), "{}", again.err);
+    daemon.signal(Signal::TERM);
+    daemon.end().expect(0);
+    let alone = answered().expect(64);
+    assert!(
+        alone.err.contains("acme: no request 9999 waits"),
+        "{}",
+        alone.err
+    );
 }
