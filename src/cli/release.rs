@@ -4,7 +4,7 @@ use super::args::Release;
 use super::{Exit, output, shops};
 use crate::clock::Clock;
 use crate::config;
-use crate::pass::{self, ReleaseError};
+use crate::pass::{self, ReleaseError, Released};
 
 /// Releases the rules of every shop, if its last plan was made of them. The daemon may run.
 pub(super) fn run(args: &Release) -> Exit {
@@ -18,10 +18,18 @@ pub(super) fn run(args: &Release) -> Exit {
 fn one(shop: &config::Shop) -> Exit {
     let (name, mode) = (&shop.name, shop.policy.mode.as_str());
     match pass::release(shop, Clock::System.now()) {
-        Ok(plan) => {
+        Ok(Released { plan, effects }) => {
+            let effects: Vec<String> = effects
+                .iter()
+                .map(|(kind, count)| format!("{kind} {count}"))
+                .collect();
+            let wanted = match effects.is_empty() {
+                true => "nothing to do".to_owned(),
+                false => effects.join(", "),
+            };
             output::say(&format!(
-                "{name}: released, as observed at {}; the next pass writes as far as mode `{mode}` and \
-                 the guards let it",
+                "{name}: released, as observed at {}: {wanted}; the next pass writes as far as mode \
+                 `{mode}` and the guards let it",
                 plan.made
             ));
             Exit::Done

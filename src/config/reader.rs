@@ -300,7 +300,10 @@ impl<'r> Section<'r> {
                 self.below(path, span, table, read)
             }
             Some((path, span, other)) => {
-                self.push(span.clone(), &path, &wrong_type("a table", other));
+                let help =
+                    format!("write `{key} = {{ … }}`; config.example.toml has what goes into it");
+                let complaint = wrong_type("a table", other).help(help);
+                self.push(span.clone(), &path, &complaint);
                 self.below(path, span, Table::Wrong, read)
             }
             None => self.below(self.join(key), self.header.clone(), Table::Absent, read),

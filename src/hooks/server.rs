@@ -134,12 +134,15 @@ impl Hooks {
                 StatusCode::OK
             }
             Err(refusal) => {
-                self.tally.refused(from, refusal);
-                tracing::debug!(
-                    from = from.as_str(),
-                    reason = refusal.as_str(),
-                    "Webhook turned away"
-                );
+                let count = self.tally.refused(from, refusal);
+                let (from, reason) = (from.as_str(), refusal.as_str());
+                // A wrong secret shows at once, and whoever knocks without one fills no log.
+                match count.ilog10() {
+                    digits if 10_u64.pow(digits) == count => {
+                        tracing::warn!(from, reason, count, "Webhook turned away");
+                    }
+                    _ => tracing::debug!(from, reason, count, "Webhook turned away"),
+                }
                 status_of(refusal)
             }
         }

@@ -92,11 +92,14 @@ impl Tally {
         self.meter.delivery(from, heard.as_str());
     }
 
-    pub fn refused(&self, from: Api, refusal: Refusal) {
+    /// Counts a refusal; how many of the kind there were.
+    pub fn refused(&self, from: Api, refusal: Refusal) -> u64 {
+        self.meter.delivery(from, refusal.as_str());
         let mut sources = self.sources();
         let source = sources.entry(from.as_str()).or_default();
-        *source.refused.entry(refusal.as_str()).or_default() += 1;
-        self.meter.delivery(from, refusal.as_str());
+        let count = source.refused.entry(refusal.as_str()).or_default();
+        *count += 1;
+        *count
     }
 
     pub fn status(&self) -> Json {

@@ -29,7 +29,7 @@ pub enum Listen {
 pub enum ListenError {
     /// Not an address.
     #[error(
-        "`{0}` is no address to listen on; write `127.0.0.1:9188`, `[::1]:9188` or `unix:/path`"
+        "`{0}` is no address to listen on; write a loopback address with its port, such as `127.0.0.1:9188`, or `unix:/path`"
     )]
     Unreadable(String),
     /// Reachable from elsewhere.

@@ -80,7 +80,7 @@ codes! {
     EmailDiffers = "email-differs", Note, "find out which one is current";
     /// One platform says subscribed, the other says unsubscribed.
     ConsentDiffers = "consent-differs", Warning,
-        "let `rules.consent.act` carry a newer refusal over, or do it by hand; on a tie the refusal counts";
+        "`rules.consent.act` carries a newer refusal over; the rest is for a person: on a tie the refusal counts";
     /// A list or segment grew or shrank by more than the configured share in a day.
     GroupJump = "group-jump", Warning, "look for an edited definition or an import";
     /// Klaviyo's members and the segment's own definition have disagreed for longer than any refresh

@@ -23,7 +23,7 @@ pub use forget::Belongings;
 pub use parity::Parity;
 pub use plan_file::{Head, PlanFile, PlanFileError};
 pub use probation::put_on_probation;
-pub use release::{ReleaseError, hold, release};
+pub use release::{ReleaseError, Released, hold, release};
 pub use shop::{OpenError, OpenNotes, Shop};
 pub use summary::{Effects, People, Summary, Traffic};
 

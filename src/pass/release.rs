@@ -3,12 +3,14 @@
 
 use super::files::replace;
 use super::plan_file::hex;
-use super::{Head, PassError, PlanFileError, Shop, Task};
+use super::{Head, PassError, PlanFile, PlanFileError, Shop, Task};
 use crate::config;
 use crate::model::{EffectKind, Moment};
 use crate::policy::Policy;
+use crate::push::Described;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -37,16 +39,28 @@ pub enum ReleaseError {
     File(#[from] PassError),
 }
 
-/// Releases a shop's rules as its config has them now; tells which plan was made of them last.
+/// What an operator let happen.
+#[derive(Debug)]
+pub struct Released {
+    /// The plan that was made of these rules last.
+    pub plan: Head,
+    /// What it was going to do, by kind.
+    pub effects: BTreeMap<EffectKind, u64>,
+}
+
+/// Releases a shop's rules as its config has them now; tells what the last plan that was made of them
+/// was going to do.
 ///
 /// # Errors
 /// [`ReleaseError::NotObserved`] when the last plan was made of other rules, or there is none.
-pub fn release(shop: &config::Shop, now: Moment) -> Result<Head, ReleaseError> {
-    let head = match Head::read(&plan_path(&shop.state_dir)) {
+pub fn release(shop: &config::Shop, now: Moment) -> Result<Released, ReleaseError> {
+    let mut effects = BTreeMap::new();
+    let count = |effect: Described| *effects.entry(effect.kind).or_default() += 1;
+    let head = match PlanFile::read(&plan_path(&shop.state_dir), count) {
         Err(PlanFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             return Err(ReleaseError::NotObserved);
         }
-        head => head?,
+        plan => plan?.head,
     };
     let rules = rules_hash(&shop.policy);
     let shows_them = head.task == Task::Rules && head.as_of.is_none() && head.shop == shop.name;
@@ -62,7 +76,10 @@ pub fn release(shop: &config::Shop, now: Moment) -> Result<Head, ReleaseError> {
             source,
         })
     })?;
-    Ok(head)
+    Ok(Released {
+        plan: head,
+        effects,
+    })
 }
 
 /// Takes the release back: from the next pass on the rules only observe. The daemon may run.

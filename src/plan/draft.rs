@@ -190,18 +190,18 @@ impl<'p> Draft<'p> {
                 Err(reason) => self.hold(kind, reason, 1),
             }
         }
-        self.note_grounds(dossier, facts, &judged.verdicts, wishes);
+        self.note_grounds(dossier, wishes, || {
+            let mut evidence = evidence(facts, &judged.verdicts);
+            if !unsubscribed.is_empty() {
+                evidence.push_str("; unsubscribed by this plan");
+            }
+            evidence
+        });
         judged.verdicts.findings
     }
 
     /// Remembers why, for whoever is wished something from the given wish on, or joins or leaves a list.
-    fn note_grounds(
-        &mut self,
-        dossier: &Dossier,
-        facts: &Facts,
-        verdicts: &Verdicts,
-        wishes: usize,
-    ) {
+    fn note_grounds(&mut self, dossier: &Dossier, wishes: usize, evidence: impl Fn() -> String) {
         let wished = self.effects[wishes..].iter().filter_map(Effect::who);
         let [adds, removes] =
             [EffectKind::ListAdd, EffectKind::ListRemove].map(|kind| self.policy.allows(kind));
@@ -223,7 +223,7 @@ impl<'p> Draft<'p> {
         if touched.is_empty() {
             return;
         }
-        let evidence = evidence(facts, verdicts);
+        let evidence = evidence();
         for slot in touched {
             self.grounds.insert(slot, evidence.clone());
         }
