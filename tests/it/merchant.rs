@@ -4,6 +4,7 @@ use driftless::model::{Moment, Money};
 use driftless::sandbox::world::{Event, Line, Order, Profile, State, Suppression};
 use fastrand::Rng;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The customer buys something.
@@ -113,6 +114,55 @@ pub fn merge(state: &mut State, source: &str, into: &str, at: Moment) {
     }
     for (profile, _) in truth.pairs.iter_mut().filter(|(id, _)| id == source) {
         into.clone_into(profile);
+    }
+}
+
+/// Somebody had themselves erased by both vendors; what they bought stays sold.
+pub fn erase(
+    state: &mut State,
+    profiles: &BTreeSet<String>,
+    customers: &BTreeSet<u64>,
+    at: Moment,
+) {
+    let klaviyo = &mut state.klaviyo;
+    let mut addresses = BTreeSet::new();
+    for id in profiles {
+        let gone = klaviyo.profiles.remove(id);
+        addresses.extend(gone.and_then(|gone| gone.email));
+        klaviyo.changed.remove(id);
+        for list in klaviyo.lists.values_mut() {
+            list.members.remove(id);
+        }
+        for change in &mut klaviyo.pending {
+            change.profiles.retain(|member| member != id);
+        }
+        for event in klaviyo.events.values_mut().flatten() {
+            event.profile.take_if(|profile| profile == id);
+        }
+    }
+    for number in customers {
+        let gone = state.shopify.customers.remove(number);
+        addresses.extend(gone.and_then(|gone| gone.email));
+    }
+    for order in state.shopify.orders.values_mut() {
+        let theirs = order
+            .customer
+            .is_some_and(|number| customers.contains(&number));
+        let typed = order.email.as_ref().is_some_and(|email| {
+            addresses
+                .iter()
+                .any(|address| address.eq_ignore_ascii_case(email))
+        });
+        if theirs || typed {
+            (order.customer, order.email, order.updated) = (None, None, at);
+        }
+    }
+    let truth = &mut state.truth;
+    truth
+        .pairs
+        .retain(|(_, customer)| !customers.contains(customer));
+    for twins in &mut truth.duplicates {
+        twins.retain(|id| !profiles.contains(id));
     }
 }
 

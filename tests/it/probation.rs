@@ -12,7 +12,7 @@ use std::path::Path;
 type Members = BTreeMap<String, Moment>;
 
 /// Makes the store itself unreadable: its settings, and the snapshots without which it cannot do.
-fn wreck(state_dir: &Path) {
+pub fn wreck(state_dir: &Path) {
     let mirror = state_dir.join("mirror");
     for entry in fs::read_dir(&mirror).unwrap() {
         let path = entry.unwrap().path();

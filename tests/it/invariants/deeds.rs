@@ -92,6 +92,10 @@ pub fn deeds_of(intent: &Intent) -> Vec<Deed> {
 
 /// Every place that an intent is about, and what should be there.
 pub(super) fn wanted(intent: &Intent) -> Vec<(Place, Json)> {
+    // What was wanted of somebody who was forgotten since, nobody can read any more.
+    if intent.is_closed() {
+        return Vec::new();
+    }
     let target = intent.target.clone();
     let aspects = match intent.kind {
         EffectKind::ListCreate => vec![(Aspect::List(target), json!(true))],

@@ -164,10 +164,12 @@ pub fn always(evidence: &Evidence<'_>) -> Vec<Violation> {
 /// were lost, an intent may have been sent again, but only until its end was known.
 fn intended(evidence: &Evidence<'_>) -> Vec<Violation> {
     let intents = spans(evidence.journal);
+    let closed = closed(evidence.journal);
     let mut found = Vec::new();
     let mut writes: BTreeMap<Deed, usize> = BTreeMap::new();
     for write in &evidence.world.history {
-        for deed in written(write, evidence.world) {
+        let deeds = written(write, evidence.world).into_iter();
+        for deed in deeds.filter(|deed| !closed.contains(deed.subject.as_str())) {
             let nth = writes.entry(deed.clone()).or_default();
             let begun = |(from, _): &(Moment, Moment)| *from <= write.at;
             let mut intents = intents.get(&deed).into_iter().flatten();
@@ -183,6 +185,15 @@ fn intended(evidence: &Evidence<'_>) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// Whoever was forgotten since something was wanted of them: what it was cannot be read any more.
+fn closed(journal: &[Entry]) -> BTreeSet<&str> {
+    let intents = journal.iter().filter_map(|entry| match entry {
+        Entry::Intent(intent) if intent.is_closed() => intent.subject.as_deref(),
+        _ => None,
+    });
+    intents.collect()
 }
 
 /// From when to when each thing was intended, in order.

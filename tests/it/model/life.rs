@@ -1,12 +1,13 @@
 //! One shop from its first fill to its rest.
 
+use super::erased::Erased;
 use super::knobs::{BUDGETED, Setting};
 use super::others;
 use super::step::Step;
 use crate::backup;
 use crate::house::{House, hours, morning};
 use crate::invariants::{self, Consents, Evidence, Rest};
-use crate::oracle;
+use crate::{oracle, probation};
 use driftless::journal::{Entry, RunId, audit};
 use driftless::model::Moment;
 use driftless::pass::{Options, PassError, PlanFile, Summary, Task};
@@ -54,6 +55,7 @@ pub struct Life {
     stopped: Vec<Range<usize>>,
     /// As text, and read.
     journal: (String, Vec<Entry>),
+    erased: Erased,
     /// Whether an answer may have been lost on the way.
     resent: bool,
     /// State directories so far.
@@ -95,6 +97,7 @@ impl Life {
             others: Vec::new(),
             stopped: Vec::new(),
             journal: Default::default(),
+            erased: Erased::default(),
             resent: false,
             moves: 0,
             failed: Cell::new(false),
@@ -161,6 +164,12 @@ impl Life {
             Step::Rebuild => {
                 self.house.close();
                 self.house.rebuild();
+            }
+            Step::Damage => self.damage(),
+            Step::Forget => {
+                let now = self.house.clock.now();
+                let touched = self.erased.erase(&mut self.house, &mut self.random);
+                self.note(now, touched);
             }
             Step::Restore => self.restore(),
             _ => self.pass_somehow(step).await,
@@ -372,6 +381,15 @@ impl Life {
         self.tell(&told);
     }
 
+    /// A second time, before the mirror has proved itself, is left to the operator.
+    fn damage(&mut self) {
+        let state_dir = self.house.state_dir();
+        if state_dir.join("mirror").exists() && !state_dir.join("probation.json").exists() {
+            self.house.close();
+            probation::wreck(&state_dir);
+        }
+    }
+
     /// From a backup of this moment into another state directory.
     fn restore(&mut self) {
         if !self.house.state_dir().join("journal").exists() {
@@ -408,6 +426,8 @@ impl Life {
         };
         audit(&self.house.state_dir().join("journal")).unwrap();
         self.check(Some(&rest));
+        self.house.close();
+        assert_eq!(self.erased.traces(&self.house.state_dir()), [""; 0]);
     }
 
     /// Whether a pass, with what stopped the one before released, found nothing to do.
@@ -470,6 +490,9 @@ impl Life {
         };
         let broken = invariants::broken(&evidence, rest);
         drop(world);
+        if let Some(broken) = self.erased.broken(&self.journal.1) {
+            self.fail(&broken);
+        }
         if let Some(broken) = broken {
             self.fail(&broken);
         }

@@ -4,6 +4,7 @@
 //! `DRIFTLESS_SEEDS` says how many lives (200), `DRIFTLESS_SEED` which is the first (1). One seed
 //! decides everything about a life; a failure names it with every step up to there.
 
+mod erased;
 mod knobs;
 mod life;
 mod others;

@@ -53,6 +53,10 @@ pub enum Step {
     Undo,
     /// The mirror is built anew.
     Rebuild,
+    /// The mirror's files are damaged.
+    Damage,
+    /// Somebody is to be forgotten, here and by both vendors.
+    Forget,
     /// A backup is made and gone on from.
     Restore,
     /// The process ends and starts again.
@@ -66,7 +70,7 @@ pub enum Step {
 }
 
 /// How often each comes.
-const WEIGHTS: [(u32, Step); 29] = [
+const WEIGHTS: [(u32, Step); 31] = [
     (6, Step::Order),
     (2, Step::Cancel),
     (4, Step::Click),
@@ -91,6 +95,8 @@ const WEIGHTS: [(u32, Step); 29] = [
     (3, Step::Apply),
     (3, Step::Undo),
     (1, Step::Rebuild),
+    (1, Step::Damage),
+    (2, Step::Forget),
     (1, Step::Restore),
     (1, Step::Restart),
     (12, Step::Pass),
