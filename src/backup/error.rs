@@ -13,6 +13,11 @@ pub enum BackupError {
         /// The mirror or the journal.
         path: PathBuf,
     },
+    /// A backup of it would push out a better one.
+    #[error(
+        "the mirror is being filled anew after damage: ask again once a pass has read everything"
+    )]
+    Unproven,
     /// A backup never takes another file's place.
     #[error("{} exists already: name another file, or remove that one", path.display())]
     Exists {

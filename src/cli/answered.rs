@@ -2,10 +2,8 @@
 
 use super::args::Answered;
 use super::{Exit, shops, wish};
-use crate::clock::Clock;
 use crate::daemon::Wish;
 use crate::pass::Shop;
-use crate::telemetry::Meter;
 
 /// Notes that a request was answered. The daemon may run.
 pub(super) async fn run(args: &Answered) -> Exit {
@@ -17,7 +15,7 @@ pub(super) async fn run(args: &Answered) -> Exit {
         request: args.request,
     };
     wish::fulfil(&shop, &wish, async |shop| {
-        let mut shop = shops::open_unlocked(shop, &Clock::System, Meter::default())?;
+        let mut shop = shops::look(shop)?;
         cross_off(&mut shop, args.request)
     })
     .await

@@ -31,7 +31,7 @@ async fn alone(shop: config::Shop, args: &Forget) -> Result<String, (Exit, Strin
     }
     let (person, records) = (&args.person, args.records);
     if args.at_klaviyo.is_none() {
-        let mut shop = shops::open_unlocked(shop, &Clock::System, Meter::default())?;
+        let mut shop = shops::look(shop)?;
         return carry_out(&mut shop, person, records, None).await;
     }
     let shop = shops::load(&args.shops.config).and_then(shops::only);
@@ -47,6 +47,11 @@ pub(super) async fn carry_out(
     agreed: Option<u64>,
     at_klaviyo: Option<u64>,
 ) -> Result<String, (Exit, String)> {
+    let whole = shop.is_whole();
+    if !whole.map_err(|error| (shops::exit_of_mirror(&error), error.to_string()))? {
+        let text = "the mirror is being filled anew after damage: ask again once a pass has read everything";
+        return Err((Exit::Locked, text.to_owned()));
+    }
     let meant = block_in_place(|| shop.belongings(person));
     let meant = meant.map_err(|error| (shops::exit_of_mirror(&error), error.to_string()))?;
     let refuse = |text: String| Err((Exit::Usage, text));

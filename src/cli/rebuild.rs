@@ -21,7 +21,7 @@ fn set_aside(shop: &config::Shop) -> Result<Rebuilt, BackupError> {
     if dir.exists() {
         let _lock = StateLock::take(dir, now)?;
         backup::settle(dir)?;
-        shops::put_on_probation(dir)?;
+        shops::put_on_probation(dir, now)?;
     }
     Ok(Mirror::rebuild(dir, &shop.vault()?, now)?)
 }
@@ -39,7 +39,7 @@ fn rebuild(shop: &config::Shop) -> Exit {
             };
             output::say(&format!(
                 "{name}: the mirror lies in {} now; {carried}\nThe next pass fills a new one. Nothing is \
-                 written before a second pass has read both platforms to the end.",
+                 written before everybody was looked at twice: the guard `probation` says how far that is.",
                 place.display(),
             ));
             Exit::Done

@@ -18,7 +18,7 @@ pub(super) fn run(args: &Restore) -> Exit {
     let restored = Backup::open(&args.file).and_then(|mut backup| {
         // Whoever wrote then may not write now: the world has moved on.
         backup::restore(&mut backup, &shop, now, || {
-            shops::observe_first(&shop.state_dir)
+            shops::observe_first(&shop.state_dir, now)
         })?;
         Ok(backup.header)
     });
@@ -29,7 +29,7 @@ pub(super) fn run(args: &Restore) -> Exit {
             output::say(&format!(
                 "{}: restored a backup {age} old: {}\n\
                  What was written upstream since then is not on record here; the next pass reads what \
-                 has changed. Nothing is written before a second pass has read both platforms to the end{}.",
+                 has changed. Nothing is written before everybody was looked at twice{}.",
                 shop.name,
                 told(&header),
                 match shop.policy.guards.first_run {

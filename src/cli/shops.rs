@@ -8,7 +8,8 @@ use crate::config::{self, Environment};
 use crate::daemon::{KeyLock, lock_dir};
 use crate::journal::JournalError;
 use crate::mirror::MirrorError;
-use crate::pass::{self, OpenError, PassError, Shop};
+use crate::model::Moment;
+use crate::pass::{self, OpenError, OpenNotes, PassError, Shop};
 use crate::pull::PullError;
 use crate::push::PushError;
 use crate::telemetry::Meter;
@@ -87,18 +88,35 @@ pub(super) fn open_unlocked(
     meter: Meter,
 ) -> Result<Shop, (Exit, String)> {
     let name = config.name.clone();
-    let (shop, notes) = Shop::open(config, clock.clone(), meter)
-        .map_err(|error| (exit_of_open(&error), format!("{name}: {error}")))?;
+    noted(&name, Shop::open(config, clock.clone(), meter))
+}
+
+/// Opens mirror and journal for a command beside the passes.
+pub(super) fn look(config: config::Shop) -> Result<Shop, (Exit, String)> {
+    let name = config.name.clone();
+    noted(&name, Shop::look(config, Clock::System, Meter::default()))
+}
+
+fn noted(name: &str, opened: Result<(Shop, OpenNotes), OpenError>) -> Result<Shop, (Exit, String)> {
+    let (shop, notes) =
+        opened.map_err(|error| (exit_of_open(&error), format!("{name}: {error}")))?;
     if let Some(repaired) = notes.repaired {
         tracing::warn!(shop = name, quarantine = %repaired.quarantine.display(), "mirror repaired");
     }
     if let Some(rebuilt) = notes.rebuilt {
-        let place = rebuilt.set_aside.as_deref().unwrap_or(Path::new(""));
+        let place = rebuilt.set_aside.as_deref().map(Path::display);
         tracing::error!(
             shop = name,
-            quarantine = %place.display(),
-            "mirror damaged beyond repair: a new one is filled, and writes nothing until it was read twice"
+            quarantine = place.map(tracing::field::display),
+            "mirror damaged beyond repair: a new one is filled, and nothing written before everybody was read twice"
         );
+        if let Err(error) = rebuilt.carried {
+            tracing::error!(
+                shop = name,
+                %error,
+                "which list is which is not known any more: look at the next plan, then release the rules"
+            );
+        }
     }
     if notes.journal_cut > 0 {
         tracing::warn!(
@@ -219,6 +237,7 @@ pub(super) fn exit_of_backup(error: &BackupError) -> Exit {
         BackupError::Absent { .. } | BackupError::Exists { .. } | BackupError::Occupied { .. } => {
             Exit::Usage
         }
+        BackupError::Unproven => Exit::Locked,
         BackupError::Foreign { .. }
         | BackupError::OtherFormat { .. }
         | BackupError::Unfinished { .. }
@@ -233,13 +252,13 @@ pub(super) fn exit_of_backup(error: &BackupError) -> Exit {
 }
 
 /// Keeps a mirror that is about to be replaced from being written from before it has proved itself.
-pub(super) fn put_on_probation(state_dir: &Path) -> Result<(), BackupError> {
-    pass::put_on_probation(state_dir).map_err(unkept("note the probation in", state_dir))
+pub(super) fn put_on_probation(state_dir: &Path, now: Moment) -> Result<(), BackupError> {
+    pass::put_on_probation(state_dir, now).map_err(unkept("note the probation in", state_dir))
 }
 
 /// Takes the release back, too: what was released, a backup may not know.
-pub(super) fn observe_first(state_dir: &Path) -> Result<(), BackupError> {
-    put_on_probation(state_dir)?;
+pub(super) fn observe_first(state_dir: &Path, now: Moment) -> Result<(), BackupError> {
+    put_on_probation(state_dir, now)?;
     pass::hold(state_dir).map_err(unkept("take back the release in", state_dir))
 }
 

@@ -22,12 +22,7 @@ pub enum Named {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Demand {
     /// `customers/redact`: a customer is to be forgotten.
-    Forget {
-        /// Whom; some deliveries name the address alone.
-        customer: Option<CustomerId>,
-        /// The mark of their address.
-        address: Option<Mark>,
-    },
+    Forget(Redacted),
     /// `customers/data_request`: a customer wants to know what is held of them.
     Disclose {
         /// Shopify's number of the request.
@@ -37,6 +32,17 @@ pub enum Demand {
     },
     /// `shop/redact`: everything personal of the shop is to be erased.
     Erase,
+}
+
+/// Who is to be forgotten; some deliveries name the address alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redacted {
+    /// Their number.
+    pub customer: Option<CustomerId>,
+    /// The mark of their address.
+    pub address: Option<Mark>,
+    /// The mark of their phone.
+    pub phone: Option<Mark>,
 }
 
 /// A digest by which a notice is known again.

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-const TITLE: &[u8] = b"driftless webhooks 1\n";
+const TITLE: &[u8] = b"driftless webhooks 2\n";
 /// What the title of every format begins with.
 const KIND: &[u8] = b"driftless webhooks ";
 /// A record comes from a body of 1 MiB at most.
@@ -156,6 +156,15 @@ fn put_record(text: &mut Vec<u8>, record: &Record) {
     text.extend(body);
 }
 
+/// Whether this may be the beginning of a record whose rest was never written.
+fn is_torn(rest: &[u8]) -> bool {
+    let Some((length, rest)) = rest.split_first_chunk() else {
+        return true;
+    };
+    let wanted = (u32::from_le_bytes(*length) as usize).saturating_add(4);
+    rest.len() < wanted
+}
+
 fn is_of_another_version(bytes: &[u8]) -> bool {
     let number = bytes.strip_prefix(KIND).unwrap_or_default();
     let digits = number
@@ -171,7 +180,10 @@ fn read_records(mut rest: &[u8], mut visit: impl FnMut(Record)) -> Unsound {
     while !rest.is_empty() {
         let found = (0..rest.len()).find_map(|at| Some((at, split_record(&rest[at..])?)));
         let Some((skipped, (record, behind))) = found else {
-            unsound.torn = rest.len();
+            match is_torn(rest) {
+                true => unsound.torn = rest.len(),
+                false => unsound.damaged += rest.len(),
+            }
             break;
         };
         unsound.damaged += skipped;

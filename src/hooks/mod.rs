@@ -18,7 +18,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use delivery::{Demand, Named};
+pub use delivery::{Demand, Named, Redacted};
 pub use inbox::{Inbox, InboxError, Taken, Waiting};
 pub use server::{Hooks, Whose};
 pub use tally::Refusal;

@@ -1,6 +1,6 @@
 //! Shopify's deliveries.
 
-use super::delivery::{Demand, Named, Notice, print};
+use super::delivery::{Demand, Named, Notice, Redacted, print};
 use super::tally::Refusal;
 use crate::model::{CustomerId, Moment, OrderId};
 use crate::vault::{Subject, Vault};
@@ -43,10 +43,7 @@ pub(super) fn read(
     if prints.is_empty() {
         return Err(Refusal::Malformed);
     }
-    let at_any_age = matches!(
-        demand,
-        Some(Demand::Forget { .. } | Demand::Disclose { .. })
-    );
+    let at_any_age = matches!(demand, Some(Demand::Forget(_) | Demand::Disclose { .. }));
     let notice = Notice {
         prints,
         named,
@@ -111,6 +108,8 @@ struct Person {
     id: Json,
     #[serde(default)]
     email: Option<String>,
+    #[serde(default)]
+    phone: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -142,9 +141,13 @@ fn demand(
             .ok_or(Refusal::Malformed);
     }
     let customer = id(&privacy.customer.id).and_then(|id| CustomerId::parse(&id));
-    let address = privacy.customer.email.map(|email| email.to_lowercase());
-    let address = address.filter(|email| !email.is_empty());
-    let address = address.map(|email| vault.mark(Subject::Address(&email)));
+    let mark = |text: Option<String>| {
+        let text = text.map(|text| text.to_lowercase());
+        let text = text.filter(|text| !text.is_empty());
+        text.map(|text| vault.mark(Subject::Address(&text)))
+    };
+    let address = mark(privacy.customer.email);
+    let phone = mark(privacy.customer.phone);
     if topic == "customers/data_request" {
         let request = privacy.data_request.ok_or(Refusal::Malformed)?.id;
         return Ok(Some(Demand::Disclose { request, customer }));
@@ -152,7 +155,11 @@ fn demand(
     match (customer, address) {
         _ if privacy.orders_to_redact.is_none() => Err(Refusal::Malformed),
         (None, None) => Err(Refusal::Malformed),
-        (customer, address) => Ok(Some(Demand::Forget { customer, address })),
+        (customer, address) => Ok(Some(Demand::Forget(Redacted {
+            customer,
+            address,
+            phone,
+        }))),
     }
 }
 

@@ -7,7 +7,9 @@ use crate::disk::Disk;
 use crate::model::Moment;
 use crate::vault::Vault;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// The format of every value; a backup of another one cannot be read back.
@@ -81,34 +83,42 @@ impl Mirror {
         Ok(Self::over(store, vault)?)
     }
 
-    /// Sets the mirror aside, so that the next pass fills a new one from both vendors. What neither they nor the journal know is carried over as far as it can be
-    /// read: which list a managed list is, the accounts, the sentinels, and the sizes of the last
-    /// complete listings.
+    /// Sets the mirror aside, so that the next pass fills a new one from both vendors. What neither they
+    /// nor the journal know is carried over as far as it can be read: which list a managed list is, the
+    /// accounts, the sentinels, and the sizes of the last complete listings. After a kill at any moment it
+    /// can be done again.
     ///
     /// # Errors
     /// When the mirror is in use, or the disk fails; damage is no error.
     pub fn rebuild(state_dir: &Path, vault: &Vault, now: Moment) -> Result<Rebuilt, MirrorError> {
-        let dir = state_dir.join("mirror");
+        let (dir, draft) = (state_dir.join("mirror"), state_dir.join("rebuilding"));
+        let made = draft.join("mirror");
         if !dir.exists() {
+            if made.exists() {
+                fs::rename(&made, &dir)
+                    .map_err(MirrorError::io("move the new mirror to its place"))?;
+                sync_dir(state_dir)?;
+            }
             let (set_aside, carried) = (None, Ok(0));
             return Ok(Rebuilt { set_aside, carried });
         }
-        let kept =
-            match Self::open(state_dir, vault, now).and_then(|(mirror, _)| mirror.keepsakes()) {
-                Err(error) if !error.is_damage() => return Err(error),
-                kept => kept,
-            };
-        let place = set_aside(state_dir, &dir, now)?;
+        let kept = match kept_of(state_dir, vault, now) {
+            Err(error) if !error.is_damage() => return Err(error),
+            kept => kept,
+        };
+        make_anew(&draft)?;
         let carried = kept.and_then(|kept| {
             let count = kept.len() as u64;
-            Self::restore(
-                state_dir,
-                vault,
-                now,
-                kept.into_iter().map(Ok::<_, MirrorError>),
-            )?;
+            let kept = kept.into_iter().map(Ok::<_, MirrorError>);
+            Self::restore(&draft, vault, now, kept)?;
             Ok(count)
         });
+        let place = set_aside(state_dir, &dir, now)?;
+        if carried.is_ok() {
+            fs::rename(&made, &dir).map_err(MirrorError::io("move the new mirror to its place"))?;
+        }
+        fs::remove_dir_all(&draft).map_err(MirrorError::io("remove the new mirror's draft"))?;
+        sync_dir(state_dir)?;
         Ok(Rebuilt {
             set_aside: Some(place),
             carried,
@@ -121,14 +131,9 @@ impl Mirror {
     /// Whatever keeps it from being opened.
     pub fn probe(state_dir: &Path, now: Moment) -> Result<(), MirrorError> {
         let dir = state_dir.join("probe");
-        let mut private = fs::DirBuilder::new();
-        private.recursive(true).mode(0o700);
-        private
-            .create(&dir)
-            .map_err(MirrorError::io("make a mirror to try"))?;
-        let opened = Store::open(&dir, now, Disk::default()).map(drop);
-        fs::remove_dir_all(&dir).map_err(MirrorError::io("remove the mirror that was tried"))?;
-        opened
+        make_anew(&dir)?;
+        Store::open(&dir, now, Disk::default()).map(drop)?;
+        fs::remove_dir_all(&dir).map_err(MirrorError::io("remove the mirror that was tried"))
     }
 
     /// Values that make sense without any record: they name things by the vendors' ids.
@@ -147,6 +152,23 @@ impl Mirror {
         }
         Ok(kept)
     }
+}
+
+/// What a mirror holds that is worth keeping. sled answers some damage with a panic.
+fn kept_of(state_dir: &Path, vault: &Vault, now: Moment) -> Result<Vec<RawEntry>, MirrorError> {
+    let read = || Mirror::open(state_dir, vault, now).and_then(|(mirror, _)| mirror.keepsakes());
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(MirrorError::panicked()))
+}
+
+fn make_anew(dir: &Path) -> Result<(), MirrorError> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(MirrorError::io("remove an old draft")(error));
+        }
+        _ => {}
+    }
+    let made = fs::DirBuilder::new().mode(0o700).create(dir);
+    made.map_err(MirrorError::io("make a directory for a new mirror"))
 }
 
 fn set_aside(state_dir: &Path, dir: &Path, now: Moment) -> Result<PathBuf, MirrorError> {

@@ -2,6 +2,10 @@ use crate::model::{ListId, Slot};
 use crate::vault::VaultError;
 use std::io;
 
+/// What helps against a mirror that cannot be read.
+pub(super) const REFILL: &str = "a new mirror has to be filled, with `driftless rebuild` if the next start does not \
+                                 begin one by itself";
+
 /// What the mirror may answer instead. No variant carries a key, a value or an address.
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorError {
@@ -13,8 +17,8 @@ pub enum MirrorError {
         /// Process id, host and start of the holder, as it wrote them down.
         holder: String,
     },
-    /// The store cannot be opened, even without its snapshots.
-    #[error("the mirror cannot be opened ({what}): {remedy}")]
+    /// The store cannot be opened, even without its snapshots, or read.
+    #[error("the mirror cannot be read ({what}): {remedy}")]
     Damaged {
         /// What the store said.
         what: String,
@@ -113,6 +117,14 @@ impl MirrorError {
         matches!(self, Self::Damaged { .. } | Self::BadValue { .. })
     }
 
+    /// The store panicked, as it does over some damage.
+    pub(crate) fn panicked() -> Self {
+        Self::Damaged {
+            what: "reading it panicked".to_owned(),
+            remedy: REFILL,
+        }
+    }
+
     /// Whether what is on disk cannot be understood, as opposed to not be had.
     pub(super) fn is_damage(&self) -> bool {
         matches!(
@@ -125,14 +137,20 @@ impl MirrorError {
         )
     }
 
-    pub(super) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, source }
     }
 
     pub(super) fn store(action: &'static str) -> impl FnOnce(sled::Error) -> Self {
-        move |source| Self::Store {
-            action,
-            source: Box::new(source),
+        move |source| match source {
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => Self::Damaged {
+                what: source.to_string(),
+                remedy: REFILL,
+            },
+            source => Self::Store {
+                action,
+                source: Box::new(source),
+            },
         }
     }
 }

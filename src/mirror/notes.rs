@@ -63,6 +63,21 @@ impl Mirror {
         self.store.read(&Fact::Evaluated.key())
     }
 
+    /// Whether profiles, customers and orders were each read to the end once.
+    pub fn is_filled(&self) -> Result<bool, MirrorError> {
+        for stream in [
+            Stream::KlaviyoProfiles,
+            Stream::ShopifyCustomers,
+            Stream::ShopifyOrders,
+        ] {
+            let cursor = self.cursor(&stream)?.unwrap_or_default();
+            if cursor.watermark.is_none() && !cursor.done {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Profiles that must be in every complete listing (guard `sentinels`), when chosen by us.
     pub fn sentinels(&self) -> Result<Vec<ProfileId>, MirrorError> {
         Ok(self.store.read(&Fact::Sentinels.key())?.unwrap_or_default())

@@ -1,6 +1,7 @@
 //! sled, and what it needs around it to keep its word.
 
 use super::codec;
+use super::error::REFILL;
 use super::{MirrorError, StateLock};
 use crate::disk::{Disk, Operation};
 use crate::model::Moment;
@@ -21,8 +22,6 @@ const CACHE_BYTES: u64 = 64 << 20;
 /// sled gives its file lock back a moment after it was closed; a reopening waits this long.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_POLL: Duration = Duration::from_millis(50);
-
-const REFILL: &str = "`driftless rebuild` sets it aside, and the next pass fills a new one";
 
 /// What was set aside to make the mirror open again. Worth a warning in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

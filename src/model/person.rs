@@ -39,6 +39,15 @@ impl Record {
         }
     }
 
+    /// Its phone number as the vendor has it.
+    pub fn phone(&self) -> Option<&str> {
+        match self {
+            Self::Profile(one) => one.phone.as_deref(),
+            Self::Customer(one) => one.phone.as_deref(),
+            Self::Guest(_) | Self::Unseen => None,
+        }
+    }
+
     /// Whether this is an e-mail address, a phone number or an external id of it.
     pub fn is_named(&self, text: &str) -> bool {
         let names = match self {

@@ -20,8 +20,11 @@ pub(super) fn replace(
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut out = BufWriter::new(options.open(&half).map_err(failed)?);
     write(&mut out)?;
-    out.flush().map_err(failed)?;
-    drop(out);
+    let file = out
+        .into_inner()
+        .map_err(|error| failed(error.into_error()))?;
+    // A power cut must not leave the name of the new file with nothing in it.
+    file.sync_all().map_err(failed)?;
     std::fs::rename(&half, path).map_err(failed)
 }
 

@@ -37,8 +37,11 @@ use crate::pull::{Fresh, Pull, PullError, Pulled};
 use crate::push::{Push, PushError, Pushed};
 use crate::telemetry::Progress;
 use crate::unify;
+use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a pass is to bring about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,14 +140,16 @@ pub enum PassError {
 impl Shop {
     /// Pulls, unifies, evaluates, detects, plans, and pushes what mode and guards allow.
     pub async fn pass(&mut self, options: &Options) -> Result<Summary, PassError> {
-        let result = self.flow(options).await;
+        let flow = AssertUnwindSafe(self.flow(options)).catch_unwind().await;
+        let result = flow.unwrap_or_else(|panic| {
+            self.suspect();
+            resume_unwind(panic)
+        });
         // Spent is spent, however the pass ended; but that is no reason to hide how it ended.
         if let Err(error) = self.remember_budget() {
             tracing::warn!(%error, "today's budgets are not remembered");
         }
-        if let Err(error) = self.note_damage(&result) {
-            tracing::warn!(%error, "the damage is not remembered");
-        }
+        self.note_damage(&result);
         result
     }
 
@@ -165,7 +170,7 @@ impl Shop {
             tracing::warn!(%error, "Klaviyo has yet to delete somebody");
         }
         let all_over = self.push(options).settle_jobs().await;
-        let pulled = self.pull(options).fill().await?;
+        let pulled = self.pull(options)?.fill().await?;
         // Somebody may have been known again by their address.
         unblocked(|| self.mirror.forget())?;
         let now = options.as_of.unwrap_or_else(|| self.clock.now());
@@ -184,7 +189,7 @@ impl Shop {
         }
         self.hold_back_in_vain(&mut plan, all_over)?;
         if options.as_of.is_none() {
-            self.count_reading(&pulled)?;
+            self.count_reading(&pulled, options)?;
         }
         let mut circumstances = self.circumstances(&pulled, options, now)?;
         if let Some(file) = &options.only {
@@ -277,17 +282,22 @@ impl Shop {
         Ok((evaluation, parity, fresh))
     }
 
-    fn pull<'a>(&'a self, options: &'a Options) -> Pull<'a> {
-        Pull {
+    fn pull<'a>(&'a self, options: &'a Options) -> Result<Pull<'a>, PassError> {
+        // On probation everybody is looked at in every pass.
+        let sweep = match self.readings_due()? {
+            0 => self.config.sweep,
+            _ => Duration::ZERO,
+        };
+        Ok(Pull {
             vendors: &self.vendors,
             mirror: &self.mirror,
             inbox: self.inbox.as_ref(),
             policy: &self.config.policy,
-            sweep: self.config.sweep,
+            sweep,
             clock: &self.clock,
             progress: &options.progress,
             stop: &options.stop,
-        }
+        })
     }
 
     fn push<'a>(&'a mut self, options: &'a Options) -> Push<'a> {

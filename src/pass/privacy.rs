@@ -3,10 +3,10 @@
 
 use super::{Belongings, PassError, Shop, unblocked};
 use crate::api::Fault;
-use crate::hooks::{Demand, Waiting};
+use crate::hooks::{Demand, Redacted, Waiting};
 use crate::journal::DataRequest;
 use crate::mirror::{MirrorError, StateLock};
-use crate::model::{CustomerId, Moment, Record, Slot};
+use crate::model::{Moment, Record, Slot};
 use crate::push::PushError;
 use crate::unify;
 use crate::vault::{Mark, Subject};
@@ -34,8 +34,12 @@ impl Shop {
         };
         for Waiting { no, at, demand } in inbox.demands() {
             match demand {
-                Demand::Forget { customer, address } => {
-                    unblocked(|| self.forget_demanded(customer, address))?;
+                Demand::Forget(whom) => {
+                    unblocked(|| self.forget_demanded(&whom))?;
+                    if !self.mirror.is_filled()? {
+                        // What is theirs by more than their number and address is yet to come.
+                        continue;
+                    }
                 }
                 Demand::Disclose { request, customer } => {
                     let request = DataRequest {
@@ -64,25 +68,28 @@ impl Shop {
         Ok(())
     }
 
-    /// Forgets what is this customer's by their number or the very address, Klaviyo left alone. What only
-    /// the identity rules give to the same person, such as whoever shares a phone, nobody demanded: it
-    /// waits for `driftless forget`.
-    fn forget_demanded(
-        &mut self,
-        customer: Option<CustomerId>,
-        address: Option<Mark>,
-    ) -> Result<(), PassError> {
+    /// Forgets what is this customer's by their number, the very address, or a phone beside which there is
+    /// neither, Klaviyo left alone. What only the identity rules give to the same person, such as whoever
+    /// shares a phone, nobody demanded: it waits for `driftless forget`.
+    fn forget_demanded(&mut self, whom: &Redacted) -> Result<(), PassError> {
+        let Redacted {
+            customer,
+            address,
+            phone,
+        } = *whom;
         let vault = self.mirror.vault().clone();
         let rule = &self.config.policy.identity;
-        let has_it = |email: &str| {
-            let email = email.to_lowercase();
-            address.is_some_and(|address| vault.mark(Subject::Address(&email)) == address)
+        let is = |mark: Option<Mark>, text: Option<&str>| {
+            let found = text.map(|text| vault.mark(Subject::Address(&text.to_lowercase())));
+            mark.is_some() && mark == found
         };
-        let points_at_it = |record: &Record| {
-            customer.is_some() && unify::keys(Slot(0), record, rule).customer == customer
+        let is_theirs = |record: &Record| {
+            let keys = unify::keys(Slot(0), record, rule);
+            if keys.customer.is_none() && record.email().is_none() {
+                return is(phone, record.phone()) || is(phone, keys.phone.as_deref());
+            }
+            (customer.is_some() && keys.customer == customer) || is(address, record.email())
         };
-        let is_theirs =
-            |record: &Record| points_at_it(record) || record.email().is_some_and(has_it);
         let mut named = self.slots_named(is_theirs)?;
         if let Some(id) = customer {
             named.extend(self.mirror.slot_of_customer(id)?);

@@ -1,6 +1,7 @@
 //! One shop, opened: its mirror, its journal and its vendors.
 
-use super::{PassError, privacy, probation};
+use super::probation::{self, Damage};
+use super::{PassError, privacy};
 use crate::api::{ApiError, Vendors};
 use crate::backup::{self, BackupError};
 use crate::clock::Clock;
@@ -92,6 +93,18 @@ impl Shop {
         Self::open_on(Disk::default(), config, clock, meter)
     }
 
+    /// As [`Shop::open`], for a command beside the passes: a damaged mirror stays where it is.
+    ///
+    /// # Errors
+    /// As [`Shop::open`], and damage.
+    pub fn look(
+        config: config::Shop,
+        clock: Clock,
+        meter: Meter,
+    ) -> Result<(Self, OpenNotes), OpenError> {
+        Self::open_with(Disk::default(), config, clock, meter, Damage::Stays)
+    }
+
     /// As [`Shop::open`], on a disk that may have flaws.
     ///
     /// # Errors
@@ -101,6 +114,16 @@ impl Shop {
         config: config::Shop,
         clock: Clock,
         meter: Meter,
+    ) -> Result<(Self, OpenNotes), OpenError> {
+        Self::open_with(disk, config, clock, meter, Damage::IsSetAside)
+    }
+
+    fn open_with(
+        disk: Disk,
+        config: config::Shop,
+        clock: Clock,
+        meter: Meter,
+        damage: Damage,
     ) -> Result<(Self, OpenNotes), OpenError> {
         let dir = &config.state_dir;
         let failed = |source| OpenError::StateDir {
@@ -118,7 +141,7 @@ impl Shop {
             return Err(PassError::Erased { path }.into());
         }
         let (mirror, repaired, rebuilt) =
-            probation::open_mirror(&disk, &config, &vault, clock.now())?;
+            probation::open_mirror(&disk, &config, &vault, clock.now(), damage)?;
         if repaired.is_some() || rebuilt.is_some() {
             meter.repaired();
         }
@@ -193,7 +216,18 @@ impl Shop {
     ///
     /// # Errors
     /// Damage in mirror or journal, too little room, and whatever else the disk says.
-    pub fn back_up(&self) -> Result<File, BackupError> {
+    pub fn back_up(&mut self) -> Result<File, BackupError> {
+        let made = self.copy();
+        if let Err(error) = &made {
+            self.note_damage_of_backup(error);
+        }
+        made
+    }
+
+    fn copy(&self) -> Result<File, BackupError> {
+        if !self.is_whole()? {
+            return Err(BackupError::Unproven);
+        }
         let dir = &self.config.state_dir;
         let source = backup::Source {
             shop: &self.config.name,
@@ -205,6 +239,16 @@ impl Shop {
         let mut file = backup::spool(dir)?;
         backup::write(&source, self.clock.now(), &mut file, dir)?;
         Ok(file)
+    }
+
+    /// Whether the mirror has what there is: a new one in place of one that was damaged may be empty, and
+    /// says nothing about anybody.
+    ///
+    /// # Errors
+    /// The mirror cannot be read.
+    pub fn is_whole(&self) -> Result<bool, MirrorError> {
+        let is_new = self.readings_due().unwrap_or_default() > 0;
+        Ok(!is_new || self.mirror.is_filled()?)
     }
 
     /// A full disk would stop every mirror on it.

@@ -131,7 +131,8 @@ fn probation(now: &Circumstances, trips: &mut Vec<Trip>) {
             guard: Guard::Probation,
             count: now.readings_due,
             note: format!(
-                "the mirror was filled anew or restored; {} more complete reading of both platforms comes first",
+                "the mirror was filled anew or restored: everybody is looked at twice before anything is \
+                 written, {} times from now on",
                 now.readings_due
             ),
         });

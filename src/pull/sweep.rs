@@ -10,7 +10,7 @@ use crate::model::{CustomerId, Mentions, Moment, ProfileId};
 use crate::vault::Subject;
 
 /// So many requests of a pass at most, at each vendor, whatever is due: a backlog must not hold up the
-/// rest for long.
+/// rest for long. Where everybody is to be looked at in every pass, it is not a backlog.
 const MOST_REQUESTS: usize = 1_000;
 
 /// How far a sweep has come.
@@ -71,7 +71,7 @@ impl Pull<'_> {
             return Ok(());
         }
         let due = self.due(&run, total, now);
-        for _ in 0..MOST_REQUESTS {
+        for _ in 0..self.most() {
             if !is_due(&run, due, klaviyo::MOST_IDS) {
                 break;
             }
@@ -102,7 +102,7 @@ impl Pull<'_> {
             return Ok(());
         };
         let due = self.due(&run, total, now);
-        for _ in 0..MOST_REQUESTS {
+        for _ in 0..self.most() {
             if !is_due(&run, due, shopify::MOST_IDS) {
                 break;
             }
@@ -125,18 +125,30 @@ impl Pull<'_> {
         self.mirror.vault().is_forgotten(who)
     }
 
+    /// How many requests at most.
+    fn most(&self) -> usize {
+        match self.sweep.is_zero() {
+            true => usize::MAX,
+            false => MOST_REQUESTS,
+        }
+    }
+
     /// The sweep under way; `None` when the next one is still to come, or has just begun.
     fn run(&self, stream: &Stream, now: Moment) -> Result<Option<Cursor>, PullError> {
         let known = self.mirror.cursor(stream)?.unwrap_or_default();
-        if known.run_start.is_some() {
+        // One that has looked at nobody yet may as well begin now.
+        let is_idle = self.sweep.is_zero() && known.seen == 0;
+        if known.run_start.is_some() && !is_idle {
             return Ok(Some(known));
         }
         let next = known.watermark.map(|last| last.plus(self.sweep));
-        if next.is_none_or(|next| next <= now) {
+        if is_idle || next.is_none_or(|next| next <= now) {
             let run_start = Some(now);
+            let begun = Cursor { run_start, ..known };
             let mut page = self.mirror.page();
-            page.cursor(stream, &Cursor { run_start, ..known });
+            page.cursor(stream, &begun);
             page.commit()?;
+            return Ok(self.sweep.is_zero().then_some(begun));
         }
         Ok(None)
     }

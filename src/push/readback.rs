@@ -116,18 +116,24 @@ impl Push<'_> {
     }
 
     /// Puts these profiles into the mirror as upstream has them now; says which it has not. Where a
-    /// record cannot be read, none is missed.
+    /// record cannot be read, or a sentinel does not answer, none is missed.
     pub(super) async fn look_at_profiles(
         &self,
         ids: &[ProfileId],
     ) -> Result<BTreeSet<ProfileId>, PushError> {
         let mut absent = BTreeSet::new();
-        for some in ids.chunks(klaviyo::MOST_IDS) {
+        let sentinels = self.mirror.sentinels()?;
+        let room = klaviyo::MOST_IDS.saturating_sub(sentinels.len()).max(1);
+        for some in ids.chunks(room) {
+            let asked = [some, &sentinels].concat();
             let klaviyo = &self.vendors.klaviyo;
-            let answer = klaviyo.profiles_by_id(some, &self.mentions).await?;
-            if answer.quarantined == 0 && answer.next.is_none() {
-                let is_found = |id: &&ProfileId| answer.items.iter().any(|one| one.id == **id);
-                absent.extend(some.iter().filter(|id| !is_found(id)).cloned());
+            let answer = klaviyo.profiles_by_id(&asked, &self.mentions).await?;
+            let is_absent = |id: &&ProfileId| !answer.items.iter().any(|one| one.id == **id);
+            if answer.quarantined == 0
+                && answer.next.is_none()
+                && !sentinels.iter().any(|id| is_absent(&id))
+            {
+                absent.extend(some.iter().filter(is_absent).cloned());
             }
             let mut page = self.mirror.page();
             for profile in answer.items {

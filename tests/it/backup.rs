@@ -1,6 +1,6 @@
 //! What passes make of a mirror that was restored or rebuilt.
 
-use crate::house::{House, ROOMY};
+use crate::house::{House, ROOMY, hours};
 use driftless::backup::{self, Backup, BackupError};
 use driftless::pass::put_on_probation;
 use driftless::policy::Guard;
@@ -23,7 +23,7 @@ pub fn restore(house: &mut House, name: &str, path: &Path) {
     std::fs::copy(vault, vault_file(&place)).unwrap();
     let mut backup = Backup::open(path).unwrap();
     let first = || {
-        put_on_probation(&place).unwrap();
+        put_on_probation(&place, house.clock.now()).unwrap();
         Ok(())
     };
     backup::restore(&mut backup, &house.config(), house.clock.now(), first).unwrap();
@@ -42,6 +42,7 @@ async fn a_restored_shop_observes_then_goes_on_and_repeats_nothing_it_no_longer_
     let guards: Vec<_> = observed.trips.iter().map(|trip| trip.guard).collect();
     assert_eq!(guards, [Guard::FirstRun, Guard::Probation]);
     assert_eq!(house.writes(), 0);
+    house.clock.advance(hours(1));
     let applied = house.pass().await;
     assert_eq!(applied.trips, []);
     let writes = house.writes();

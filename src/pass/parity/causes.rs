@@ -121,7 +121,7 @@ impl Shop {
             }
         }
         let asked: Vec<ProfileId> = ids.values().cloned().collect();
-        let mut found = self.pull(options).fresh(&asked, &lists, mentions).await?;
+        let mut found = self.pull(options)?.fresh(&asked, &lists, mentions).await?;
         let seen = ids
             .into_iter()
             .filter_map(|(slot, id)| match found.remove(&id)? {

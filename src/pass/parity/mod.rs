@@ -163,7 +163,7 @@ impl Shop {
                 return Ok(None);
             }
             let read = self
-                .pull(options)
+                .pull(options)?
                 .segment_members(&segment.id, *budget)
                 .await?;
             *budget = budget.saturating_sub(read.members.len() as u64);
@@ -180,7 +180,7 @@ impl Shop {
                 let sample = self.sample(&membership.inside, &before, now)?;
                 let ids: Vec<ProfileId> = sample.values().cloned().collect();
                 let found = self
-                    .pull(options)
+                    .pull(options)?
                     .segment_members_among(&segment.id, &ids)
                     .await?;
                 let Some(found) = found else {

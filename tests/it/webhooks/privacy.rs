@@ -1,8 +1,8 @@
 //! What the law gives customers and shops, heard as webhooks.
 
-use super::{Ear, observe};
+use super::{Ear, HEARING, observe};
 use crate::house::files_with;
-use crate::house::hours;
+use crate::house::{House, ROOMY, hours};
 use driftless::journal::Entry;
 use driftless::model::CustomerId;
 use driftless::pass::Options;
@@ -101,6 +101,55 @@ async fn whoever_only_shares_a_phone_with_a_redacted_customer_stays() {
         panic!("they were not meant");
     };
     assert_eq!((left.records(), left.profiles[0].as_str()), (1, other));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redaction_heard_before_the_first_fill_takes_what_only_the_filled_mirror_shows() {
+    let house = House::of(120, &[&ROOMY[..], &HEARING].concat()).await;
+    let linked = {
+        let state = &mut *house.world.state();
+        let (customer, theirs) = state.shopify.customers.iter().nth(3).unwrap();
+        let (customer, email) = (*customer, theirs.email.clone());
+        let mut profiles = state.klaviyo.profiles.iter_mut();
+        let other = profiles.find(|(_, one)| one.email.is_some() && one.email != email);
+        let (id, other) = other.unwrap();
+        // Another address, and the customer's number.
+        other.external_id = Some(customer.to_string());
+        (customer, id.clone())
+    };
+    let mut ear = Ear::of(house, Habits::default()).await;
+    let domain = ear.house.world.state().shopify.domain.clone();
+    let body = json!({"shop_domain": domain, "orders_to_redact": [], "customer": {"id": linked.0}});
+    ear.told("customers/redact", &body).await;
+    observe(&mut ear.house).await;
+    observe(&mut ear.house).await;
+    assert!(ear.house.shop().belongings(&linked.1).unwrap().is_empty());
+    assert!(ear.house.shop().was_forgotten(&linked.0.to_string()));
+    let status = ear.house.shop().hooks().unwrap().status();
+    assert_eq!(status["to_do"], 0, "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_takes_only_a_record_that_has_nothing_else() {
+    let mut ear = Ear::new(120, Habits::default()).await;
+    let (customer, profile, names) = somebody(&ear);
+    let now = ear.house.clock.now();
+    let text_only = "01ZZZZZZZZZZZZZZZZZZZZZZZZ";
+    {
+        let profiles = &mut ear.house.world.state().klaviyo.profiles;
+        let mut other = profiles[&profile].clone();
+        (other.email, other.external_id) = (None, None);
+        (other.created, other.updated) = (now, now);
+        profiles.insert(text_only.to_owned(), other);
+    }
+    ear.house.clock.advance(hours(1));
+    observe(&mut ear.house).await;
+    let domain = ear.house.world.state().shopify.domain.clone();
+    let body = json!({"shop_domain": domain, "orders_to_redact": [],
+        "customer": {"id": customer, "phone": names[1]}});
+    ear.told("customers/redact", &body).await;
+    observe(&mut ear.house).await;
+    assert!(ear.house.shop().belongings(text_only).unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
