@@ -154,7 +154,7 @@ pub(super) fn open_mirror(
         hold(dir)?;
     }
     put_on_probation(dir, now)?;
-    let (mirror, repaired) = open()?;
+    let (mirror, repaired) = open().and_then(|opened| cleared(dir, opened))?;
     Ok((mirror, repaired, Some(rebuilt)))
 }
 
