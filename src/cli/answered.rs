@@ -2,6 +2,7 @@
 
 use super::args::Answered;
 use super::{Exit, output, shops};
+use crate::api::Budgets;
 use crate::clock::Clock;
 use crate::telemetry::Meter;
 
@@ -12,10 +13,11 @@ pub(super) fn run(args: &Answered) -> Exit {
         Err(exit) => return exit,
     };
     let name = shop.name.clone();
-    let mut shop = match shops::open_unlocked(shop, &Clock::System, Meter::default()) {
-        Ok(shop) => shop,
-        Err((exit, text)) => return output::fault(exit, &text),
-    };
+    let mut shop =
+        match shops::open_unlocked(shop, &Budgets::default(), &Clock::System, Meter::default()) {
+            Ok(shop) => shop,
+            Err((exit, text)) => return output::fault(exit, &text),
+        };
     let request = args.request;
     match shop.data_answered(request) {
         Ok(true) => {

@@ -2,6 +2,7 @@
 
 use super::args::Forget;
 use super::{Exit, output, shops};
+use crate::api::Budgets;
 use crate::clock::Clock;
 use crate::config;
 use crate::daemon::{self, Wish};
@@ -43,13 +44,14 @@ async fn alone(shop: config::Shop, args: &Forget, wish: &Wish) -> Result<String,
     }
     let name = shop.name.clone();
     if wish.at_klaviyo.is_none() {
-        let opened = shops::open_unlocked(shop, &Clock::System, Meter::default());
+        let opened =
+            shops::open_unlocked(shop, &Budgets::default(), &Clock::System, Meter::default());
         let mut shop = opened.map_err(|fault| unnamed(&name, fault))?;
         return carry_out(&mut shop, wish).await;
     }
     let shop = shops::load(&args.shops.config).and_then(shops::only);
     let shop = shop.map_err(|exit| (exit, "Klaviyo's key is needed".to_owned()))?;
-    let held = shops::open(shop, &Clock::System, Meter::default());
+    let held = shops::open(shop, &Budgets::default(), &Clock::System, Meter::default());
     let mut held = held.map_err(|fault| unnamed(&name, fault))?;
     carry_out(&mut held.shop, wish).await
 }

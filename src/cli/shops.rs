@@ -1,7 +1,7 @@
 //! From `--config` to opened shops, with the exit that fits when it fails.
 
 use super::{Exit, output};
-use crate::api::{ApiError, Fault};
+use crate::api::{ApiError, Budgets, Fault};
 use crate::backup::BackupError;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
@@ -66,6 +66,7 @@ pub(super) struct Held {
 /// Takes the lock on the key, then opens mirror and journal.
 pub(super) fn open(
     config: config::Shop,
+    budgets: &Budgets,
     clock: &Clock,
     meter: Meter,
 ) -> Result<Held, (Exit, String)> {
@@ -76,18 +77,19 @@ pub(super) fn open(
             format!("{}: {error}", config.name),
         )
     })?;
-    let shop = open_unlocked(config, clock, meter)?;
+    let shop = open_unlocked(config, budgets, clock, meter)?;
     Ok(Held { shop, _key: key })
 }
 
 /// Opens mirror and journal for a caller who sees to the key's lock, and logs what had to be mended.
 pub(super) fn open_unlocked(
     config: config::Shop,
+    budgets: &Budgets,
     clock: &Clock,
     meter: Meter,
 ) -> Result<Shop, (Exit, String)> {
     let name = config.name.clone();
-    let (shop, notes) = Shop::open(config, clock.clone(), meter)
+    let (shop, notes) = Shop::open(config, budgets, clock.clone(), meter)
         .map_err(|error| (exit_of_open(&error), format!("{name}: {error}")))?;
     if let Some(repaired) = notes.repaired {
         tracing::warn!(shop = name, quarantine = %repaired.quarantine.display(), "mirror repaired");
@@ -255,10 +257,12 @@ pub(super) fn exit_of_api(error: &ApiError) -> Exit {
         Fault::WrongAccount { .. } | Fault::ForeignHost { .. } => Exit::Config,
         Fault::Throttled { .. }
         | Fault::Parked { .. }
+        | Fault::Resting { .. }
         | Fault::Unreachable { .. }
         | Fault::Untrusted { .. }
         | Fault::VendorDown
         | Fault::Closed => Exit::Unreachable,
+        Fault::Uncounted => Exit::Disk,
         Fault::TooMany { .. } | Fault::Setup => Exit::Bug,
         _ => Exit::Protocol,
     }

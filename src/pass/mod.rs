@@ -135,15 +135,6 @@ pub enum PassError {
 impl Shop {
     /// Pulls, unifies, evaluates, detects, plans, and pushes what mode and guards allow.
     pub async fn pass(&mut self, options: &Options) -> Result<Summary, PassError> {
-        let result = self.flow(options).await;
-        // Spent is spent, however the pass ended; but that is no reason to hide how it ended.
-        if let Err(error) = self.remember_budget() {
-            tracing::warn!(%error, "today's budgets are not remembered");
-        }
-        result
-    }
-
-    async fn flow(&mut self, options: &Options) -> Result<Summary, PassError> {
         let (began, started) = (self.clock.now(), self.clock.monotonic());
         let before = self.meter.totals();
         let dry_run = options.observe || options.as_of.is_some();
@@ -239,7 +230,10 @@ impl Shop {
                 recovered,
             },
             failure: pushed.failure,
-            traffic: Traffic::between(&before, &self.meter.totals()),
+            traffic: Traffic {
+                parked: self.meter.holding(self.clock.now()),
+                ..Traffic::between(&before, &self.meter.totals())
+            },
             data_requests: self.data_requests(),
             took: self.clock.monotonic().saturating_sub(started),
         })

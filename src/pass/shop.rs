@@ -1,7 +1,7 @@
 //! One shop, opened: its mirror, its journal and its vendors.
 
 use super::{PassError, privacy};
-use crate::api::{ApiError, Vendors};
+use crate::api::{ApiError, Budgets, Vendors};
 use crate::backup::{self, BackupError};
 use crate::clock::Clock;
 use crate::config;
@@ -79,13 +79,15 @@ pub enum OpenError {
 }
 
 impl Shop {
-    /// Opens mirror and journal, mending what a crash may have left, and builds the clients.
+    /// Opens mirror and journal, mending what a crash may have left, and builds the clients, which draw
+    /// on `budgets`.
     pub fn open(
         config: config::Shop,
+        budgets: &Budgets,
         clock: Clock,
         meter: Meter,
     ) -> Result<(Self, OpenNotes), OpenError> {
-        Self::open_on(Disk::default(), config, clock, meter)
+        Self::open_on(Disk::default(), config, budgets, clock, meter)
     }
 
     /// As [`Shop::open`], on a disk that may have flaws.
@@ -95,6 +97,7 @@ impl Shop {
     pub fn open_on(
         disk: Disk,
         config: config::Shop,
+        budgets: &Budgets,
         clock: Clock,
         meter: Meter,
     ) -> Result<(Self, OpenNotes), OpenError> {
@@ -119,13 +122,7 @@ impl Shop {
         }
         let pseudonyms = Pseudonyms::open(dir)?;
         let (journal, recovery) = Journal::open_on(disk, &dir.join("journal"), &vault)?;
-        let vendors = Vendors::new(
-            &config.klaviyo,
-            &config.shopify,
-            config.policy.metafield.as_ref(),
-            &clock,
-            &meter,
-        )?;
+        let vendors = Vendors::new(&config, budgets, &clock, &meter)?;
         let heard = config.webhooks.is_some() || Inbox::exists(dir);
         let inbox = heard.then(|| Inbox::open(dir)).transpose()?;
         let notes = OpenNotes {
@@ -143,7 +140,7 @@ impl Shop {
             meter,
             inbox,
         };
-        shop.recall_budget()?;
+        shop.remember_budget()?;
         shop.go_on_forgetting()?;
         Ok((shop, notes))
     }

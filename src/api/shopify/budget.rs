@@ -1,5 +1,6 @@
-//! Shopify's query cost: a request leaves when the bucket holds its price.
+//! Shopify's query cost: a request leaves when the bucket holds its price, and it is its turn.
 
+use crate::api::budget::lane::{Lane, Waiting};
 use crate::api::{Answer, ApiError, Call, Exchange, Fault, patience};
 use crate::clock::Clock;
 use crate::pace::CostBucket;
@@ -21,6 +22,7 @@ pub struct CostBudget<E> {
 #[derive(Debug)]
 struct State {
     bucket: CostBucket,
+    lane: Lane,
     /// What Shopify said each class costs; better than our estimate.
     known: BTreeMap<&'static str, f64>,
 }
@@ -35,7 +37,11 @@ impl<E> CostBudget<E> {
             clock,
             meter,
             patience,
-            state: Mutex::new(State { bucket, known }),
+            state: Mutex::new(State {
+                bucket,
+                lane: Lane::default(),
+                known,
+            }),
         }
     }
 
@@ -43,35 +49,69 @@ impl<E> CostBudget<E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the price out of the bucket, or says how long until it is there.
-    fn claim(&self, price: f64) -> Duration {
+    /// Takes the price out of the bucket and gives zero, or says how long until it is there; `None` when
+    /// it is another one's turn.
+    fn claim(&self, id: u64, price: f64) -> Option<Duration> {
+        const ALL: fn(&Waiting) -> bool = |_| true;
         let mut state = self.lock();
         let now = self.clock.monotonic();
+        let (first, _) = state.lane.first(ALL)?;
+        if first != id {
+            return None;
+        }
         let wait = state.bucket.wait(price, now);
         if wait.is_zero() {
             state.bucket.spend(price, now);
+            state.lane.serve(ALL);
+            state.lane.call_first();
         }
-        wait
+        Some(wait)
     }
 
     async fn acquire(&self, call: &Call, price: f64) -> Result<(), ApiError> {
-        let mut waited = Duration::ZERO;
+        let begun = self.clock.monotonic();
+        // Rounded up, so that nothing is free.
+        let points = price.clamp(1.0, 1e6).ceil() as u64;
+        let (id, called) = self.lock().lane.join("", call, points);
+        let place = Place { budget: self, id };
+        let mut held = Duration::ZERO;
         loop {
-            let wait = self.claim(price);
-            if wait.is_zero() {
-                break;
+            match self.claim(place.id, price) {
+                None => {
+                    self.meter.beat();
+                    called.notified().await;
+                }
+                Some(wait) if wait.is_zero() => break,
+                Some(wait) if held + wait > self.patience => {
+                    let until = self.clock.now().plus(wait);
+                    return Err(ApiError::new(call.class, Fault::Parked { until }));
+                }
+                Some(wait) => {
+                    patience::wait(&self.clock, &self.meter, wait).await;
+                    held += wait;
+                }
             }
-            if waited + wait > self.patience {
-                let until = self.clock.now().plus(wait);
-                return Err(ApiError::new(call.class, Fault::Parked { until }));
-            }
-            patience::wait(&self.clock, &self.meter, wait).await;
-            waited += wait;
         }
+        let waited = self.clock.monotonic().saturating_sub(begun);
         if !waited.is_zero() {
             self.meter.waited(call.class.api, call.class.name, waited);
         }
         Ok(())
+    }
+}
+
+/// A place in the lane, given up when whoever waits is.
+struct Place<'a, E> {
+    budget: &'a CostBudget<E>,
+    id: u64,
+}
+
+impl<E> Drop for Place<'_, E> {
+    fn drop(&mut self) {
+        let mut state = self.budget.lock();
+        if state.lane.leave(self.id) {
+            state.lane.call_first();
+        }
     }
 }
 
@@ -87,9 +127,8 @@ impl<E: Exchange> Exchange for CostBudget<E> {
         let said = result.as_ref().ok().and_then(|a| a.envelope.as_ref());
         let cost = said.map(|envelope| envelope.cost()).unwrap_or_default();
         let mut state = self.lock();
-        state
-            .bucket
-            .settle(price, cost.level, self.clock.monotonic());
+        let now = self.clock.monotonic();
+        state.bucket.settle(price, cost.level, now);
         if let Some(requested) = cost.requested.filter(|cost| cost.is_finite()) {
             state.known.insert(call.class.name, requested);
         }
