@@ -196,6 +196,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_class_that_fails_again_and_again_is_left_alone_and_probed() {
+        let fake = Fake::new((0..60).map(|_| answer(503)));
+        let (retry, clock) = retry(&fake);
+        let mut rested = 0;
+        while elapsed(&clock) < 3600 {
+            let error = retry.exchange(&call()).await.unwrap_err();
+            if let Fault::Resting { until } = error.fault {
+                assert!(until > clock.now() && !error.is_outcome_unknown());
+                clock.advance(Duration::from_secs(10));
+                rested += 1;
+            }
+        }
+        let asked = fake.seen().len();
+        assert!((25..=28).contains(&asked), "twenty, then probes: {asked}");
+        assert!(rested > 300, "{rested}");
+        let mut other = call();
+        other.class = &crate::api::klaviyo::limits::GET_LISTS;
+        let error = retry.exchange(&other).await.unwrap_err();
+        assert_eq!(error.fault, Fault::VendorDown, "every class by itself");
+    }
+
+    #[tokio::test]
     async fn a_refusal_is_never_tried_again() {
         for status in [400, 401, 403, 404, 405, 409, 410, 413, 415] {
             let mut refusal = answer(status);

@@ -3,11 +3,14 @@
 use crate::api::budget::lane::{Lane, Waiting};
 use crate::api::{Answer, ApiError, Call, Exchange, Fault, patience};
 use crate::clock::Clock;
-use crate::pace::CostBucket;
+use crate::pace::{CostBucket, Hold};
 use crate::telemetry::Meter;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// How long a plain 429 is heeded that does not say how long.
+const UNSAID: Duration = Duration::from_secs(60);
 
 /// Lets a call through to the layer below when the bucket holds its price.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct CostBudget<E> {
 #[derive(Debug)]
 struct State {
     bucket: CostBucket,
+    /// What a plain 429 asked for.
+    hold: Hold,
     lane: Lane,
     /// What Shopify said each class costs; better than our estimate.
     known: BTreeMap<&'static str, f64>,
@@ -39,6 +44,7 @@ impl<E> CostBudget<E> {
             patience,
             state: Mutex::new(State {
                 bucket,
+                hold: Hold::default(),
                 lane: Lane::default(),
                 known,
             }),
@@ -59,7 +65,7 @@ impl<E> CostBudget<E> {
         if first != id {
             return None;
         }
-        let wait = state.bucket.wait(price, now);
+        let wait = state.bucket.wait(price, now).max(state.hold.wait(now));
         if wait.is_zero() {
             state.bucket.spend(price, now);
             state.lane.serve(ALL);
@@ -129,6 +135,10 @@ impl<E: Exchange> Exchange for CostBudget<E> {
         let mut state = self.lock();
         let now = self.clock.monotonic();
         state.bucket.settle(price, cost.level, now);
+        if let Some(refusal) = result.as_ref().ok().filter(|answer| answer.status == 429) {
+            let wait = refusal.headers.retry_after.unwrap_or(UNSAID);
+            state.hold.extend(now, wait);
+        }
         if let Some(requested) = cost.requested.filter(|cost| cost.is_finite()) {
             state.known.insert(call.class.name, requested);
         }
@@ -140,7 +150,7 @@ impl<E: Exchange> Exchange for CostBudget<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::fake::{Fake, body, call};
+    use crate::api::fake::{Fake, answer, body, call};
     use crate::api::shopify::Opened;
     use crate::model::Moment;
 
@@ -168,6 +178,21 @@ mod tests {
         let before = clock.now();
         budget.exchange(&priced).await.unwrap();
         assert_eq!(clock.now().since(before), Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn a_plain_refusal_holds_everything_for_as_long_as_it_asks() {
+        let mut refusal = answer(429);
+        refusal.headers.retry_after = Some(Duration::from_secs(30));
+        let fake = Fake::new([refusal, reply(10, 2000)]);
+        let (budget, clock) = budget(&fake);
+        let mut priced = call();
+        priced.cost = Some(10.0);
+        let before = clock.now();
+        // It is no GraphQL reply, and no error of this layer's.
+        let _ = budget.exchange(&priced).await;
+        budget.exchange(&priced).await.unwrap();
+        assert_eq!(clock.now().since(before), Duration::from_secs(30));
     }
 
     #[tokio::test]

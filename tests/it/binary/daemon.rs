@@ -1,7 +1,8 @@
 //! The daemon's life: systemd's line, two shops, reloads.
 
 use super::lab::{Lab, Town, get};
-use super::process::{Running, eventually};
+use super::process::{Running, eventually, run};
+use driftless::sandbox::faults::{FaultKind, Faults};
 use rustix::process::Signal;
 use serde_json::Value as Json;
 use std::fs;
@@ -103,6 +104,33 @@ fn one_shops_dead_vendors_do_not_disturb_the_other() {
     let ended = daemon.end().expect(0);
     assert!(ended.err.contains("dead"), "{}", ended.err);
     assert_eq!(town.writes() + dead.writes(), 0);
+}
+
+#[test]
+fn a_parked_class_shows_in_the_status_over_a_restart_and_is_asked_for_nothing() {
+    let lab = Lab::new();
+    let town = Town::fast(60, 25);
+    let shop = lab.shop("acme", &town.vendors, &[]);
+    let refusal = FaultKind::Refuse(Some("67608"));
+    let faults = |faults: &mut Faults| faults.plan("/api/lists", None, 1, refusal);
+    faults(&mut town.world.state().faults);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let (daemon, listen) = daemon(&lab, &[]);
+        let failed = status(&listen, "acme", |shop| shop["failures_in_a_row"] == 1);
+        let until = failed["parked"]["get_lists"].as_str().unwrap().to_owned();
+        let why = failed["last_pass"]["summary"].as_str().unwrap();
+        assert!(why.contains("get_lists: parked until"), "{why}");
+        told.push(until);
+        daemon.signal(Signal::TERM);
+        daemon.end().expect(0);
+        assert_eq!(town.asked("/api/lists"), 1);
+    }
+    // What is kept has no less than the second that a float may lose.
+    assert_eq!(told[0][..16], told[1][..16], "{told:?}");
+    let once = run(&mut lab.reconcile(&shop, &[])).expect(69);
+    assert!(once.err.contains("get_lists: parked until"), "{}", once.err);
+    assert_eq!(town.asked("/api/lists"), 1);
 }
 
 #[test]
