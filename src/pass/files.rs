@@ -2,7 +2,7 @@
 
 use super::{OpenError, PassError, Shop};
 use crate::api::{BudgetMemory, Keeper};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(super) fn replace(
     write: impl FnOnce(&mut dyn Write) -> Result<(), PassError>,
 ) -> Result<(), PassError> {
     let mut refused = Ok(());
-    let put = put(path, |out| {
+    let put = put(path, false, |out| {
         refused = write(out);
         match &refused {
             Ok(()) => Ok(()),
@@ -28,15 +28,27 @@ pub(super) fn replace(
     })
 }
 
-fn put(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// As [`replace`]; a lasting file is there after a power cut, too.
+fn put(
+    path: &Path,
+    lasting: bool,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let half = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut out = BufWriter::new(options.open(&half)?);
     write(&mut out)?;
     out.flush()?;
+    if lasting {
+        out.get_ref().sync_data()?;
+    }
     drop(out);
-    std::fs::rename(&half, path)
+    std::fs::rename(&half, path)?;
+    match path.parent().filter(|_| lasting) {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 impl Shop {
@@ -56,9 +68,9 @@ impl Shop {
             Err(error) if error.kind() == io::ErrorKind::NotFound => BudgetMemory::default(),
             Err(source) => return Err(OpenError::StateDir { path, source }),
         };
-        let keeper: Keeper = Arc::new(move |memory| {
+        let keeper: Keeper = Arc::new(move |memory, lasting| {
             let text = serde_json::to_vec(memory)?;
-            put(&path, |out| out.write_all(&text))
+            put(&path, lasting, |out| out.write_all(&text))
         });
         self.vendors.klaviyo.remember(past, keeper);
         Ok(())

@@ -200,7 +200,7 @@ fn client(server: &Shared, budgets: &Budgets, shop: &'static str) -> Client {
         serde_json::from_str(&text).unwrap()
     });
     let server = server.clone();
-    let keeper = move |memory: &BudgetMemory| {
+    let keeper = move |memory: &BudgetMemory, _| {
         let text = serde_json::to_string(memory)?;
         server.lock().unwrap().disks.insert(shop, text);
         Ok(())

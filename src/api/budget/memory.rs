@@ -36,8 +36,8 @@ pub struct Sent {
     pub count: u32,
 }
 
-/// Keeps a memory where a restart finds it.
-pub type Keeper = Arc<dyn Fn(&BudgetMemory) -> io::Result<()> + Send + Sync>;
+/// Keeps a memory where a restart finds it, even after a power cut if it is to be lasting.
+pub type Keeper = Arc<dyn Fn(&BudgetMemory, bool) -> io::Result<()> + Send + Sync>;
 
 /// What is remembered of one class.
 #[derive(Clone, Debug, Default)]

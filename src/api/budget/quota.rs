@@ -42,7 +42,8 @@ pub(super) struct Quota {
 struct State {
     share: f64,
     classes: BTreeMap<&'static str, ClassBudget>,
-    lanes: BTreeMap<&'static str, Lane>,
+    /// By class, as its name and itself.
+    lanes: BTreeMap<&'static str, (&'static Class, Lane)>,
     ledger: DayLedger,
     /// Of classes that were not asked yet.
     past: BTreeMap<String, Remembered>,
@@ -141,18 +142,16 @@ impl Quota {
     /// Queues a request in the lane of its class.
     pub fn join(&self, shop: &str, call: &Call) -> (u64, Arc<Notify>) {
         let mut state = self.lock();
-        let lane = state.lanes.entry(call.class.name).or_default();
-        lane.join(shop, call, 1)
+        let fresh = || (call.class, Lane::default());
+        let lanes = state.lanes.entry(call.class.name);
+        lanes.or_insert_with(fresh).1.join(shop, call, 1)
     }
 
     /// A request that leaves the lane without having been sent.
     pub fn leave(&self, class: &'static Class, id: u64) {
         let mut state = self.lock();
-        let left = state
-            .lanes
-            .get_mut(class.name)
-            .is_some_and(|lane| lane.leave(id));
-        if left {
+        let lane = state.lanes.get_mut(class.name);
+        if lane.is_some_and(|(_, lane)| lane.leave(id)) {
             self.call_next(&mut state, class);
         }
     }
@@ -173,7 +172,7 @@ impl Quota {
             Ready::In(_) => {}
         }
         let surcharges = self.surcharges(&mut state, call.class);
-        if let Some(lane) = state.lanes.get_mut(call.class.name) {
+        if let Some((_, lane)) = state.lanes.get_mut(call.class.name) {
             lane.serve(|waiting| surcharges.of(waiting.surcharge) == Ready::In(Duration::ZERO));
         }
         let probes = self.send(&mut state, call)?;
@@ -196,7 +195,7 @@ impl Quota {
                 (counted, changed) = (true, true);
             }
         }
-        match changed.then(|| state.keep(wall)) {
+        match changed.then(|| state.keep(wall, counted)) {
             // A day's count that is lost would be spent twice; a second's only costs a refusal.
             Some(Err(error)) if counted => Err(error),
             Some(Err(error)) => {
@@ -223,11 +222,11 @@ impl Quota {
             budget.adapt(answer, now, share, &self.clock);
         }
         if observed.parked.is_some()
-            && let Err(error) = state.keep(wall)
+            && let Err(error) = state.keep(wall, true)
         {
             tracing::warn!(%error, "a wait is not remembered over a restart");
         }
-        self.call_next(&mut state, class);
+        self.call_all(&mut state);
         observed
     }
 
@@ -239,13 +238,23 @@ impl Quota {
             (Some(budget), false) => budget.probe_lost(),
             (None, _) => {}
         }
-        self.call_next(&mut state, class);
+        self.call_all(&mut state);
+    }
+
+    /// What an answer changed for its class may have been waited for in other lanes: surcharges are
+    /// shared.
+    fn call_all(&self, state: &mut State) {
+        let lanes = state.lanes.values();
+        let busy = lanes.filter(|(_, lane)| lane.waiting().next().is_some());
+        let busy: Vec<_> = busy.map(|(class, _)| *class).collect();
+        busy.into_iter()
+            .for_each(|class| self.call_next(state, class));
     }
 
     /// Wakes whose turn it is now.
     fn call_next(&self, state: &mut State, class: &'static Class) {
         if let Some((first, _)) = self.first(state, class)
-            && let Some(lane) = state.lanes.get(class.name)
+            && let Some((_, lane)) = state.lanes.get(class.name)
         {
             lane.wake(first);
         }
@@ -254,7 +263,7 @@ impl Quota {
     /// Whose turn it is among those who wait the shortest for all their budgets.
     fn first(&self, state: &mut State, class: &'static Class) -> Option<(u64, Ready)> {
         let surcharges = self.surcharges(state, class);
-        let lane = state.lanes.get(class.name)?;
+        let (_, lane) = state.lanes.get(class.name)?;
         let waits = lane.waiting().map(|one| surcharges.of(one.surcharge));
         let soonest = waits.min()?;
         let (first, _) = lane.first(|one| surcharges.of(one.surcharge) == soonest)?;
@@ -265,7 +274,7 @@ impl Quota {
     fn surcharges(&self, state: &mut State, class: &'static Class) -> Surcharges {
         let own = self.ready(state, class);
         let lane = state.lanes.get(class.name);
-        let classes = lane.into_iter().flat_map(Lane::waiting);
+        let classes = lane.into_iter().flat_map(|(_, lane)| lane.waiting());
         let classes: Vec<_> = classes.filter_map(|one| one.surcharge).collect();
         let mut by_class = BTreeMap::new();
         for class in classes {
@@ -328,12 +337,15 @@ impl State {
         memory
     }
 
-    /// Writes the memory down wherever somebody keeps it.
-    fn keep(&self, wall: Moment) -> io::Result<()> {
+    /// Writes the memory down wherever somebody keeps it; also over a power cut, if it must last longer
+    /// than a start of the machine takes.
+    fn keep(&self, wall: Moment, lasting: bool) -> io::Result<()> {
         if self.keepers.is_empty() {
             return Ok(());
         }
         let memory = self.memory(wall);
-        self.keepers.values().try_for_each(|keep| keep(&memory))
+        self.keepers
+            .values()
+            .try_for_each(|keep| keep(&memory, lasting))
     }
 }

@@ -54,7 +54,7 @@ struct Disk(Arc<Mutex<BudgetMemory>>);
 impl Disk {
     fn keep<E>(&self, budget: &WindowBudget<E>) {
         let disk = self.clone();
-        let keeper: Keeper = Arc::new(move |memory| {
+        let keeper: Keeper = Arc::new(move |memory, _| {
             *disk.0.lock().unwrap() = memory.clone();
             Ok(())
         });
@@ -197,7 +197,7 @@ async fn the_days_count_is_on_disk_before_the_request_or_nothing_is_sent() {
     let capped = Call::get(&CREATE_LIST, "/api/lists".to_owned());
     let fake = Fake::default();
     let (budget, _, _) = budget(&fake, 1.0);
-    let full: Keeper = Arc::new(|_| Err(io::ErrorKind::StorageFull.into()));
+    let full: Keeper = Arc::new(|_, _| Err(io::ErrorKind::StorageFull.into()));
     budget.remember(BudgetMemory::default(), full);
     let error = budget.exchange(&capped).await.unwrap_err();
     assert_eq!(error.fault, Fault::Uncounted);
@@ -321,7 +321,7 @@ async fn a_long_wait_for_budget_is_announced_to_the_watchdog() {
         parked: BTreeMap::from([(call().class.name.to_owned(), until)]),
         ..BudgetMemory::default()
     };
-    budget.remember(past, Arc::new(|_| Ok(())));
+    budget.remember(past, Arc::new(|_, _| Ok(())));
     budget.exchange(&call()).await.unwrap();
     assert_eq!(clock.now(), until);
     assert_eq!(meter.totals().parked_until, Some(until));

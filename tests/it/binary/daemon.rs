@@ -134,6 +134,29 @@ fn a_parked_class_shows_in_the_status_over_a_restart_and_is_asked_for_nothing() 
 }
 
 #[test]
+fn two_shops_of_one_account_share_one_process_and_keep_others_out() {
+    let lab = Lab::new();
+    let town = Town::fast(60, 26);
+    let observing = [("mode = \"full\"", "mode = \"observe\"")];
+    lab.shop("acme", &town.vendors, &[]);
+    let zeta = lab.shop("zeta", &town.vendors, &observing);
+    let (daemon, listen) = daemon(&lab, &[]);
+    for shop in ["acme", "zeta"] {
+        let shop = status(&listen, shop, |shop| shop["last_pass"].is_object());
+        assert_eq!(shop["failures_in_a_row"], 0, "{shop}");
+    }
+    let refused = run(&mut lab.reconcile(&zeta, &[])).expect(75);
+    assert!(
+        refused.err.contains("the Klaviyo key is in use"),
+        "{}",
+        refused.err
+    );
+    daemon.signal(Signal::TERM);
+    daemon.end().expect(0);
+    run(&mut lab.reconcile(&zeta, &[])).expect(0);
+}
+
+#[test]
 fn a_reload_keeps_the_old_config_when_the_new_is_bad_and_applies_a_good_one() {
     let lab = Lab::new();
     let (town, second) = (Town::fast(60, 23), Town::fast(60, 24));
