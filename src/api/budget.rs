@@ -107,24 +107,31 @@ impl<E> WindowBudget<E> {
                     }
                     return Ok(probes);
                 }
-                Turn::In(wait) => {
-                    if wait > MINUTE {
-                        self.meter
-                            .held(call.class.name, self.clock.now().plus(wait));
-                    }
-                    if held + wait > self.patience {
-                        let until = self.clock.now().plus(wait);
-                        return Err(ApiError::new(call.class, Fault::Parked { until }));
-                    }
-                    patience::wait(&self.clock, &self.meter, wait).await;
-                    held += wait;
-                }
+                Turn::In(wait) => held = self.sit_out(call.class, wait, held).await?,
                 Turn::Queued => {
                     self.meter.beat();
                     called.notified().await;
                 }
             }
         }
+    }
+
+    /// Waits, unless it takes too long together with what was waited before; the sum of both.
+    async fn sit_out(
+        &self,
+        class: &'static Class,
+        wait: Duration,
+        before: Duration,
+    ) -> Result<Duration, ApiError> {
+        let until = self.clock.now().plus(wait);
+        if wait > MINUTE {
+            self.meter.held(class.name, until);
+        }
+        if before + wait > self.patience {
+            return Err(ApiError::new(class, Fault::Parked { until }));
+        }
+        patience::wait(&self.clock, &self.meter, wait).await;
+        Ok(before + wait)
     }
 
     /// Reads what the answer says about the limits.

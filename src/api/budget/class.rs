@@ -144,10 +144,14 @@ impl ClassBudget {
 
     /// Takes up what an earlier process left; what is known already is not counted twice.
     pub fn take_up(&mut self, past: Remembered, now: Duration, wall: Moment) {
+        // What was reserved alone left at once, the others within a second, all by now.
+        let within = match self.chunk() {
+            1 => Duration::ZERO,
+            _ => RESERVED_FOR,
+        };
         for sent in past.sent {
             let more = self.kept.add(sent);
-            // They left within a second of it, at the latest now.
-            let age = wall.since(sent.at.plus(RESERVED_FOR));
+            let age = wall.since(sent.at.plus(within));
             let sent = now.saturating_sub(age);
             for _ in 0..more.min(self.limits.steady) {
                 self.burst.record(sent);
@@ -185,8 +189,7 @@ impl ClassBudget {
         }
         let fresh = self.reserved == 0 || now >= self.reserved_until;
         if fresh {
-            // As many as may leave at once: one write to the disk for all of them.
-            self.reserved = part(self.limits.burst.min(self.limits.steady), 0.1);
+            self.reserved = self.chunk();
             self.reserved_until = now + RESERVED_FOR;
             self.kept.prune(wall);
             let known = self
@@ -203,6 +206,11 @@ impl ClassBudget {
         }
         self.reserved -= 1;
         (probes, fresh)
+    }
+
+    /// As many as may leave at once are reserved together: one write to the disk for all of them.
+    fn chunk(&self) -> u32 {
+        part(self.limits.burst.min(self.limits.steady), 0.1)
     }
 
     /// The probe was not refused.
