@@ -43,6 +43,7 @@ impl governor::clock::Clock for QuotaClock {
 struct Tokens {
     governor: RateLimiter<NotKeyed, InMemoryState, QuotaClock, NoOpMiddleware<Duration>>,
     drawn: bool,
+    burst: u32,
 }
 
 impl Tokens {
@@ -53,6 +54,14 @@ impl Tokens {
         Self {
             governor: RateLimiter::direct_with_clock(quota.allow_burst(burst), clock.clone()),
             drawn: false,
+            burst: burst.get(),
+        }
+    }
+
+    /// Gives a token of the burst up: a restart is no idle time. One token alone is no burst.
+    fn forgo(&self) {
+        if self.burst > 1 {
+            let _ = self.governor.check();
         }
     }
 
@@ -156,6 +165,7 @@ impl ClassBudget {
             for _ in 0..more.min(self.limits.steady) {
                 self.burst.record(sent);
                 self.steady.record(sent);
+                self.pace[0].forgo();
             }
         }
         if let Some(until) = past.parked {
