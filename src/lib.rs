@@ -45,6 +45,8 @@
 //! * Records of people and values of intents are on disk only sealed, each with a key of its own; to
 //!   forget somebody is to destroy the keys.
 //! * A tripped guard means zero writes in that plan; rules that nobody released only observe.
+//! * A request that a vendor's limit counts is on disk before it leaves, as far as a restart must know
+//!   of it.
 //! * A webhook is believed by its signature and never stored: it names what is to be fetched.
 //! * A page's records and its cursor commit together.
 //! * Below [`clock`], `now` is an argument; the same inputs give the same plan, byte for byte.

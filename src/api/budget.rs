@@ -1,255 +1,212 @@
 //! Klaviyo's fixed windows: a hard cap at the full limit, an even pace at our share of it.
 //!
 //! Governor paces, the padded log of send times caps (governor alone overshoots a fixed window),
-//! the daily ledger counts, and what the vendor's headers say overrules them all.
+//! the daily ledger counts, and what the vendor's headers say overrules them all. Shops of one account
+//! draw on one [`Quota`], in turns.
 
-use super::{Answer, ApiError, Call, Class, Exchange, Fault, Limits, patience};
+mod class;
+pub(super) mod lane;
+mod memory;
+mod quota;
+
+pub use memory::{BudgetMemory, Keeper};
+pub use quota::Budgets;
+
+use super::{Answer, ApiError, Call, Class, Exchange, Fault, patience};
 use crate::clock::Clock;
-use crate::model::Moment;
-use crate::pace::{Ceiling, DayCount, DayLedger, Hold, PAD, Window};
 use crate::telemetry::Meter;
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use quota::{Quota, Turn};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What must outlive a restart: days partly spent, classes told to wait long.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct BudgetMemory {
-    /// Requests of the day, by endpoint class with a daily cap.
-    pub days: BTreeMap<String, DayCount>,
-    /// Until when a class must not be asked.
-    pub parked: BTreeMap<String, Moment>,
-}
-
-/// Lets a call through to the layer below when its class has budget.
+/// Lets a call through to the layer below when its class has budget and it is its shop's turn.
 #[derive(Debug)]
 pub struct WindowBudget<E> {
     inner: E,
     clock: Clock,
     meter: Meter,
-    share: f64,
     patience: Duration,
-    state: Mutex<State>,
+    shop: Box<str>,
+    quota: Arc<Quota>,
+    /// Where this shop keeps the quota's memory, as the quota numbers it.
+    seat: Mutex<Option<u64>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    classes: BTreeMap<&'static str, ClassBudget>,
-    ledger: DayLedger,
-    parked: BTreeMap<String, Moment>,
-    // The server's clock with the monotonic time of its reading: midnight is the server's.
-    server: Option<(Moment, Duration)>,
-}
-
-#[derive(Debug)]
-struct ClassBudget {
-    burst: Window,
-    steady: Window,
-    ceiling: Ceiling,
-    hold: Hold,
-    pacer: Pacer,
-    daily: Option<u32>,
-    limits: Limits,
-}
-
-type Pacer = RateLimiter<NotKeyed, InMemoryState, PacerClock, NoOpMiddleware<Duration>>;
-
-/// Our clock as governor's, so that virtual time paces too.
+/// Which quota is drawn on, by whom, and how much of it may be used.
 #[derive(Clone, Debug)]
-struct PacerClock(Clock);
-
-impl governor::clock::Clock for PacerClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.monotonic()
-    }
+pub struct Drawer<'a> {
+    /// All quotas of the process.
+    pub budgets: &'a Budgets,
+    /// Names the quota: whoever draws on the same has the same name.
+    pub quota: String,
+    /// The share of each limit that may be used, in (0, 1].
+    pub share: f64,
+    /// The shop that draws.
+    pub shop: &'a str,
 }
 
 impl<E> WindowBudget<E> {
-    /// Uses at most `share` of each limit, in (0, 1]; waits for budget up to `patience`.
-    pub fn new(inner: E, share: f64, patience: Duration, clock: Clock, meter: Meter) -> Self {
+    /// Draws on a quota; waits for budget up to `patience`.
+    pub fn new(
+        inner: E,
+        drawer: &Drawer<'_>,
+        patience: Duration,
+        clock: Clock,
+        meter: Meter,
+    ) -> Self {
+        let quota = drawer.budgets.quota(&drawer.quota, drawer.share, &clock);
         Self {
             inner,
             clock,
             meter,
-            share,
             patience,
-            state: Mutex::default(),
+            shop: drawer.shop.into(),
+            quota,
+            seat: Mutex::default(),
         }
     }
 
-    /// What the caller must keep over a restart, and hand to [`WindowBudget::recall`].
-    pub fn memory(&self) -> BudgetMemory {
-        let state = self.lock();
-        let (now, wall) = (self.clock.monotonic(), self.clock.now());
-        let mut parked = state.parked.clone();
-        for (name, class) in &state.classes {
-            let wait = class.hold.wait(now);
-            if wait > MINUTE {
-                parked.insert((*name).to_owned(), wall.plus(wait));
-            }
+    /// Takes up what an earlier process left, and hands what is to outlive this one to `keeper`: counts
+    /// of a day before the request that they count, waits as soon as they are known.
+    pub fn remember(&self, past: BudgetMemory, keeper: Keeper) {
+        self.quota.recall(past);
+        let mut seat = self.seat();
+        if let Some(old) = seat.replace(self.quota.sit(keeper)) {
+            self.quota.rise(old);
         }
-        parked.retain(|_, until| *until > wall);
-        BudgetMemory {
-            days: state.ledger.counts().clone(),
-            parked,
+        for (class, until) in self.quota.memory().parked {
+            self.meter.held(&class, until);
         }
     }
 
-    /// Takes up what was spent and parked before a restart.
-    pub fn recall(&self, memory: BudgetMemory) {
-        let mut state = self.lock();
-        state.ledger.restore(memory.days);
-        state.parked.extend(memory.parked);
+    fn seat(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns when the call may leave; its send is counted by then.
-    async fn acquire(&self, call: &Call) -> Result<(), ApiError> {
-        let mut waited = Duration::ZERO;
+    /// Returns when the call may leave; its send is counted by then. Whether it is a probe.
+    async fn acquire(&self, call: &Call) -> Result<bool, ApiError> {
+        let begun = self.clock.monotonic();
+        let (id, called) = self.quota.join(&self.shop, call);
+        let place = Place {
+            quota: &self.quota,
+            class: call.class,
+            id,
+        };
+        let mut held = Duration::ZERO;
         loop {
-            let wait = self.claim(call);
-            if wait.is_zero() {
-                break;
+            let turn = self.quota.turn(call, place.id);
+            let turn = turn.map_err(|_| ApiError::new(call.class, Fault::Uncounted))?;
+            match turn {
+                Turn::Go { probes } => {
+                    let waited = self.clock.monotonic().saturating_sub(begun);
+                    if !waited.is_zero() {
+                        self.meter.waited(call.class.api, call.class.name, waited);
+                    }
+                    return Ok(probes);
+                }
+                Turn::In(wait) => held = self.sit_out(call.class, wait, held).await?,
+                Turn::Queued => {
+                    self.meter.beat();
+                    called.notified().await;
+                }
             }
-            if waited + wait > self.patience {
-                let until = self.clock.now().plus(wait);
-                return Err(ApiError::new(call.class, Fault::Parked { until }));
-            }
-            patience::wait(&self.clock, &self.meter, wait).await;
-            waited += wait;
         }
-        if !waited.is_zero() {
-            self.meter.waited(call.class.api, call.class.name, waited);
-        }
-        Ok(())
     }
 
-    /// Claims a send in every class of the call, or says how long until it is worth asking again.
-    fn claim(&self, call: &Call) -> Duration {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let (now, wall) = (self.clock.monotonic(), self.clock.now());
-        let day = state
-            .server
-            .map_or(wall, |(date, read)| date.plus(now.saturating_sub(read)));
-        // The scarce class first: a token that governor hands out cannot be given back.
-        let classes = || call.surcharge.into_iter().chain([call.class]);
-        for class in classes() {
-            if let Some(limits) = class.limits {
-                let fresh = || ClassBudget::new(limits, self.share, &self.clock);
-                let budget = state.classes.entry(class.name).or_insert_with(fresh);
-                let parked = state.parked.get(class.name);
-                let parked = parked.map_or(Duration::ZERO, |until| until.since(wall));
-                let today = budget.daily.map_or(Duration::ZERO, |cap| {
-                    state.ledger.wait(class.name, cap, day)
-                });
-                let wait = budget.wait(now).max(parked).max(today);
-                if !wait.is_zero() {
-                    return wait;
-                }
-            }
+    /// Waits, unless it takes too long together with what was waited before; the sum of both.
+    async fn sit_out(
+        &self,
+        class: &'static Class,
+        wait: Duration,
+        before: Duration,
+    ) -> Result<Duration, ApiError> {
+        let until = self.clock.now().plus(wait);
+        if wait > MINUTE {
+            self.meter.held(class.name, until);
         }
-        for class in classes() {
-            if let Some(budget) = state.classes.get_mut(class.name)
-                && let Err(early) = budget.pacer.check()
-            {
-                // Never zero, or a loop on a clock that stands still would not end.
-                return early.wait_time_from(now).max(Duration::from_millis(1));
-            }
+        if before + wait > self.patience {
+            return Err(ApiError::new(class, Fault::Parked { until }));
         }
-        for class in classes() {
-            if let Some(budget) = state.classes.get_mut(class.name) {
-                budget.burst.record(now);
-                budget.steady.record(now);
-                if budget.daily.is_some() {
-                    state.ledger.record(class.name, day);
-                }
-            }
-        }
-        Duration::ZERO
+        patience::wait(&self.clock, &self.meter, wait).await;
+        Ok(before + wait)
     }
 
     /// Reads what the answer says about the limits.
     fn observe(&self, class: &'static Class, answer: &Answer) {
-        let mut state = self.lock();
-        let now = self.clock.monotonic();
-        if let Some(date) = answer.headers.date {
-            state.server = Some((date, now));
-        }
-        let Some(budget) = state.classes.get_mut(class.name) else {
-            return;
-        };
-        if answer.status == 429 {
-            let wait = answer.headers.retry_after.unwrap_or(MINUTE);
-            budget.hold.extend(now, wait.max(SECOND) + PAD);
-        } else if let Some(headers) = answer.headers.rate {
-            budget.hold.observe(now, headers, MINUTE);
-            if let Some(limit) = budget.ceiling.observe(headers.limit, now) {
-                budget.limits.steady = limit;
-                budget.steady.set_limit(limit);
-                budget.pacer = pacer(budget.limits, self.share, &self.clock);
+        let observed = self.quota.observe(class, answer);
+        if let Some(wait) = observed.parked {
+            if answer.headers.retry_after.is_none() {
+                tracing::warn!(class = class.name, "told to wait, but not how long");
+            }
+            if wait > MINUTE {
+                let until = self.clock.now().plus(wait);
+                tracing::warn!(class = class.name, %until, "parked by the vendor");
+                self.meter.held(class.name, until);
             }
         }
-    }
-}
-
-impl ClassBudget {
-    fn new(limits: Limits, share: f64, clock: &Clock) -> Self {
-        Self {
-            burst: Window::new(limits.burst, SECOND),
-            steady: Window::new(limits.steady, MINUTE),
-            ceiling: Ceiling::new(limits.steady),
-            hold: Hold::default(),
-            pacer: pacer(limits, share, clock),
-            daily: limits.daily.map(|cap| part(cap, share)),
-            limits,
+        if observed.over_limit {
+            tracing::error!(
+                class = class.name,
+                "refused twice with nobody else on the key"
+            );
+            self.meter.over_limit(class.api);
+        }
+        if observed.untold {
+            self.meter.untold(class.api);
         }
     }
+}
 
-    fn wait(&self, now: Duration) -> Duration {
-        let windows = self.burst.wait(now).max(self.steady.wait(now));
-        windows.max(self.hold.wait(now))
+impl<E> Drop for WindowBudget<E> {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat().take() {
+            self.quota.rise(seat);
+        }
     }
 }
 
-/// An even pace at `share` of the tighter window, after a burst of a tenth of it.
-fn pacer(limits: Limits, share: f64, clock: &Clock) -> Pacer {
-    let rate = (f64::from(limits.burst) / SECOND.as_secs_f64())
-        .min(f64::from(limits.steady) / MINUTE.as_secs_f64());
-    let period = Duration::from_secs_f64(1.0 / (rate * share.clamp(0.01, 1.0)).max(1e-4));
-    let tenth = part(limits.burst.min(limits.steady), 0.1);
-    let burst = NonZeroU32::new(tenth).unwrap_or(NonZeroU32::MIN);
-    let quota = Quota::with_period(period).expect("a period of at least a nanosecond is a quota");
-    RateLimiter::direct_with_clock(quota.allow_burst(burst), PacerClock(clock.clone()))
+/// A place in a lane, given up when whoever waits is.
+struct Place<'a> {
+    quota: &'a Quota,
+    class: &'static Class,
+    id: u64,
 }
 
-/// A share of a limit, at least one.
-fn part(limit: u32, share: f64) -> u32 {
-    // In range by construction: a share of at most 1 of a u32.
-    (f64::from(limit) * share.clamp(0.0, 1.0)).floor().max(1.0) as u32
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.quota.leave(self.class, self.id);
+    }
+}
+
+/// A probe on its way; when it is given up, somebody else probes.
+struct Probe<'a> {
+    quota: &'a Quota,
+    class: &'static Class,
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        self.quota.probed(self.class, false);
+    }
 }
 
 impl<E: Exchange> Exchange for WindowBudget<E> {
     async fn exchange(&self, call: &Call) -> Result<Answer, ApiError> {
-        self.acquire(call).await?;
+        let probes = self.acquire(call).await?;
+        let classes = || call.surcharge.into_iter().chain([call.class]);
+        let quota = &*self.quota;
+        let probes = probes.then(|| classes().map(|class| Probe { quota, class }));
+        let _probes: Vec<_> = probes.into_iter().flatten().collect();
         let answer = self.inner.exchange(call).await?;
         self.observe(call.class, &answer);
-        if let Some(class) = call.surcharge.filter(|_| answer.status == 429) {
+        match call.surcharge {
             // Which of the two windows was hit is not said.
-            self.observe(class, &answer);
+            Some(class) if answer.status == 429 => self.observe(class, &answer),
+            Some(class) => quota.probed(class, true),
+            None => {}
         }
         Ok(answer)
     }

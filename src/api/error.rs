@@ -47,6 +47,15 @@ pub enum Fault {
         /// When it is worth another try.
         until: Moment,
     },
+    /// The vendor failed so often that it is left alone; the request was not sent.
+    #[error("left alone until {until}: the vendor failed too often within a minute")]
+    Resting {
+        /// When it is worth another try.
+        until: Moment,
+    },
+    /// The day's count could not be written down first; the request was not sent.
+    #[error("not sent: the day's count of such requests could not be written; see to the disk")]
+    Uncounted,
     /// The credential may not do this.
     #[error("the credential lacks {}: grant it in the vendor's settings", scope_name(.scope))]
     MissingScope {
@@ -246,6 +255,11 @@ impl ApiError {
             Fault::VendorDown if idempotent => Verdict::Backoff,
             _ => Verdict::GiveUp,
         }
+    }
+
+    /// Whether it speaks against the vendor's health, not against the request.
+    pub fn is_of_vendor(&self) -> bool {
+        matches!(self.fault, Fault::VendorDown | Fault::Unreachable { .. })
     }
 
     /// Whether a write that ended so may nevertheless have been carried out: observe before

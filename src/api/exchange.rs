@@ -53,6 +53,8 @@ pub struct Call {
     pub idempotent: bool,
     /// Estimated points of a query cost; `None` where none is counted.
     pub cost: Option<f64>,
+    /// Somebody waits for the answer: it goes before bulk work, up to a quarter of the budget.
+    pub urgent: bool,
 }
 
 impl Call {
@@ -67,6 +69,16 @@ impl Call {
             token: None,
             idempotent: true,
             cost: None,
+            urgent: false,
+        }
+    }
+
+    /// What it is about, for a fair share among the resources of a shop: the path of a REST call, the
+    /// operation of a GraphQL one.
+    pub fn resource(&self) -> &str {
+        match self.cost {
+            Some(_) => self.class.name,
+            None => self.path_and_query.split('?').next().unwrap_or_default(),
         }
     }
 

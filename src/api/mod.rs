@@ -20,7 +20,7 @@ pub mod shopify;
 mod transport;
 mod vendors;
 
-pub use budget::{BudgetMemory, WindowBudget};
+pub use budget::{BudgetMemory, Budgets, Drawer, Keeper, WindowBudget};
 pub use error::{ApiError, Fault, Phase, Place, Verdict};
 pub use exchange::{Answer, Call, Class, Exchange, Headers, Limits, Method};
 pub use grant::WriteGrant;

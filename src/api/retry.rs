@@ -1,9 +1,10 @@
 //! Knocks again when that can help. Every knock passes the budget below anew.
 
-use super::{Answer, ApiError, Call, Exchange, Fault, Verdict, patience};
+use super::{Answer, ApiError, Call, Class, Exchange, Fault, Verdict, patience};
 use crate::clock::Clock;
-use crate::pace::full_jitter;
+use crate::pace::{Circuit, Gate, RetryBudget, full_jitter};
 use crate::telemetry::Meter;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ impl Default for Conduct {
 /// Reads a vendor's verdict out of an answer of any status.
 pub type Judge = fn(&Call, Answer) -> Result<Answer, ApiError>;
 
-/// Judges each answer of the layer below, and asks again where that can help.
+/// Judges each answer of the layer below, and asks again where that can help: not more often than a
+/// tenth of all requests, and not at all while the vendor is down.
 #[derive(Debug)]
 pub struct Retry<E> {
     inner: E,
@@ -44,6 +46,14 @@ pub struct Retry<E> {
     clock: Clock,
     meter: Meter,
     random: Mutex<fastrand::Rng>,
+    health: Mutex<BTreeMap<&'static str, Health>>,
+}
+
+/// How an endpoint class fares.
+#[derive(Debug, Default)]
+struct Health {
+    circuit: Circuit,
+    repeats: RetryBudget,
 }
 
 impl<E> Retry<E> {
@@ -56,6 +66,7 @@ impl<E> Retry<E> {
             clock,
             meter,
             random: Mutex::new(fastrand::Rng::with_seed(conduct.seed)),
+            health: Mutex::default(),
         }
     }
 
@@ -67,14 +78,52 @@ impl<E> Retry<E> {
     fn jitter<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
         draw(&mut self.random.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    fn health<T>(&self, class: &Class, look: impl FnOnce(&mut Health, Duration) -> T) -> T {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        look(
+            health.entry(class.name).or_default(),
+            self.clock.monotonic(),
+        )
+    }
+
+    /// Whether the vendor is well enough to be asked.
+    fn check_gate(&self, class: &Class) -> Result<(), ApiError> {
+        match self.health(class, |health, now| health.circuit.gate(now)) {
+            Gate::Open => Ok(()),
+            Gate::Shut(rest) => {
+                let until = self.clock.now().plus(rest);
+                Err(ApiError::new(class, Fault::Resting { until }))
+            }
+        }
+    }
+
+    /// Takes note of how an attempt ended. What never left says nothing about the vendor.
+    fn note(&self, class: &Class, error: Option<&ApiError>) {
+        let untried = |error: &ApiError| matches!(error.fault, Fault::Parked { .. });
+        if error.is_some_and(untried) {
+            return;
+        }
+        let failed = error.is_some_and(ApiError::is_of_vendor);
+        if self.health(class, |health, now| health.circuit.note(now, failed)) {
+            tracing::error!(
+                class = class.name,
+                "The vendor fails again and again; it is left alone for a while"
+            );
+        }
+    }
 }
 
 impl<E: Exchange> Exchange for Retry<E> {
     async fn exchange(&self, call: &Call) -> Result<Answer, ApiError> {
         let (mut failures, mut throttled) = (0, Duration::ZERO);
+        self.check_gate(call.class)?;
+        self.health(call.class, |health, now| health.repeats.first(now));
         loop {
             let result = self.inner.exchange(call).await;
-            let mut error = match result.and_then(|answer| (self.judge)(call, answer)) {
+            let result = result.and_then(|answer| (self.judge)(call, answer));
+            self.note(call.class, result.as_ref().err());
+            let mut error = match result {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -92,7 +141,8 @@ impl<E: Exchange> Exchange for Retry<E> {
                 }
                 Verdict::Backoff => {
                     failures += 1;
-                    if failures >= self.conduct.tries {
+                    let may_repeat = |health: &mut Health, now| health.repeats.may_repeat(now);
+                    if failures >= self.conduct.tries || !self.health(call.class, may_repeat) {
                         return Err(error);
                     }
                     self.jitter(|random| full_jitter(failures - 1, random))
@@ -100,6 +150,7 @@ impl<E: Exchange> Exchange for Retry<E> {
             };
             tracing::debug!(class = call.class.name, ?wait, %error, "again later");
             patience::wait(&self.clock, &self.meter, wait).await;
+            self.check_gate(call.class)?;
         }
     }
 }
@@ -142,6 +193,28 @@ mod tests {
         let error = retry(&fake).0.exchange(&call()).await.unwrap_err();
         assert_eq!(error.fault, Fault::VendorDown);
         assert_eq!(fake.seen().len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_class_that_fails_again_and_again_is_left_alone_and_probed() {
+        let fake = Fake::new((0..60).map(|_| answer(503)));
+        let (retry, clock) = retry(&fake);
+        let mut rested = 0;
+        while elapsed(&clock) < 3600 {
+            let error = retry.exchange(&call()).await.unwrap_err();
+            if let Fault::Resting { until } = error.fault {
+                assert!(until > clock.now() && !error.is_outcome_unknown());
+                clock.advance(Duration::from_secs(10));
+                rested += 1;
+            }
+        }
+        let asked = fake.seen().len();
+        assert!((25..=28).contains(&asked), "twenty, then probes: {asked}");
+        assert!(rested > 300, "{rested}");
+        let mut other = call();
+        other.class = &crate::api::klaviyo::limits::GET_LISTS;
+        let error = retry.exchange(&other).await.unwrap_err();
+        assert_eq!(error.fault, Fault::VendorDown, "every class by itself");
     }
 
     #[tokio::test]

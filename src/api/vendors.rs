@@ -2,10 +2,9 @@
 
 use super::klaviyo::Klaviyo;
 use super::shopify::Shopify;
-use super::{ApiError, Conduct};
+use super::{ApiError, Budgets, Conduct};
 use crate::clock::Clock;
-use crate::config::{KlaviyoAccess, ShopifyAccess};
-use crate::policy::MetafieldMap;
+use crate::config;
 use crate::telemetry::Meter;
 
 /// The clients of one shop. They share its clock and its meter.
@@ -23,16 +22,17 @@ impl Vendors {
     /// # Errors
     /// As [`Klaviyo::new`] and [`Shopify::new`].
     pub fn new(
-        klaviyo: &KlaviyoAccess,
-        shopify: &ShopifyAccess,
-        metafield: Option<&MetafieldMap>,
+        shop: &config::Shop,
+        budgets: &Budgets,
         clock: &Clock,
         meter: &Meter,
     ) -> Result<Self, ApiError> {
-        let conduct = Conduct::default();
+        let (conduct, metafield) = (Conduct::default(), shop.policy.metafield.as_ref());
+        let draws = (budgets, shop.name.as_str());
+        let (clock, meter) = (|| clock.clone(), || meter.clone());
         Ok(Self {
-            klaviyo: Klaviyo::new(klaviyo, clock.clone(), meter.clone(), conduct)?,
-            shopify: Shopify::new(shopify, metafield, clock.clone(), meter.clone(), conduct)?,
+            klaviyo: Klaviyo::new(&shop.klaviyo, draws, clock(), meter(), conduct)?,
+            shopify: Shopify::new(&shop.shopify, metafield, clock(), meter(), conduct)?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::args::Check;
 use super::{Exit, output, shops};
-use crate::api::{ApiError, Vendors};
+use crate::api::{ApiError, Budgets, Vendors};
 use crate::clock::Clock;
 use crate::config;
 use crate::pull::{ALL_ORDERS, required_scopes};
@@ -32,14 +32,7 @@ pub(super) async fn run(args: &Check) -> Exit {
 async fn online(shop: &config::Shop) -> Exit {
     let clock = Clock::System;
     let meter = Meter::default();
-    let vendors = Vendors::new(
-        &shop.klaviyo,
-        &shop.shopify,
-        shop.policy.metafield.as_ref(),
-        &clock,
-        &meter,
-    );
-    let vendors = match vendors {
+    let vendors = match Vendors::new(shop, &Budgets::default(), &clock, &meter) {
         Ok(vendors) => vendors,
         Err(error) => return failed(shop, "clients", &error),
     };

@@ -3,6 +3,7 @@
 use super::args::Run;
 use super::shops;
 use super::{Exit, output, reconcile, wish};
+use crate::api::Budgets;
 use crate::clock::{Clock, Stop};
 use crate::config::{self, Environment};
 use crate::daemon::{
@@ -40,6 +41,7 @@ pub(super) async fn run(args: &Run) -> Exit {
         paths: args.shops.config.clone(),
         observe: args.observe,
         metrics: metrics.clone(),
+        budgets: Budgets::default(),
     };
     let settings = Settings {
         listen,
@@ -70,6 +72,7 @@ struct Workshop {
     paths: Vec<PathBuf>,
     observe: bool,
     metrics: Metrics,
+    budgets: Budgets,
 }
 
 impl daemon::Workshop for Workshop {
@@ -91,6 +94,7 @@ struct ShopSettings {
     fingerprint: String,
     observe: bool,
     meter: Meter,
+    budgets: Budgets,
 }
 
 impl ShopSettings {
@@ -104,6 +108,7 @@ impl ShopSettings {
             fingerprint: config.key_fingerprint(),
             observe: workshop.observe,
             meter: Meter::registered(&config.name, &workshop.metrics),
+            budgets: workshop.budgets.clone(),
             config,
         }
     }
@@ -138,7 +143,8 @@ impl daemon::Shop for ShopSettings {
 
     async fn open(&self, _stop: Stop) -> Result<Worker, OpenError> {
         let (config, clock, meter) = (self.config.clone(), Clock::System, self.meter.clone());
-        let opened = tokio::task::block_in_place(|| shops::open_unlocked(config, &clock, meter));
+        let open = || shops::open_unlocked(config, &self.budgets, &clock, meter);
+        let opened = tokio::task::block_in_place(open);
         let shop = opened.map_err(|(exit, message)| OpenError {
             exit: exit.code(),
             message,

@@ -2,6 +2,7 @@
 
 use super::args::Demo;
 use super::{Exit, output, progress, shops};
+use crate::api::Budgets;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::pass::{self, Options, Summary};
@@ -49,7 +50,12 @@ async fn passes(args: &Demo, state_dir: &Path) -> Result<Exit, (Exit, String)> {
     .await
     .map_err(|error| (Exit::Usage, format!("loopback: {error}")))?;
     let config = config_of(&sandbox, state_dir)?;
-    let mut held = shops::open(config.clone(), &clock, Meter::default())?;
+    let mut held = shops::open(
+        config.clone(),
+        &Budgets::default(),
+        &clock,
+        Meter::default(),
+    )?;
 
     let titles = [
         "1. The first pass observes: new rules write nothing until they are released",

@@ -2,6 +2,7 @@
 
 use super::args::Forget;
 use super::{Exit, shops, wish};
+use crate::api::Budgets;
 use crate::clock::Clock;
 use crate::config;
 use crate::daemon::Wish;
@@ -36,7 +37,7 @@ async fn alone(shop: config::Shop, args: &Forget) -> Result<String, (Exit, Strin
     }
     let shop = shops::load(&args.shops.config).and_then(shops::only);
     let shop = shop.map_err(|exit| (exit, "Klaviyo's key is needed".to_owned()))?;
-    let mut held = shops::open(shop, &Clock::System, Meter::default())?;
+    let mut held = shops::open(shop, &Budgets::default(), &Clock::System, Meter::default())?;
     carry_out(&mut held.shop, person, records, args.at_klaviyo).await
 }
 

@@ -2,6 +2,7 @@
 
 use super::args::{self, Apply, Once, Plan, Undo};
 use super::{Exit, output, progress, reconcile, shops};
+use crate::api::Budgets;
 use crate::clock::Clock;
 use crate::config;
 use crate::journal::RunId;
@@ -162,7 +163,12 @@ fn only_shop(once: &Once) -> Result<config::Shop, Exit> {
 /// A pass, its plan and, if asked for, a copy of that, which nobody replaces meanwhile.
 async fn pass(config: config::Shop, options: Options, out: Option<&Path>) -> Result<Done, Fault> {
     let name = config.name.clone();
-    let mut held = shops::open(config, &Clock::System, Meter::default())?;
+    let mut held = shops::open(
+        config,
+        &Budgets::default(),
+        &Clock::System,
+        Meter::default(),
+    )?;
     let options = Options {
         progress: progress::listener(),
         ..options

@@ -2,6 +2,7 @@
 
 use super::args::Run;
 use super::{Exit, output, progress, shops};
+use crate::api::Budgets;
 use crate::clock::Clock;
 use crate::config;
 use crate::model::End;
@@ -16,12 +17,12 @@ pub(super) async fn run(args: &Run) -> Exit {
         Ok(shops) => shops,
         Err(exit) => return exit,
     };
-    let clock = Clock::System;
+    let (budgets, clock) = (Budgets::default(), Clock::System);
     let mut worst = Exit::Done;
     let mut results = Vec::new();
     for config in shops {
         let name = config.name.clone();
-        let (exit, result) = match one(config, args, &clock).await {
+        let (exit, result) = match one(config, args, &budgets, &clock).await {
             Ok(summary) => {
                 let exit = detailed(exit_of(&summary), &summary, args);
                 if !args.json {
@@ -44,9 +45,14 @@ pub(super) async fn run(args: &Run) -> Exit {
     worst
 }
 
-async fn one(config: config::Shop, args: &Run, clock: &Clock) -> Result<Summary, (Exit, String)> {
+async fn one(
+    config: config::Shop,
+    args: &Run,
+    budgets: &Budgets,
+    clock: &Clock,
+) -> Result<Summary, (Exit, String)> {
     let name = config.name.clone();
-    let mut held = shops::open(config, clock, Meter::default())?;
+    let mut held = shops::open(config, budgets, clock, Meter::default())?;
     let options = Options {
         observe: args.observe,
         as_of: args.as_of,

@@ -1,7 +1,7 @@
 //! From `--config` to opened shops, with the exit that fits when it fails.
 
 use super::{Exit, output};
-use crate::api::{ApiError, Fault};
+use crate::api::{ApiError, Budgets, Fault};
 use crate::backup::BackupError;
 use crate::clock::Clock;
 use crate::config::{self, Environment};
@@ -67,6 +67,7 @@ pub(super) struct Held {
 /// Takes the lock on the key, then opens mirror and journal.
 pub(super) fn open(
     config: config::Shop,
+    budgets: &Budgets,
     clock: &Clock,
     meter: Meter,
 ) -> Result<Held, (Exit, String)> {
@@ -77,18 +78,19 @@ pub(super) fn open(
             format!("{}: {error}", config.name),
         )
     })?;
-    let shop = open_unlocked(config, clock, meter)?;
+    let shop = open_unlocked(config, budgets, clock, meter)?;
     Ok(Held { shop, _key: key })
 }
 
 /// Opens mirror and journal for a caller who sees to the key's lock, and logs what had to be mended.
 pub(super) fn open_unlocked(
     config: config::Shop,
+    budgets: &Budgets,
     clock: &Clock,
     meter: Meter,
 ) -> Result<Shop, (Exit, String)> {
     let name = config.name.clone();
-    noted(&name, Shop::open(config, clock.clone(), meter))
+    noted(&name, Shop::open(config, budgets, clock.clone(), meter))
 }
 
 /// Opens mirror and journal for a command beside the passes.
@@ -283,10 +285,12 @@ pub(super) fn exit_of_api(error: &ApiError) -> Exit {
         Fault::WrongAccount { .. } | Fault::ForeignHost { .. } => Exit::Config,
         Fault::Throttled { .. }
         | Fault::Parked { .. }
+        | Fault::Resting { .. }
         | Fault::Unreachable { .. }
         | Fault::Untrusted { .. }
         | Fault::VendorDown
         | Fault::Closed => Exit::Unreachable,
+        Fault::Uncounted => Exit::Disk,
         Fault::TooMany { .. } | Fault::Setup => Exit::Bug,
         _ => Exit::Protocol,
     }

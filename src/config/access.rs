@@ -1,5 +1,6 @@
 //! Where the vendors are, what opens their doors and what they sign with. Secrets have no `Debug` that shows them.
 
+use super::secret::fingerprint;
 use crate::listen::Listen;
 use secrecy::SecretString;
 use std::time::Duration;
@@ -17,6 +18,18 @@ pub struct KlaviyoAccess {
     /// Share of Klaviyo's limits that driftless may use, in (0, 1]: the key's quota is shared with
     /// the merchant's other tools.
     pub budget_share: f64,
+}
+
+impl KlaviyoAccess {
+    /// Names the budget that requests draw on: Klaviyo counts per account, and a key stands for its
+    /// account where none is pinned.
+    pub fn quota(&self) -> String {
+        let place = self.base_url.origin().ascii_serialization();
+        match &self.account {
+            Some(account) => format!("{place} {account}"),
+            None => format!("{place} key {}", fingerprint(&self.key)),
+        }
+    }
 }
 
 /// How to reach Shopify.

@@ -1,5 +1,6 @@
 //! Finds the config files, reads them all, and compares the shops with each other.
 
+use super::account;
 use super::environment::Environment;
 use super::fault::{Fault, Faults};
 use super::reader::At;
@@ -19,8 +20,8 @@ const LONGEST: u64 = 1 << 20;
 /// dotfiles).
 ///
 /// # Errors
-/// Every fault of every file at once. Two shops with the same name, state directory, Klaviyo key or
-/// address for webhooks are faults too: they would share a mirror or a quota.
+/// Every fault of every file at once. Two shops with the same name, state directory or address for
+/// webhooks are faults too, and so are two of one Klaviyo account that would undo each other's work.
 pub fn load(paths: &[PathBuf], environment: &Environment) -> Result<Vec<Shop>, Faults> {
     let mut faults = Vec::new();
     let files = find(paths, &mut faults);
@@ -37,6 +38,9 @@ pub fn load(paths: &[PathBuf], environment: &Environment) -> Result<Vec<Shop>, F
             }
             Err(fault) => faults.push(*fault),
         }
+    }
+    if faults.is_empty() {
+        faults = account::check(&shops);
     }
     if faults.is_empty() {
         Ok(shops)
@@ -145,7 +149,6 @@ pub(super) fn read(path: &Path) -> Result<String, Box<Fault>> {
 struct Taken {
     names: BTreeMap<String, PathBuf>,
     state_dirs: BTreeMap<PathBuf, PathBuf>,
-    keys: BTreeMap<String, PathBuf>,
     listeners: BTreeMap<String, PathBuf>,
 }
 
@@ -154,7 +157,6 @@ impl Taken {
         let Identity {
             name,
             state_dir,
-            key,
             listen,
         } = identity;
         let place = state_dir.map(|at| At {
@@ -168,13 +170,11 @@ impl Taken {
         let name = take(&mut self.names, source, name, "name", help);
         let help = "two shops in one directory would destroy each other's mirror";
         let place = take(&mut self.state_dirs, source, place, "state directory", help);
-        let help = "one account belongs to one shop; make a key in this shop's account";
-        let key = take(&mut self.keys, source, key, "Klaviyo key", help);
         let help = "every shop hears its webhooks at an address of its own";
         let listen = take(&mut self.listeners, source, listen, "address", help);
         // A directory that only follows from the name is the same mistake.
         let place = place.filter(|_| !(by_name && name.is_some()));
-        [name, place, key, listen].into_iter().flatten().collect()
+        [name, place, listen].into_iter().flatten().collect()
     }
 }
 

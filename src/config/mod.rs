@@ -4,6 +4,7 @@
 //! is kept with line, column and remedy, and reading goes on. Nothing here talks to a vendor.
 
 mod access;
+mod account;
 mod environment;
 mod fault;
 mod guards;

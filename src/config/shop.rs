@@ -101,8 +101,6 @@ impl Shop {
 pub(super) struct Identity {
     pub name: Option<At<String>>,
     pub state_dir: Option<At<PathBuf>>,
-    /// Fingerprint of the Klaviyo key.
-    pub key: Option<At<String>>,
     /// Where webhooks are heard.
     pub listen: Option<At<String>>,
 }
@@ -167,7 +165,7 @@ fn read(
     };
     let root = reader.root(document);
     let general = root.within("shop", |section| general(section, &places));
-    let (klaviyo, key) = root.within("klaviyo", |section| vendors::klaviyo(section, &places));
+    let klaviyo = root.within("klaviyo", |section| vendors::klaviyo(section, &places));
     let shopify = root.within("shopify", |section| vendors::shopify(section, &places));
     let (webhooks, listen) = root.within("webhooks", |section| webhooks::read(section, &places));
     let (schedule, jitter, sweep) = root.within("schedule", schedule);
@@ -196,7 +194,6 @@ fn read(
     let identity = Identity {
         name,
         state_dir,
-        key,
         listen,
     };
     (shop, identity)

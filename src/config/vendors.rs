@@ -1,8 +1,8 @@
 //! `[klaviyo]` and `[shopify]`: where the vendors are and what opens their doors.
 
 use super::access::{KlaviyoAccess, ShopifyAccess, ShopifyAuth};
-use super::reader::{At, Complaint, Section};
-use super::secret::{SecretPlaces, fingerprint};
+use super::reader::{Complaint, Section};
+use super::secret::SecretPlaces;
 use super::value::{above, quoted, text, word};
 use secrecy::ExposeSecret;
 use toml::de::DeValue;
@@ -11,11 +11,8 @@ use url::{Host, Url};
 const KLAVIYO: &str = "https://a.klaviyo.com";
 const SHOPIFY_VERSION: &str = "2026-10";
 
-/// `[klaviyo]`, and the key's fingerprint even when something else is wrong.
-pub(super) fn klaviyo(
-    section: &Section<'_>,
-    places: &SecretPlaces<'_>,
-) -> (Option<KlaviyoAccess>, Option<At<String>>) {
+/// `[klaviyo]`.
+pub(super) fn klaviyo(section: &Section<'_>, places: &SecretPlaces<'_>) -> Option<KlaviyoAccess> {
     let key = places.secret(section, "key");
     let account = word("a Klaviyo account id: 6 letters and digits", |id| {
         (4..=16).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -23,13 +20,8 @@ pub(super) fn klaviyo(
     let account = section.read("account", account);
     let budget_share = section.read("budget_share", above(0.0, 1.0)).unwrap_or(0.7);
     let base_url = section.read("base_url", base_url);
-    let print = key.as_ref().map(|key| At {
-        value: fingerprint(&key.value),
-        key: key.key.clone(),
-        span: key.span.clone(),
-    });
     let base_url = base_url.or_else(|| Url::parse(KLAVIYO).ok());
-    let access = key.zip(base_url).map(|(key, base_url)| {
+    key.zip(base_url).map(|(key, base_url)| {
         let private = key.value.expose_secret().starts_with("pk_");
         if !private && !is_loopback(&base_url) {
             section.warn(
@@ -43,8 +35,7 @@ pub(super) fn klaviyo(
             account,
             budget_share,
         }
-    });
-    (access, print)
+    })
 }
 
 /// `[shopify]`.

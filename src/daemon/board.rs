@@ -4,7 +4,7 @@ use super::{OpenError, PassResult, Pulse};
 use crate::hooks::Hooks;
 use crate::model::Moment;
 use crate::telemetry::Meter;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -295,6 +295,9 @@ fn view(shop: &ShopView, stuck: &BTreeSet<String>, now: Moment) -> Value {
         "stuck": stuck.contains(&shop.name),
         "beats": beats,
         "parked_until": parked_until.filter(|until| *until > now).map(text),
+        "parked": shop.meter.holding(now).into_iter()
+            .map(|(class, until)| (class, json!(text(until))))
+            .collect::<Map<_, _>>(),
         "problem": problem,
         "failures_in_a_row": shop.failures,
         "next_pass": shop.next.map(text),

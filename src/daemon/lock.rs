@@ -8,12 +8,14 @@
 //! stops driftless with a message, and gives nothing away.
 
 use crate::model::Moment;
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The right to work with a key, held until dropped or the process is gone.
 #[derive(Debug)]
@@ -23,6 +25,62 @@ pub struct KeyLock {
     // The lock lives as long as the open file. The file itself stays: deleting it would let a third
     // process lock a new file of the same name while a second one holds the old.
     _file: File,
+}
+
+/// The keys that this process works with: its shops may share one.
+#[derive(Clone, Debug)]
+pub(super) struct KeyLocks(Arc<Locks>);
+
+#[derive(Debug)]
+struct Locks {
+    dir: PathBuf,
+    /// By fingerprint, with the number of its holders.
+    held: Mutex<BTreeMap<String, (KeyLock, usize)>>,
+}
+
+/// One shop's part in a lock; the last one gives the key back.
+#[derive(Debug)]
+pub(super) struct SharedLock {
+    locks: KeyLocks,
+    fingerprint: String,
+}
+
+impl KeyLocks {
+    pub fn new(dir: PathBuf) -> Self {
+        let held = Mutex::default();
+        Self(Arc::new(Locks { dir, held }))
+    }
+
+    /// Locks the key for this process, unless it is locked by it already.
+    pub fn share(&self, fingerprint: &str, now: Moment) -> Result<SharedLock, LockError> {
+        let mut held = self.held();
+        match held.get_mut(fingerprint) {
+            Some((_, holders)) => *holders += 1,
+            None => {
+                let lock = KeyLock::acquire(&self.0.dir, fingerprint, now)?;
+                held.insert(fingerprint.to_owned(), (lock, 1));
+            }
+        }
+        drop(held);
+        let (locks, fingerprint) = (self.clone(), fingerprint.to_owned());
+        Ok(SharedLock { locks, fingerprint })
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (KeyLock, usize)>> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SharedLock {
+    fn drop(&mut self) {
+        let mut held = self.locks.held();
+        if let Some((_, holders)) = held.get_mut(&self.fingerprint) {
+            *holders -= 1;
+            if *holders == 0 {
+                held.remove(&self.fingerprint);
+            }
+        }
+    }
 }
 
 /// The key cannot be locked.
@@ -178,6 +236,19 @@ mod tests {
         KeyLock::acquire(&locks, &format!("{key}x"), NOW).unwrap();
         drop(held);
         KeyLock::acquire(&locks, &key, NOW).unwrap();
+    }
+
+    #[test]
+    fn shops_of_one_process_share_a_key_until_the_last_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = key("shared");
+        let locks = KeyLocks::new(dir.path().to_owned());
+        let first = locks.share(&key, NOW).unwrap();
+        let second = locks.share(&key, NOW).unwrap();
+        drop(first);
+        KeyLock::acquire(dir.path(), &key, NOW).unwrap_err();
+        drop(second);
+        KeyLock::acquire(dir.path(), &key, NOW).unwrap();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::board::{Board, Phase};
 use super::http;
+use super::lock::KeyLocks;
 use super::shop::{House, Keeper};
 use super::{Notifier, OpenError, Shop, Signal, Vigil, Workshop};
 use crate::clock::{Brake, Clock};
@@ -111,7 +112,7 @@ pub async fn run<W: Workshop>(
         board: Arc::new(Board::new(clock.now(), clock.monotonic())),
         clock,
         metrics,
-        lock_dir: settings.lock_dir.clone(),
+        keys: KeyLocks::new(settings.lock_dir.clone()),
     });
     // Up before the shops are, so that a long repair can be watched.
     let _server = match &settings.listen {

@@ -3,7 +3,8 @@
 
 use super::board::{Board, Entry};
 use super::control::{Control, Errand, Panicked};
-use super::{KeyLock, OpenError, PassResult, Shop, Worker};
+use super::lock::{KeyLocks, SharedLock};
+use super::{OpenError, PassResult, Shop, Worker};
 use crate::clock::{Clock, Stop};
 use crate::hooks::Hooks;
 use crate::listen::Server;
@@ -11,7 +12,6 @@ use crate::model::Moment;
 use crate::telemetry::{Metrics, PassEnd};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -32,7 +32,7 @@ pub(super) struct House {
     pub board: Arc<Board>,
     pub clock: Clock,
     pub metrics: Metrics,
-    pub lock_dir: PathBuf,
+    pub keys: KeyLocks,
 }
 
 /// Looks after one shop.
@@ -93,7 +93,7 @@ impl<S: Shop> Keeper<S> {
     }
 
     /// Opens the shop, as often as it takes; `None` when told to stop.
-    async fn open(&mut self) -> Option<(S::Worker, KeyLock)> {
+    async fn open(&mut self) -> Option<(S::Worker, SharedLock)> {
         let mut attempts = 0;
         while !self.stop.is_set() {
             self.entry.opening(self.shop.meter(), self.now());
@@ -116,9 +116,9 @@ impl<S: Shop> Keeper<S> {
         None
     }
 
-    async fn try_open(&self) -> Result<(S::Worker, KeyLock), OpenError> {
-        let dir = &self.house.lock_dir;
-        let lock = KeyLock::acquire(dir, self.shop.key_fingerprint(), self.now());
+    async fn try_open(&self) -> Result<(S::Worker, SharedLock), OpenError> {
+        let keys = &self.house.keys;
+        let lock = keys.share(self.shop.key_fingerprint(), self.now());
         let lock = lock.map_err(|error| OpenError {
             exit: error.exit(),
             message: error.to_string(),

@@ -34,7 +34,8 @@ pub trait Shop: Send + Sync + 'static {
     /// reload.
     fn revision(&self) -> &str;
 
-    /// A fingerprint of the Klaviyo key in letters and digits. No two processes work with one key.
+    /// A fingerprint of the Klaviyo key in letters and digits. No two processes work with one key; shops of
+    /// one process may.
     fn key_fingerprint(&self) -> &str;
 
     /// Counts the shop's traffic and signs of life.

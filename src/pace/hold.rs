@@ -32,13 +32,26 @@ impl Hold {
         self.until = self.until.max(now.saturating_add(span));
     }
 
-    /// Holds until the reset when less than a tenth of the window is left. A reset longer than the
-    /// window is a fault of the header and counts as one window.
-    pub fn observe(&mut self, now: Duration, headers: RateHeaders, window: Duration) {
+    /// Holds until the reset and `jitter` when less than a tenth of the window is left. A reset longer
+    /// than the window is a fault of the header and counts as one window.
+    pub fn observe(
+        &mut self,
+        now: Duration,
+        headers: RateHeaders,
+        window: Duration,
+        jitter: Duration,
+    ) {
         let left = u64::from(headers.remaining) * 10;
         if headers.limit > 0 && left < u64::from(headers.limit) {
-            self.extend(now, headers.reset.min(window) + PAD);
+            self.extend(now, headers.reset.min(window) + PAD + jitter);
         }
+    }
+}
+
+impl RateHeaders {
+    /// Whether the figures can be true together; if not, none of them is believed.
+    pub fn is_sound(&self) -> bool {
+        self.limit > 0 && self.remaining <= self.limit
     }
 }
 
@@ -47,6 +60,7 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
+    const NONE: Duration = Duration::ZERO;
 
     fn headers(limit: u32, remaining: u32, reset: u64) -> RateHeaders {
         RateHeaders {
@@ -59,18 +73,27 @@ mod tests {
     #[test]
     fn under_a_tenth_holds_until_the_reset() {
         let mut hold = Hold::default();
-        hold.observe(MINUTE, headers(750, 75, 30), MINUTE);
+        hold.observe(MINUTE, headers(750, 75, 30), MINUTE, NONE);
         assert_eq!(hold.wait(MINUTE), Duration::ZERO);
-        hold.observe(MINUTE, headers(750, 74, 30), MINUTE);
+        hold.observe(MINUTE, headers(750, 74, 30), MINUTE, NONE);
         assert_eq!(hold.wait(MINUTE), Duration::from_secs(30) + PAD);
+        let jitter = Duration::from_millis(400);
+        hold.observe(MINUTE, headers(750, 74, 30), MINUTE, jitter);
+        assert_eq!(hold.wait(MINUTE), Duration::from_secs(30) + PAD + jitter);
+    }
+
+    #[test]
+    fn figures_that_contradict_each_other_are_no_figures() {
+        assert!(headers(750, 750, 60).is_sound() && headers(750, 0, 0).is_sound());
+        assert!(!headers(0, 0, 60).is_sound() && !headers(750, 751, 60).is_sound());
     }
 
     #[test]
     fn nonsense_in_the_headers_never_holds_longer_than_a_window() {
         let mut hold = Hold::default();
-        hold.observe(MINUTE, headers(0, 0, 30), MINUTE);
+        hold.observe(MINUTE, headers(0, 0, 30), MINUTE, NONE);
         assert_eq!(hold.wait(MINUTE), Duration::ZERO);
-        hold.observe(MINUTE, headers(750, 0, u64::MAX), MINUTE);
+        hold.observe(MINUTE, headers(750, 0, u64::MAX), MINUTE, NONE);
         assert_eq!(hold.wait(MINUTE), MINUTE + PAD);
     }
 

@@ -4,7 +4,9 @@
 
 mod backoff;
 mod ceiling;
+mod circuit;
 mod cost;
+mod fair;
 mod hold;
 mod ledger;
 mod schedule;
@@ -12,7 +14,9 @@ mod window;
 
 pub use backoff::full_jitter;
 pub use ceiling::Ceiling;
+pub use circuit::{Circuit, Gate, RetryBudget};
 pub use cost::{CostBucket, Throttle};
+pub use fair::{FairQueue, Ticket};
 pub use hold::{Hold, RateHeaders};
 pub use ledger::{DayCount, DayLedger};
 pub use schedule::{Schedule, ScheduleError, parse_span};

@@ -42,6 +42,12 @@ impl Window {
         }
     }
 
+    /// How many sends are known since `then`, up to the limit.
+    pub fn count_since(&self, then: Duration) -> u32 {
+        let recent = self.sent.iter().rev().take_while(|sent| **sent >= then);
+        u32::try_from(recent.count()).unwrap_or(u32::MAX)
+    }
+
     /// Counts a send.
     pub fn record(&mut self, now: Duration) {
         while self.sent.len() >= self.limit {

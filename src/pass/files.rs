@@ -1,31 +1,55 @@
 //! Small files beside the mirror, replaced whole so that a reader never sees half of one.
 
 use super::{OpenError, PassError, Shop};
+use crate::api::{BudgetMemory, Keeper};
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Writes a file that only we may read.
+/// Writes a lasting file that only we may read.
 pub(super) fn replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<(), PassError>,
 ) -> Result<(), PassError> {
-    let half = path.with_extension("new");
-    let failed = |source| PassError::File {
+    let mut refused = Ok(());
+    let put = put(path, true, |out| {
+        refused = write(out);
+        match &refused {
+            Ok(()) => Ok(()),
+            Err(_) => Err(io::ErrorKind::Other.into()),
+        }
+    });
+    refused?;
+    put.map_err(|source| PassError::File {
         path: path.to_owned(),
         source,
-    };
+    })
+}
+
+/// As [`replace`], for a file that need not be there after a power cut, too.
+fn put(
+    path: &Path,
+    lasting: bool,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let half = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let mut out = BufWriter::new(options.open(&half).map_err(failed)?);
+    let mut out = BufWriter::new(options.open(&half)?);
     write(&mut out)?;
-    let file = out
-        .into_inner()
-        .map_err(|error| failed(error.into_error()))?;
-    // A power cut must not leave the name of the new file with nothing in it.
-    file.sync_all().map_err(failed)?;
-    std::fs::rename(&half, path).map_err(failed)
+    out.flush()?;
+    if lasting {
+        // Or the name of the new file is there after a power cut, with nothing in it.
+        out.get_ref().sync_all()?;
+    }
+    drop(out);
+    std::fs::rename(&half, path)?;
+    match path.parent().filter(|_| lasting) {
+        Some(folder) => crate::disk::sync_dir(folder),
+        None => Ok(()),
+    }
 }
 
 impl Shop {
@@ -33,31 +57,23 @@ impl Shop {
         dir.join("budget.json")
     }
 
-    /// Keeps what was spent of daily limits over a restart, which must not refill them.
-    pub(super) fn remember_budget(&self) -> Result<(), PassError> {
+    /// Takes up what an earlier process spent, and keeps what this one spends: a restart must refill
+    /// no limit. A file that cannot be read is worth less than a start.
+    pub(super) fn remember_budget(&self) -> Result<(), OpenError> {
         let path = Self::budget_path(&self.config.state_dir);
-        let memory = self.vendors.klaviyo.memory();
-        replace(&path, |out| {
-            let written = serde_json::to_writer(out, &memory).map_err(io::Error::from);
-            written.map_err(|source| PassError::File {
-                path: path.clone(),
-                source,
-            })
-        })
-    }
-
-    /// Takes up what an earlier process spent. A file that cannot be read is worth less than a start.
-    pub(super) fn recall_budget(&self) -> Result<(), OpenError> {
-        let path = Self::budget_path(&self.config.state_dir);
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        let past = match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|_| {
+                tracing::warn!(path = %path.display(), "spent budgets forgotten: unreadable");
+                BudgetMemory::default()
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BudgetMemory::default(),
             Err(source) => return Err(OpenError::StateDir { path, source }),
         };
-        match serde_json::from_slice(&text) {
-            Ok(memory) => self.vendors.klaviyo.recall(memory),
-            Err(_) => tracing::warn!(path = %path.display(), "daily budgets forgotten: unreadable"),
-        }
+        let keeper: Keeper = Arc::new(move |memory, lasting| {
+            let text = serde_json::to_vec(memory)?;
+            put(&path, lasting, |out| out.write_all(&text))
+        });
+        self.vendors.klaviyo.remember(past, keeper);
         Ok(())
     }
 }

@@ -145,10 +145,6 @@ impl Shop {
             self.suspect();
             resume_unwind(panic)
         });
-        // Spent is spent, however the pass ended; but that is no reason to hide how it ended.
-        if let Err(error) = self.remember_budget() {
-            tracing::warn!(%error, "today's budgets are not remembered");
-        }
         self.note_damage(&result);
         result
     }
@@ -252,7 +248,10 @@ impl Shop {
                 recovered,
             },
             failure: pushed.failure,
-            traffic: Traffic::between(&before, &self.meter.totals()),
+            traffic: Traffic {
+                parked: self.meter.holding(self.clock.now()),
+                ..Traffic::between(&before, &self.meter.totals())
+            },
             data_requests: self.data_requests(),
             took: self.clock.monotonic().saturating_sub(started),
         })

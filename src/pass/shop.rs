@@ -2,7 +2,7 @@
 
 use super::probation::{self, Damage};
 use super::{PassError, privacy};
-use crate::api::{ApiError, Vendors};
+use crate::api::{ApiError, Budgets, Vendors};
 use crate::backup::{self, BackupError};
 use crate::clock::Clock;
 use crate::config;
@@ -84,13 +84,15 @@ pub enum OpenError {
 }
 
 impl Shop {
-    /// Opens mirror and journal, mending what a crash may have left, and builds the clients.
+    /// Opens mirror and journal, mending what a crash may have left, and builds the clients, which draw
+    /// on `budgets`.
     pub fn open(
         config: config::Shop,
+        budgets: &Budgets,
         clock: Clock,
         meter: Meter,
     ) -> Result<(Self, OpenNotes), OpenError> {
-        Self::open_on(Disk::default(), config, clock, meter)
+        Self::open_on(Disk::default(), config, budgets, clock, meter)
     }
 
     /// As [`Shop::open`], for a command beside the passes: a damaged mirror stays where it is.
@@ -102,7 +104,8 @@ impl Shop {
         clock: Clock,
         meter: Meter,
     ) -> Result<(Self, OpenNotes), OpenError> {
-        Self::open_with(Disk::default(), config, clock, meter, Damage::Stays)
+        let (disk, budgets) = (Disk::default(), Budgets::default());
+        Self::open_with(disk, config, &budgets, clock, meter, Damage::Stays)
     }
 
     /// As [`Shop::open`], on a disk that may have flaws.
@@ -112,15 +115,17 @@ impl Shop {
     pub fn open_on(
         disk: Disk,
         config: config::Shop,
+        budgets: &Budgets,
         clock: Clock,
         meter: Meter,
     ) -> Result<(Self, OpenNotes), OpenError> {
-        Self::open_with(disk, config, clock, meter, Damage::IsSetAside)
+        Self::open_with(disk, config, budgets, clock, meter, Damage::IsSetAside)
     }
 
     fn open_with(
         disk: Disk,
         config: config::Shop,
+        budgets: &Budgets,
         clock: Clock,
         meter: Meter,
         damage: Damage,
@@ -147,13 +152,7 @@ impl Shop {
         }
         let pseudonyms = Pseudonyms::open(dir)?;
         let (journal, recovery) = Journal::open_on(disk, &dir.join("journal"), &vault)?;
-        let vendors = Vendors::new(
-            &config.klaviyo,
-            &config.shopify,
-            config.policy.metafield.as_ref(),
-            &clock,
-            &meter,
-        )?;
+        let vendors = Vendors::new(&config, budgets, &clock, &meter)?;
         let heard = config.webhooks.is_some() || Inbox::exists(dir);
         let inbox = heard.then(|| Inbox::open(dir)).transpose()?;
         let notes = OpenNotes {
@@ -173,7 +172,7 @@ impl Shop {
             inbox,
             is_damaged: false,
         };
-        shop.recall_budget()?;
+        shop.remember_budget()?;
         shop.go_on_forgetting()?;
         Ok((shop, notes))
     }

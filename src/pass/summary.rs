@@ -138,6 +138,8 @@ pub struct Traffic {
     pub throttled: u64,
     /// Time waited for budgets, by vendor.
     pub waited: BTreeMap<Api, Duration>,
+    /// Klaviyo's endpoint classes that must not be asked, and until when.
+    pub parked: BTreeMap<String, Moment>,
 }
 
 impl Traffic {

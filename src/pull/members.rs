@@ -261,6 +261,7 @@ pub fn is_out_of_reach(error: &ApiError) -> bool {
         error.fault,
         Fault::Throttled { .. }
             | Fault::Parked { .. }
+            | Fault::Resting { .. }
             | Fault::VendorDown
             | Fault::Unreachable { .. }
     )

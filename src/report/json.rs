@@ -72,6 +72,9 @@ pub fn summary(summary: &Summary) -> Json {
             |((api, endpoint), n)| (format!("{} {endpoint}", api.as_str()), n),
         )),
         "throttled": summary.traffic.throttled,
+        "parked": summary.traffic.parked.iter()
+            .map(|(class, until)| (class.clone(), json!(until.to_string())))
+            .collect::<Map<_, _>>(),
         "waited_seconds": summary.traffic.waited.iter()
             .map(|(api, span)| (api.as_str().to_owned(), json!(span.as_secs_f64())))
             .collect::<Map<_, _>>(),

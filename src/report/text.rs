@@ -258,6 +258,9 @@ fn traffic(out: &mut String, summary: &Summary) -> fmt::Result {
     if traffic.throttled > 0 {
         row(out, "throttled", traffic.throttled, "")?;
     }
+    for (class, until) in &traffic.parked {
+        writeln!(out, "    parked: {class}, not asked until {until}")?;
+    }
     writeln!(out, "  took {:.1} s", summary.took.as_secs_f64())?;
     let place = summary.state_dir.display();
     writeln!(

@@ -71,6 +71,8 @@ pub struct Fault {
 pub enum FaultKind {
     /// Nothing is done, and this status is answered without a JSON body, as a proxy in front would.
     Status(u16),
+    /// Nothing is done, and 429 is answered with this `Retry-After`, whatever it says, or with none.
+    Refuse(Option<&'static str>),
     /// Nothing is done, and the connection drops before any reply.
     Hangup,
     /// The work is done, then the connection drops in the middle of the reply.
@@ -135,7 +137,7 @@ pub(super) async fn disturb(State(world): State<World>, request: Request, next: 
         world.clock.sleep(latency).await;
     }
     if let Some(left) = storm {
-        return throttled(left);
+        return throttled(left.as_secs() + 1, Some((left.as_secs() + 1).to_string()));
     }
     match kind {
         None => next.run(request).await,
@@ -148,6 +150,7 @@ pub(super) async fn disturb(State(world): State<World>, request: Request, next: 
             )
                 .into_response()
         }
+        Some(FaultKind::Refuse(wait)) => throttled(1, wait.map(str::to_owned)),
         Some(FaultKind::Hangup) => broken(().into_response().into_parts().0, None),
         Some(FaultKind::Reset) => cut(next.run(request).await, true).await,
         Some(FaultKind::Truncate) => cut(next.run(request).await, false).await,
@@ -159,18 +162,19 @@ pub(super) async fn disturb(State(world): State<World>, request: Request, next: 
     }
 }
 
-fn throttled(left: Duration) -> Response {
-    let seconds = left.as_secs() + 1;
+fn throttled(seconds: u64, retry_after: Option<String>) -> Response {
     let body = json!({"errors": [{
         "id": "00000000-0000-4000-8000-000000000429", "status": 429, "code": "throttled",
         "title": "Request was throttled.",
         "detail": format!("Request was throttled. Expected available in {seconds} seconds."),
     }]});
-    let headers = [
-        (header::RETRY_AFTER, seconds.to_string()),
-        (header::CONTENT_TYPE, "application/vnd.api+json".to_owned()),
-    ];
-    (StatusCode::TOO_MANY_REQUESTS, headers, body.to_string()).into_response()
+    let kind = [(header::CONTENT_TYPE, "application/vnd.api+json")];
+    let mut reply = (StatusCode::TOO_MANY_REQUESTS, kind, body.to_string()).into_response();
+    let wait = retry_after.and_then(|text| HeaderValue::try_from(text).ok());
+    if let Some(wait) = wait {
+        reply.headers_mut().insert(header::RETRY_AFTER, wait);
+    }
+    reply
 }
 
 /// Ends with the connection.

@@ -69,6 +69,8 @@ pub struct Totals {
     pub beats: u64,
     /// No sign of life is due before this, because a long wait was announced.
     pub parked_until: Option<Moment>,
+    /// Until when endpoint classes of Klaviyo's must not be asked; also of times that are over.
+    pub held: BTreeMap<String, Moment>,
 }
 
 /// Counts for one shop; clones share the same counts.
@@ -117,6 +119,28 @@ impl Meter {
     /// A wait begins that may last longer than the watchdog's patience, such as for a daily quota.
     pub fn parked(&self, until: Moment) {
         self.count(|totals| totals.parked_until = Some(until));
+    }
+
+    /// An endpoint class of Klaviyo's must not be asked before then.
+    pub fn held(&self, class: &str, until: Moment) {
+        self.count(|totals| {
+            let held = totals.held.entry(class.to_owned()).or_insert(until);
+            *held = until.max(*held);
+        });
+    }
+
+    /// Refused twice in a row, though nobody else was seen on the key.
+    pub fn over_limit(&self, api: Api) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.over_limit(store, api);
+        }
+    }
+
+    /// A reply should have told how much of a limit is left, and did not, or contradicted itself.
+    pub fn untold(&self, api: Api) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.untold(store, api);
+        }
     }
 
     /// So many effects of one kind reached an end.
@@ -193,6 +217,13 @@ impl Meter {
     pub fn pulse(&self) -> (u64, Option<Moment>) {
         let totals = self.totals_mut();
         (totals.beats, totals.parked_until)
+    }
+
+    /// Which of Klaviyo's endpoint classes must not be asked after `now`, and until when.
+    pub fn holding(&self, now: Moment) -> BTreeMap<String, Moment> {
+        let mut held = self.totals_mut().held.clone();
+        held.retain(|_, until| *until > now);
+        held
     }
 
     fn count(&self, change: impl FnOnce(&mut Totals)) {

@@ -89,6 +89,10 @@ metrics! {
         Family::new_with_constructor(WAIT_BUCKETS), "rate_limit_wait_seconds";
     /// Requests that the vendor told to wait
     limited: Family<ApiLabels, Counter> = Family::default(), "rate_limited";
+    /// Refusals in a row with nobody else seen on the key, which must not be
+    over_limit: Family<ApiLabels, Counter> = Family::default(), "over_limit";
+    /// Replies whose headers on the limit were missing or contradicted each other
+    untold: Family<ApiLabels, Counter> = Family::default(), "rate_headers_unusable";
     /// Intended changes upstream that reached their end, by kind and end
     effects: Family<EffectLabels, Counter> = Family::default(), "effects";
     /// Effects left open by an earlier run that a look brought to their end
@@ -298,6 +302,18 @@ impl Metrics {
         wait.observe(span.as_secs_f64());
     }
 
+    pub(super) fn over_limit(&self, store: &Store, api: Api) {
+        let (store, api) = (store.clone(), api.as_str());
+        let over = &self.0.families.over_limit;
+        over.get_or_create(&ApiLabels { store, api }).inc();
+    }
+
+    pub(super) fn untold(&self, store: &Store, api: Api) {
+        let (store, api) = (store.clone(), api.as_str());
+        let untold = &self.0.families.untold;
+        untold.get_or_create(&ApiLabels { store, api }).inc();
+    }
+
     pub(super) fn recovered(&self, store: &Store, count: u64) {
         let store = store.clone();
         let recovered = &self.0.families.recovered;
@@ -393,6 +409,8 @@ mod tests {
         meter.waited(Api::Shopify, "graphql", Duration::from_secs(7));
         meter.effects(EffectKind::ListAdd, End::Confirmed, 25);
         meter.recovered(2);
+        meter.over_limit(Api::Klaviyo);
+        meter.untold(Api::Klaviyo);
         meter.repaired();
         meter.clock_skew(-1.5);
         meter.guard_tripped(Guard::EmptySource);
@@ -421,6 +439,10 @@ mod tests {
         # TYPE driftless_rate_limit_wait_seconds histogram
         # HELP driftless_rate_limited Requests that the vendor told to wait.
         # TYPE driftless_rate_limited counter
+        # HELP driftless_over_limit Refusals in a row with nobody else seen on the key, which must not be.
+        # TYPE driftless_over_limit counter
+        # HELP driftless_rate_headers_unusable Replies whose headers on the limit were missing or contradicted each other.
+        # TYPE driftless_rate_headers_unusable counter
         # HELP driftless_effects Intended changes upstream that reached their end, by kind and end.
         # TYPE driftless_effects counter
         # HELP driftless_effects_recovered Effects left open by an earlier run that a look brought to their end.
@@ -458,6 +480,8 @@ mod tests {
             r#"driftless_http_requests_total{store="acme",api="klaviyo",class="profiles",outcome="throttled"} 1"#,
             r#"driftless_http_request_duration_seconds_bucket{le="0.5",store="acme",api="klaviyo",class="profiles"} 2"#,
             r#"driftless_rate_limited_total{store="acme",api="klaviyo"} 1"#,
+            r#"driftless_over_limit_total{store="acme",api="klaviyo"} 1"#,
+            r#"driftless_rate_headers_unusable_total{store="acme",api="klaviyo"} 1"#,
             r#"driftless_rate_limit_wait_seconds_sum{store="acme",api="shopify"} 7.0"#,
             r#"driftless_effects_total{store="acme",kind="list_add",end="confirmed"} 25"#,
             r#"driftless_effects_recovered_total{store="acme"} 2"#,

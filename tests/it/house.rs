@@ -2,6 +2,7 @@
 
 use crate::invariants::entries;
 use crate::webhooks::SECRET;
+use driftless::api::Budgets;
 use driftless::clock::Clock;
 use driftless::config::{self, Environment};
 use driftless::disk::Disk;
@@ -148,7 +149,8 @@ impl House {
     pub fn open(&mut self) -> Result<&mut Shop, OpenError> {
         if self.shop.is_none() {
             let (disk, clock) = (self.disk.clone(), self.clock.clone());
-            let opened = Shop::open_on(disk, self.config(), clock, Meter::default());
+            let (config, budgets) = (self.config(), Budgets::default());
+            let opened = Shop::open_on(disk, config, &budgets, clock, Meter::default());
             self.shop = Some(opened?.0);
         }
         Ok(self.shop.as_mut().expect("opened above"))

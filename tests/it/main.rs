@@ -10,6 +10,7 @@ mod backup;
 mod binary;
 mod bulk_writes;
 mod consent;
+mod day;
 mod determinism;
 mod forget;
 mod gone;

@@ -1,9 +1,14 @@
 use super::*;
+use crate::api::Limits;
 use crate::api::fake::{Fake, answer, call};
 use crate::api::klaviyo::limits::{CREATE_LIST, GET_LIST, PROFILE_COUNT};
-use crate::pace::RateHeaders;
+use crate::model::Moment;
+use crate::pace::{PAD, RateHeaders};
 use crate::telemetry::Api;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::io;
+
+mod together;
 
 const START: Moment = Moment::from_secs(1_000_000);
 
@@ -15,11 +20,50 @@ impl Exchange for Always {
     }
 }
 
+fn drawing<E>(
+    inner: E,
+    (budgets, shop): (&Budgets, &str),
+    share: f64,
+    (clock, meter): (&Clock, &Meter),
+) -> WindowBudget<E> {
+    let drawer = Drawer {
+        budgets,
+        quota: "key".to_owned(),
+        share,
+        shop,
+    };
+    let patience = Duration::from_secs(900);
+    WindowBudget::new(inner, &drawer, patience, clock.clone(), meter.clone())
+}
+
 fn budget<E>(inner: E, share: f64) -> (WindowBudget<E>, Clock, Meter) {
     let (clock, meter) = (Clock::manual(START), Meter::default());
-    let patience = Duration::from_secs(900);
-    let budget = WindowBudget::new(inner, share, patience, clock.clone(), meter.clone());
+    let budget = drawing(
+        inner,
+        (&Budgets::default(), "shop"),
+        share,
+        (&clock, &meter),
+    );
     (budget, clock, meter)
+}
+
+/// A place that outlives a restart.
+#[derive(Clone, Default)]
+struct Disk(Arc<Mutex<BudgetMemory>>);
+
+impl Disk {
+    fn keep<E>(&self, budget: &WindowBudget<E>) {
+        let disk = self.clone();
+        let keeper: Keeper = Arc::new(move |memory, _| {
+            *disk.0.lock().unwrap() = memory.clone();
+            Ok(())
+        });
+        budget.remember(self.read(), keeper);
+    }
+
+    fn read(&self) -> BudgetMemory {
+        self.0.lock().unwrap().clone()
+    }
 }
 
 async fn send_times(
@@ -123,7 +167,9 @@ async fn a_spent_day_is_parked_until_the_servers_midnight_and_survives_a_restart
     let mut dated = answer(200);
     // 13:46:40 by our clock, four hours later by the server's.
     dated.headers.date = Some(START.plus(Duration::from_secs(4 * 3600)));
-    let (first, clock, meter) = budget(Always(dated), 1.0);
+    let (first, clock, _) = budget(Always(dated), 1.0);
+    let disk = Disk::default();
+    disk.keep(&first);
     first.exchange(&capped).await.unwrap();
     first.exchange(&capped).await.unwrap();
     let spent = first.exchange(&capped).await.unwrap_err();
@@ -131,13 +177,31 @@ async fn a_spent_day_is_parked_until_the_servers_midnight_and_survives_a_restart
     let around = midnight.minus(MINUTE)..midnight.plus(MINUTE);
     assert!(matches!(spent.fault, Fault::Parked { until } if around.contains(&until)));
 
-    let memory = first.memory();
-    assert_eq!(memory.days["capped"].count, 2);
+    assert_eq!(disk.read().days["capped"].count, 2);
     let fake = Fake::default();
-    let again = WindowBudget::new(&fake, 1.0, Duration::from_secs(900), clock, meter);
-    again.recall(memory);
+    let again = restarted(&fake, &disk, &clock);
     again.exchange(&capped).await.unwrap_err();
     assert!(fake.seen().is_empty(), "no request leaves");
+}
+
+/// What a new process makes of the disk.
+fn restarted<E>(inner: E, disk: &Disk, clock: &Clock) -> WindowBudget<E> {
+    let clocks = (clock, &Meter::default());
+    let again = drawing(inner, (&Budgets::default(), "shop"), 1.0, clocks);
+    disk.keep(&again);
+    again
+}
+
+#[tokio::test]
+async fn the_days_count_is_on_disk_before_the_request_or_nothing_is_sent() {
+    let capped = Call::get(&CREATE_LIST, "/api/lists".to_owned());
+    let fake = Fake::default();
+    let (budget, _, _) = budget(&fake, 1.0);
+    let full: Keeper = Arc::new(|_, _| Err(io::ErrorKind::StorageFull.into()));
+    budget.remember(BudgetMemory::default(), full);
+    let error = budget.exchange(&capped).await.unwrap_err();
+    assert_eq!(error.fault, Fault::Uncounted);
+    assert!(fake.seen().is_empty());
 }
 
 #[tokio::test]
@@ -145,28 +209,119 @@ async fn a_class_parked_for_hours_stays_parked_after_a_restart() {
     let mut refusal = answer(429);
     refusal.headers.retry_after = Some(Duration::from_secs(67_608));
     let create = Call::get(&CREATE_LIST, "/api/lists".to_owned());
-    let (first, clock, meter) = budget(Always(refusal), 1.0);
+    let (first, clock, _) = budget(Always(refusal), 1.0);
+    let disk = Disk::default();
+    disk.keep(&first);
     first.exchange(&create).await.unwrap();
-    let fake = Fake::new([answer(200)]);
-    let patience = Duration::from_secs(900);
-    let again = WindowBudget::new(&fake, 1.0, patience, clock.clone(), meter);
-    again.recall(first.memory());
+    let fake = Fake::new([answer(200), answer(200)]);
+    let again = restarted(&fake, &disk, &clock);
     let error = again.exchange(&create).await.unwrap_err();
     assert!(
         matches!(error.fault, Fault::Parked { until } if until >= START.plus(Duration::from_secs(67_608)))
     );
+    assert_eq!(
+        again.meter.holding(clock.now()).keys().collect::<Vec<_>>(),
+        ["create_list"]
+    );
+    again.exchange(&call()).await.unwrap();
+    assert_eq!(clock.now(), START, "other classes go on");
     clock.advance(Duration::from_secs(67_609));
     again.exchange(&create).await.unwrap();
+}
+
+/// Killed at once after each request: what was sent is known all the same.
+#[tokio::test]
+async fn restarts_refill_no_window() {
+    static NARROW: Class = Class {
+        api: Api::Klaviyo,
+        name: "narrow",
+        limits: Some(Limits {
+            burst: 3,
+            steady: 15,
+            daily: None,
+        }),
+    };
+    let (disk, clock) = (Disk::default(), Clock::manual(START));
+    let narrow = Call::get(&NARROW, "/api/narrow".to_owned());
+    let mut sent = Vec::new();
+    for _ in 0..60 {
+        let one = restarted(Always(answer(200)), &disk, &clock);
+        one.exchange(&narrow).await.unwrap();
+        sent.push(clock.now().0);
+    }
+    for (window, most) in [(1_000, 3), (60_000, 15)] {
+        for phase in (0..window).step_by(100) {
+            let mut counts = BTreeMap::<i64, usize>::new();
+            for at in &sent {
+                *counts.entry((at + phase) / window).or_default() += 1;
+            }
+            assert!(counts.values().all(|count| *count <= most), "{counts:?}");
+        }
+    }
+    let took = clock.now().since(START);
+    assert!(took < 5 * MINUTE, "a restart alone costs nothing: {took:?}");
+}
+
+#[tokio::test]
+async fn two_refusals_in_a_row_are_a_bug_only_when_nobody_else_is_on_the_key() {
+    for (used_by_all, bugs) in [(1, 1), (400, 0)] {
+        let mut fine = answer(200);
+        fine.headers.rate = Some(RateHeaders {
+            limit: 750,
+            remaining: 750 - used_by_all,
+            reset: MINUTE,
+        });
+        let mut refusal = answer(429);
+        refusal.headers.retry_after = Some(Duration::from_secs(1));
+        let metrics = crate::telemetry::Metrics::new();
+        let meter = Meter::registered("acme", &metrics);
+        let fake = Fake::new([fine, refusal.clone(), refusal]);
+        let clock = Clock::manual(START);
+        let budget = drawing(&fake, (&Budgets::default(), "shop"), 1.0, (&clock, &meter));
+        for _ in 0..3 {
+            budget.exchange(&call()).await.unwrap();
+        }
+        let counted =
+            format!("driftless_over_limit_total{{store=\"acme\",api=\"klaviyo\"}} {bugs}");
+        assert_eq!(metrics.text().contains(&counted), bugs > 0);
+        assert_eq!(metrics.text().contains("over_limit_total{"), bugs > 0);
+    }
+}
+
+/// None of these figures can be true, so the own log rules.
+#[tokio::test]
+async fn missing_zero_or_contradictory_headers_are_counted_and_change_nothing() {
+    let rate = |limit, remaining| {
+        let mut answer = answer(200);
+        answer.headers.rate = Some(RateHeaders {
+            limit,
+            remaining,
+            reset: MINUTE,
+        });
+        answer
+    };
+    for odd in [answer(200), rate(0, 0), rate(60, 750), rate(0, 5)] {
+        let metrics = crate::telemetry::Metrics::new();
+        let (clock, meter) = (Clock::manual(START), Meter::registered("acme", &metrics));
+        let always = (&Budgets::default(), "shop");
+        let budget = drawing(Always(odd), always, 1.0, (&clock, &meter));
+        send_times(&budget, &clock, &call(), 1500).await;
+        let rate = 1500.0 * 60.0 / clock.now().since(START).as_secs_f64();
+        assert!((720.0..=900.0).contains(&rate), "{rate} a minute");
+        let counted = "rate_headers_unusable_total{store=\"acme\",api=\"klaviyo\"} 1500";
+        assert!(metrics.text().contains(counted));
+    }
 }
 
 #[tokio::test]
 async fn a_long_wait_for_budget_is_announced_to_the_watchdog() {
     let (budget, clock, meter) = budget(Always(answer(200)), 1.0);
     let until = START.plus(Duration::from_secs(600));
-    budget.recall(BudgetMemory {
+    let past = BudgetMemory {
         parked: BTreeMap::from([(call().class.name.to_owned(), until)]),
         ..BudgetMemory::default()
-    });
+    };
+    budget.remember(past, Arc::new(|_, _| Ok(())));
     budget.exchange(&call()).await.unwrap();
     assert_eq!(clock.now(), until);
     assert_eq!(meter.totals().parked_until, Some(until));

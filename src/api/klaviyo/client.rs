@@ -4,7 +4,8 @@ use super::jsonapi::{self, ErrorDocument};
 use super::limits;
 use crate::api::error::{label, scope_in};
 use crate::api::page::{check_path, next_cursor};
-use crate::api::{Answer, ApiError, BudgetMemory, Call, Class, Conduct, Cursor, Exchange, Fault};
+use crate::api::{Answer, ApiError, BudgetMemory, Budgets, Call, Class, Conduct, Cursor, Drawer};
+use crate::api::{Exchange, Fault, Keeper};
 use crate::api::{Method, Page, Place, Record, Retry, Transport, WindowBudget};
 use crate::clock::Clock;
 use crate::config::KlaviyoAccess;
@@ -22,8 +23,11 @@ pub const REVISION: &str = "2026-07-15";
 const MEDIA: &str = "application/vnd.api+json";
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The layers over a transport: every attempt pays its budget and is seen.
+pub type Stack<T> = Retry<WindowBudget<Record<T>>>;
+
 /// The layers of a real client.
-pub type HttpStack = Retry<WindowBudget<Record<Transport>>>;
+pub type HttpStack = Stack<Transport>;
 
 /// One Klaviyo account.
 #[derive(Debug)]
@@ -35,13 +39,14 @@ pub struct Klaviyo<E = HttpStack> {
 }
 
 impl Klaviyo {
-    /// A client for the account that `access` opens.
+    /// A client for the account that `access` opens, drawing on its budget for a shop.
     ///
     /// # Errors
     /// [`Fault::ForeignHost`] for a base URL that is neither https nor loopback,
     /// [`Fault::UnusableKey`], [`Fault::Setup`].
     pub fn new(
         access: &KlaviyoAccess,
+        draws: (&Budgets, &str),
         clock: Clock,
         meter: Meter,
         conduct: Conduct,
@@ -50,27 +55,42 @@ impl Klaviyo {
         let headers = fixed_headers(access).map_err(failed)?;
         let unused = header::AUTHORIZATION;
         let transport = Transport::new(&access.base_url, headers, unused, TOTAL_TIMEOUT);
-        let record = Record::new(transport.map_err(failed)?, clock.clone(), meter.clone());
-        let budget = WindowBudget::new(
-            record,
-            access.budget_share,
-            conduct.patience,
-            clock.clone(),
-            meter.clone(),
-        );
-        let stack = Retry::new(budget, judge, conduct, clock.clone(), meter);
-        let base = access.base_url.clone();
-        Ok(Self::over(stack, base, clock, access.account.clone()))
+        let transport = transport.map_err(failed)?;
+        Ok(Self::on(transport, access, draws, clock, meter, conduct))
+    }
+}
+
+impl<T> Klaviyo<Stack<T>> {
+    /// The same over any transport.
+    pub fn on(
+        transport: T,
+        access: &KlaviyoAccess,
+        (budgets, shop): (&Budgets, &str),
+        clock: Clock,
+        meter: Meter,
+        conduct: Conduct,
+    ) -> Self {
+        let record = Record::new(transport, clock.clone(), meter.clone());
+        let drawer = Drawer {
+            budgets,
+            quota: access.quota(),
+            share: access.budget_share,
+            shop,
+        };
+        let patience = conduct.patience;
+        let budget = WindowBudget::new(record, &drawer, patience, clock.clone(), meter.clone());
+        Self {
+            stack: Retry::new(budget, judge, conduct, clock.clone(), meter),
+            base: access.base_url.clone(),
+            clock,
+            pinned: access.account.clone(),
+        }
     }
 
-    /// What was spent of the daily caps and which classes are parked: to be kept over a restart.
-    pub fn memory(&self) -> BudgetMemory {
-        self.stack.inner().memory()
-    }
-
-    /// Takes up what [`Klaviyo::memory`] gave before a restart.
-    pub fn recall(&self, memory: BudgetMemory) {
-        self.stack.inner().recall(memory);
+    /// Takes up what was spent and parked before a restart, and hands `keeper` what must outlive the
+    /// next one, before each request that adds to it.
+    pub fn remember(&self, past: BudgetMemory, keeper: Keeper) {
+        self.stack.inner().remember(past, keeper);
     }
 }
 
@@ -96,6 +116,14 @@ pub(super) struct Listing<'a> {
     pub path: &'a str,
     /// Name and unencoded value of each parameter of the first page.
     pub query: &'a [(&'a str, &'a str)],
+}
+
+impl Listing<'_> {
+    /// Records asked for one by one are waited for: a webhook named them, or they were just written.
+    fn is_urgent(&self) -> bool {
+        let mut filters = self.query.iter().filter(|(name, _)| *name == "filter");
+        filters.any(|(_, filter)| filter.starts_with("any("))
+    }
 }
 
 impl<E: Exchange> Klaviyo<E> {
@@ -149,6 +177,7 @@ impl<E: Exchange> Klaviyo<E> {
         };
         let mut call = Call::get(class, place.clone());
         call.surcharge = listing.surcharge;
+        call.urgent = listing.is_urgent();
         let answer = self.ask(&call).await?;
         let page = jsonapi::collection(&answer.body, seed).map_err(|f| at(class, &answer, f))?;
         let next = next_cursor(page.next.as_deref(), &self.base, listing.path, &place);
@@ -358,7 +387,8 @@ mod tests {
             budget_share: 0.7,
         };
         let conduct = Conduct::default();
-        let klaviyo = Klaviyo::new(&access, Clock::System, Meter::default(), conduct).unwrap();
+        let (budgets, clock, meter) = (Budgets::default(), Clock::System, Meter::default());
+        let klaviyo = Klaviyo::new(&access, (&budgets, "shop"), clock, meter, conduct).unwrap();
         assert_eq!(klaviyo.lists().await.unwrap().items, []);
         assert!(!format!("{klaviyo:?}").contains("pk_secret"));
     }

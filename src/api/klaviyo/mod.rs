@@ -21,7 +21,7 @@ mod writes;
 pub use accounts::Account;
 #[cfg(test)]
 pub(in crate::api) use client::judge;
-pub use client::{HttpStack, Klaviyo, REVISION};
+pub use client::{HttpStack, Klaviyo, REVISION, Stack};
 pub use event_resource::event_from_json;
 pub use profile_resource::profile_from_json;
 pub use profiles::{MOST_IDS, ProfileQuery};

@@ -203,6 +203,8 @@ mod tests {
         let ids = ["01A".into(), "01B".into()];
         klaviyo.profiles_by_id(&ids, &mentions).await.unwrap();
         let asked = fake.seen();
+        let urgent: Vec<bool> = asked.iter().map(|call| call.urgent).collect();
+        assert_eq!(urgent, [false, false, false, true]);
         let query = |index: usize| {
             let query = asked[index].path_and_query.split_once('?').unwrap().1;
             let pairs = url::form_urlencoded::parse(query.as_bytes());

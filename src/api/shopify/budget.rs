@@ -1,12 +1,16 @@
-//! Shopify's query cost: a request leaves when the bucket holds its price.
+//! Shopify's query cost: a request leaves when the bucket holds its price, and it is its turn.
 
+use crate::api::budget::lane::{Lane, Waiting};
 use crate::api::{Answer, ApiError, Call, Exchange, Fault, patience};
 use crate::clock::Clock;
-use crate::pace::CostBucket;
+use crate::pace::{CostBucket, Hold};
 use crate::telemetry::Meter;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// How long a plain 429 is heeded that does not say how long.
+const UNSAID: Duration = Duration::from_secs(60);
 
 /// Lets a call through to the layer below when the bucket holds its price.
 #[derive(Debug)]
@@ -21,6 +25,9 @@ pub struct CostBudget<E> {
 #[derive(Debug)]
 struct State {
     bucket: CostBucket,
+    /// What a plain 429 asked for.
+    hold: Hold,
+    lane: Lane,
     /// What Shopify said each class costs; better than our estimate.
     known: BTreeMap<&'static str, f64>,
 }
@@ -35,7 +42,12 @@ impl<E> CostBudget<E> {
             clock,
             meter,
             patience,
-            state: Mutex::new(State { bucket, known }),
+            state: Mutex::new(State {
+                bucket,
+                hold: Hold::default(),
+                lane: Lane::default(),
+                known,
+            }),
         }
     }
 
@@ -43,35 +55,69 @@ impl<E> CostBudget<E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the price out of the bucket, or says how long until it is there.
-    fn claim(&self, price: f64) -> Duration {
+    /// Takes the price out of the bucket and gives zero, or says how long until it is there; `None` when
+    /// it is another one's turn.
+    fn claim(&self, id: u64, price: f64) -> Option<Duration> {
+        const ALL: fn(&Waiting) -> bool = |_| true;
         let mut state = self.lock();
         let now = self.clock.monotonic();
-        let wait = state.bucket.wait(price, now);
+        let (first, _) = state.lane.first(ALL)?;
+        if first != id {
+            return None;
+        }
+        let wait = state.bucket.wait(price, now).max(state.hold.wait(now));
         if wait.is_zero() {
             state.bucket.spend(price, now);
+            state.lane.serve(ALL);
+            state.lane.call_first();
         }
-        wait
+        Some(wait)
     }
 
     async fn acquire(&self, call: &Call, price: f64) -> Result<(), ApiError> {
-        let mut waited = Duration::ZERO;
+        let begun = self.clock.monotonic();
+        // Rounded up, so that nothing is free.
+        let points = price.clamp(1.0, 1e6).ceil() as u64;
+        let (id, called) = self.lock().lane.join("", call, points);
+        let place = Place { budget: self, id };
+        let mut held = Duration::ZERO;
         loop {
-            let wait = self.claim(price);
-            if wait.is_zero() {
-                break;
+            match self.claim(place.id, price) {
+                None => {
+                    self.meter.beat();
+                    called.notified().await;
+                }
+                Some(wait) if wait.is_zero() => break,
+                Some(wait) if held + wait > self.patience => {
+                    let until = self.clock.now().plus(wait);
+                    return Err(ApiError::new(call.class, Fault::Parked { until }));
+                }
+                Some(wait) => {
+                    patience::wait(&self.clock, &self.meter, wait).await;
+                    held += wait;
+                }
             }
-            if waited + wait > self.patience {
-                let until = self.clock.now().plus(wait);
-                return Err(ApiError::new(call.class, Fault::Parked { until }));
-            }
-            patience::wait(&self.clock, &self.meter, wait).await;
-            waited += wait;
         }
+        let waited = self.clock.monotonic().saturating_sub(begun);
         if !waited.is_zero() {
             self.meter.waited(call.class.api, call.class.name, waited);
         }
         Ok(())
+    }
+}
+
+/// A place in the lane, given up when whoever waits is.
+struct Place<'a, E> {
+    budget: &'a CostBudget<E>,
+    id: u64,
+}
+
+impl<E> Drop for Place<'_, E> {
+    fn drop(&mut self) {
+        let mut state = self.budget.lock();
+        if state.lane.leave(self.id) {
+            state.lane.call_first();
+        }
     }
 }
 
@@ -87,9 +133,12 @@ impl<E: Exchange> Exchange for CostBudget<E> {
         let said = result.as_ref().ok().and_then(|a| a.envelope.as_ref());
         let cost = said.map(|envelope| envelope.cost()).unwrap_or_default();
         let mut state = self.lock();
-        state
-            .bucket
-            .settle(price, cost.level, self.clock.monotonic());
+        let now = self.clock.monotonic();
+        state.bucket.settle(price, cost.level, now);
+        if let Some(refusal) = result.as_ref().ok().filter(|answer| answer.status == 429) {
+            let wait = refusal.headers.retry_after.unwrap_or(UNSAID);
+            state.hold.extend(now, wait);
+        }
         if let Some(requested) = cost.requested.filter(|cost| cost.is_finite()) {
             state.known.insert(call.class.name, requested);
         }
@@ -101,7 +150,7 @@ impl<E: Exchange> Exchange for CostBudget<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::fake::{Fake, body, call};
+    use crate::api::fake::{Fake, answer, body, call};
     use crate::api::shopify::Opened;
     use crate::model::Moment;
 
@@ -129,6 +178,21 @@ mod tests {
         let before = clock.now();
         budget.exchange(&priced).await.unwrap();
         assert_eq!(clock.now().since(before), Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn a_plain_refusal_holds_everything_for_as_long_as_it_asks() {
+        let mut refusal = answer(429);
+        refusal.headers.retry_after = Some(Duration::from_secs(30));
+        let fake = Fake::new([refusal, reply(10, 2000)]);
+        let (budget, clock) = budget(&fake);
+        let mut priced = call();
+        priced.cost = Some(10.0);
+        let before = clock.now();
+        // It is no GraphQL reply, and no error of this layer's.
+        let _ = budget.exchange(&priced).await;
+        budget.exchange(&priced).await.unwrap();
+        assert_eq!(clock.now().since(before), Duration::from_secs(30));
     }
 
     #[tokio::test]

@@ -44,6 +44,8 @@ pub(super) struct Operation {
     /// By the formula of shopify.md, section 3.1, until the first reply tells.
     pub cost: f64,
     pub idempotent: bool,
+    /// Records asked for one by one are waited for: a webhook named them, or they were just written.
+    pub urgent: bool,
 }
 
 impl Operation {
@@ -57,6 +59,7 @@ impl Operation {
             document,
             cost,
             idempotent: true,
+            urgent: false,
         }
     }
 }
@@ -133,6 +136,7 @@ impl<E: Exchange> Shopify<E> {
             document.to_string().into_bytes(),
         );
         call.idempotent = operation.idempotent;
+        call.urgent = operation.urgent;
         call.cost = Some(operation.cost);
         let mut renewed = false;
         loop {

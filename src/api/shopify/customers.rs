@@ -9,11 +9,14 @@ use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
 
-static CUSTOMERS_BY_ID: Operation = Operation::new(
-    "customers_by_id",
-    include_str!("customers_by_id.graphql"),
-    5.0,
-);
+static CUSTOMERS_BY_ID: Operation = Operation {
+    urgent: true,
+    ..Operation::new(
+        "customers_by_id",
+        include_str!("customers_by_id.graphql"),
+        5.0,
+    )
+};
 static CUSTOMERS: Operation = Operation::new("customers", include_str!("customers.graphql"), 46.0);
 
 /// The metafield that is asked for when none is kept: the document always names one.

@@ -9,8 +9,10 @@ use crate::model::{CustomerId, Moment, Money, Order, OrderId, OrderOwner};
 use serde::Deserialize;
 use serde_json::json;
 
-static ORDERS_BY_ID: Operation =
-    Operation::new("orders_by_id", include_str!("orders_by_id.graphql"), 6.0);
+static ORDERS_BY_ID: Operation = Operation {
+    urgent: true,
+    ..Operation::new("orders_by_id", include_str!("orders_by_id.graphql"), 6.0)
+};
 static ORDERS: Operation = Operation::new("orders", include_str!("orders.graphql"), 24.0);
 
 #[derive(Deserialize)]

@@ -49,7 +49,7 @@ fn a_command_that_talks_to_no_vendor_needs_no_secret() {
         .into_iter()
         .map(|fault| fault.key)
         .collect();
-    assert_eq!(keys, ["shop.name", "klaviyo.key.env"]);
+    assert_eq!(keys, ["shop.name"]);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_store_key_is_read_for_every_command_and_missed_only_by_those_that_open_the_
 }
 
 #[test]
-fn shops_that_would_share_a_name_a_directory_or_a_key_are_faults() {
+fn shops_that_would_share_a_name_or_a_directory_are_faults() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder, "a.toml", SMALL);
     let here = std::env::current_dir().unwrap();
@@ -85,10 +85,6 @@ fn shops_that_would_share_a_name_a_directory_or_a_key_are_faults() {
     let other_place = format!("\"zeta\"\nstate_dir = {:?}", here.join("driftless-state/b"));
     for (text, keys) in [
         (SMALL.replace("KEY", "KEY_2"), vec!["shop.name"]),
-        (
-            SMALL.replace("\"acme\"", "\"zeta\""),
-            vec!["klaviyo.key.env"],
-        ),
         (
             second().replace("\"zeta\"", &same_place),
             vec!["shop.state_dir"],
@@ -101,6 +97,51 @@ fn shops_that_would_share_a_name_a_directory_or_a_key_are_faults() {
         let found: Vec<_> = found.iter().map(|fault| fault.key.as_str()).collect();
         assert_eq!(found, keys, "{text}");
     }
+}
+
+/// What two shops are told, each with lines for `[klaviyo]` and others for the end of its file.
+fn together(first: (&str, &str), other: (&str, &str)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let zeta = SMALL.replace("\"acme\"", "\"zeta\"");
+    for (name, text, (klaviyo, end)) in [("a.toml", SMALL, first), ("b.toml", &zeta, other)] {
+        let text = text.replacen("[klaviyo]", &format!("[klaviyo]\n{klaviyo}"), 1);
+        write(&folder, name, &format!("{text}\n{end}\n"));
+    }
+    let found = load(&[folder.path().to_owned()], &environment());
+    found
+        .err()
+        .map(|faults| faults.to_string())
+        .unwrap_or_default()
+}
+
+#[test]
+fn two_shops_may_work_in_one_klaviyo_account_unless_they_would_undo_each_others_work() {
+    let plain = ("", "");
+    assert_eq!(together(plain, plain), "");
+    let pinned = ("account = \"Abc123\"", "");
+    assert_eq!(together(pinned, pinned), "");
+    let told = together(plain, pinned);
+    assert!(told.contains("not the same `klaviyo.account`"), "{told}");
+    let told = together(plain, ("budget_share = 0.5", ""));
+    assert!(told.contains("another `budget_share`"), "{told}");
+
+    let writes = |prefix: &str, list: &str, mode: &str| {
+        format!(
+            "[write]\nmode = \"{mode}\"\n[properties]\nprefix = \"{prefix}\"\nstage = \"stage\"\n\
+             [[list]]\nname = \"{list}\"\nwho = {{ stage = [\"lapsed\"] }}"
+        )
+    };
+    let first = writes("a_", "Lapsed at A", "full");
+    let with = |end: &str| together(("", &first), ("", end));
+    assert_eq!(with(&writes("b_", "Lapsed at B", "full")), "");
+    assert_eq!(with(&writes("a_", "Lapsed at A", "observe")), "");
+    let told = with(&writes("a_", "Lapsed at B", "full"));
+    assert!(
+        told.contains("a.toml writes the property `a_stage`"),
+        "{told}"
+    );
+    let told = with(&writes("b_", "Lapsed at A", "full"));
+    assert!(told.contains("writes the list `Lapsed at A`"), "{told}");
 }
 
 #[test]

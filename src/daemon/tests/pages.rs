@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::daemon::OpenError;
 use crate::daemon::board::{Board, Phase};
 use crate::daemon::http::serve;
+use crate::daemon::lock::KeyLocks;
 use crate::daemon::shop::House;
 use crate::listen::{Listen, ListenError, Server};
 use crate::telemetry::{Meter, Metrics};
@@ -23,7 +24,7 @@ fn house() -> Arc<House> {
         board: Arc::new(Board::new(clock.now(), clock.monotonic())),
         clock,
         metrics: Metrics::new(),
-        lock_dir: PathBuf::new(),
+        keys: KeyLocks::new(PathBuf::new()),
     })
 }
 

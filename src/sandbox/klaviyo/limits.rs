@@ -131,9 +131,29 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct Limiter {
     windows: BTreeMap<(String, i64), (i64, u32)>,
+    /// Shifts every window but the days; on the clock's own seconds and minutes without.
+    phases: Option<u64>,
 }
 
 impl Limiter {
+    /// Windows that begin at instants which nobody can know: other ones for every seed, quota and length.
+    pub fn with_phases(seed: u64) -> Self {
+        Self {
+            phases: Some(seed),
+            ..Self::default()
+        }
+    }
+
+    /// `now`, as the windows of that quota and length count it.
+    fn shifted(&self, quota: &str, length: i64, now: Moment) -> Moment {
+        let Some(seed) = self.phases.filter(|_| length < DAY) else {
+            return now;
+        };
+        let name = u64::from(crc32c::crc32c(format!("{quota} {length}").as_bytes()));
+        let phase = fastrand::Rng::with_seed(seed ^ name << 8).i64(0..length);
+        Moment(now.0 + phase)
+    }
+
     /// Counts a request with the given query pairs. A refused request counts nowhere.
     pub fn admit(
         &mut self,
@@ -146,14 +166,14 @@ impl Limiter {
         if enforce {
             let mut waits = quotas.iter().filter_map(|(quota, length, limit)| {
                 let full = self.used(quota, *length, now) >= *limit;
-                full.then(|| seconds_left(now, *length))
+                full.then(|| seconds_left(self.shifted(quota, *length, now), *length))
             });
             if let Some(first) = waits.next() {
                 return Verdict::Throttled(waits.fold(first, i64::max));
             }
         }
         for (quota, length, _) in &quotas {
-            let start = now.0.div_euclid(*length);
+            let start = self.shifted(quota, *length, now).0.div_euclid(*length);
             let window = self.windows.entry((quota.clone(), *length)).or_default();
             if window.0 != start {
                 *window = (start, 0);
@@ -165,15 +185,17 @@ impl Limiter {
 
     /// What the headers say of an endpoint, without counting a request.
     pub fn figures(&self, base: &'static Row, now: Moment) -> Verdict {
-        let used = self.used(&quota_of(base), MINUTE, now);
+        let quota = quota_of(base);
+        let used = self.used(&quota, MINUTE, now);
         Verdict::Pass {
             limit: base.steady,
             remaining: base.steady.saturating_sub(used),
-            reset: seconds_left(now, MINUTE),
+            reset: seconds_left(self.shifted(&quota, MINUTE, now), MINUTE),
         }
     }
 
     fn used(&self, quota: &str, length: i64, now: Moment) -> u32 {
+        let now = self.shifted(quota, length, now);
         let window = self.windows.get(&(quota.to_owned(), length));
         window
             .filter(|(start, _)| *start == now.0.div_euclid(length))
@@ -286,6 +308,30 @@ mod tests {
         );
         assert!(admitted(&mut limiter, row, 120_000));
     }
+
+    #[test]
+    fn windows_of_unknown_phase_begin_elsewhere_for_every_seed() {
+        let row = row_of(Method::GET, "/api/accounts");
+        let phases: Vec<i64> = (0..4)
+            .map(|seed| {
+                let mut limiter = Limiter::with_phases(seed);
+                let mut at = (0..).filter(|at| limiter.figures(row, Moment(at * 1_000)) == FULL);
+                let edge = at.next().unwrap();
+                assert!((0..15).all(|one| admitted(&mut limiter, row, edge * 1_000 + one * 1_200)));
+                assert!(!admitted(&mut limiter, row, edge * 1_000 + 59_000));
+                assert!(admitted(&mut limiter, row, edge * 1_000 + 60_000));
+                edge
+            })
+            .collect();
+        assert!(phases.windows(2).any(|two| two[0] != two[1]), "{phases:?}");
+    }
+
+    /// The first second of a minute in which nothing was asked yet.
+    const FULL: Verdict = Verdict::Pass {
+        limit: 15,
+        remaining: 15,
+        reset: 60,
+    };
 
     #[test]
     fn a_daily_cap_asks_to_wait_until_midnight() {

@@ -4,6 +4,7 @@ use super::lab::{Lab, Town, get};
 use super::process::{Running, eventually, run};
 use driftless::journal::{DataRequest, Journal};
 use driftless::model::Moment;
+use driftless::sandbox::faults::{FaultKind, Faults};
 use driftless::vault::Vault;
 use rustix::process::Signal;
 use serde_json::Value as Json;
@@ -106,6 +107,61 @@ fn one_shops_dead_vendors_do_not_disturb_the_other() {
     let ended = daemon.end().expect(0);
     assert!(ended.err.contains("dead"), "{}", ended.err);
     assert_eq!(town.writes() + dead.writes(), 0);
+}
+
+#[test]
+fn a_parked_class_shows_in_the_status_over_a_restart_and_is_asked_for_nothing() {
+    let lab = Lab::new();
+    let town = Town::fast(60, 25);
+    let shop = lab.shop("acme", &town.vendors, &[]);
+    let refusal = FaultKind::Refuse(Some("67608"));
+    let faults = |faults: &mut Faults| faults.plan("/api/lists", None, 1, refusal);
+    faults(&mut town.world.state().faults);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let (daemon, listen) = daemon(&lab, &[]);
+        let failed = status(&listen, "acme", |shop| shop["failures_in_a_row"] == 1);
+        let until = failed["parked"]["get_lists"].as_str().unwrap().to_owned();
+        let why = failed["last_pass"]["summary"].as_str().unwrap();
+        assert!(why.contains("get_lists: parked until"), "{why}");
+        told.push(until);
+        daemon.signal(Signal::TERM);
+        daemon.end().expect(0);
+        assert_eq!(town.asked("/api/lists"), 1);
+    }
+    // What is kept has no less than the second that a float may lose.
+    assert_eq!(told[0][..16], told[1][..16], "{told:?}");
+    let once = run(&mut lab.reconcile(&shop, &[])).expect(69);
+    assert!(once.err.contains("get_lists: parked until"), "{}", once.err);
+    assert_eq!(town.asked("/api/lists"), 1);
+}
+
+#[test]
+fn two_shops_of_one_account_share_one_process_and_keep_others_out() {
+    let lab = Lab::new();
+    let town = Town::fast(60, 26);
+    let observing = [("mode = \"full\"", "mode = \"observe\"")];
+    lab.shop("acme", &town.vendors, &[]);
+    let zeta = lab.shop("zeta", &town.vendors, &observing);
+    let (_daemon, listen) = daemon(&lab, &[]);
+    // The other one's wait for the account's two reports a minute is not worth sitting out.
+    for shop in ["acme", "zeta"] {
+        let open = |shop: &Json| shop["state"] == "running" || shop["state"] == "waiting";
+        assert!(status(&listen, shop, open)["problem"].is_null());
+    }
+    let first = eventually("a pass", || {
+        let whole: Json = serde_json::from_str(&get(&listen, "/status")?.1).ok()?;
+        let shops = whole["shops"].as_array()?.iter();
+        let mut done = shops.map(|shop| shop["last_pass"].clone());
+        done.find(Json::is_object)
+    });
+    assert!([0, 10].map(Json::from).contains(&first["exit"]), "{first}");
+    let refused = run(&mut lab.reconcile(&zeta, &[])).expect(75);
+    assert!(
+        refused.err.contains("the Klaviyo key is in use"),
+        "{}",
+        refused.err
+    );
 }
 
 #[test]

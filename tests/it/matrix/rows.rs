@@ -223,6 +223,75 @@ pub const ROWS: &[Row] = &[
         "",
     ),
     row(
+        32,
+        "5xx for an hour",
+        &[
+            "a_vendor_that_is_down_for_an_hour_is_asked_little_and_nothing_is_lost",
+            "a_class_that_fails_again_and_again_is_left_alone_and_probed",
+            "half_of_twenty_within_a_minute_open_the_circuit",
+            "one_probe_goes_through_and_a_rest_doubles_up_to_a_quarter_of_an_hour",
+            "a_tenth_of_five_minutes_may_be_repeats_and_ten_always",
+        ],
+        "No queue of effects is kept on disk: the next pass plans anew what is still wanted. The log has \
+         one line for each pass that failed, each after a longer rest.",
+    ),
+    row(
+        33,
+        "429 with a short Retry-After",
+        &["a_short_wait_is_sat_out_and_the_same_request_sent_once_more"],
+        "",
+    ),
+    row(
+        34,
+        "429 storm for an hour",
+        &[
+            "a_storm_of_an_hour_is_asked_about_once_and_loses_nothing",
+            "while_everything_is_refused_one_request_asks_after_each_retry_after",
+            "a_storm_of_429_is_sat_out",
+        ],
+        "The alert is a warning in the log, `rate_limited_total`, and the parked classes in the status.",
+    ),
+    row(
+        35,
+        "429 with 67,608 s",
+        &[
+            "a_wait_of_hours_parks_its_class_alone_over_restarts_until_it_is_over",
+            "a_parked_class_shows_in_the_status_over_a_restart_and_is_asked_for_nothing",
+            "a_pass_that_does_without_a_parked_class_names_it_and_the_time",
+            "a_class_parked_for_hours_stays_parked_after_a_restart",
+        ],
+        "",
+    ),
+    row(
+        36,
+        "429 without or with a garbage Retry-After",
+        &[
+            "a_retry_after_that_is_missing_or_nonsense_waits_a_window_and_none_more_than_a_day",
+            "retry_after_is_seconds_within_a_day_or_nothing",
+        ],
+        "",
+    ),
+    row(
+        37,
+        "rate headers missing, zero, contradictory",
+        &[
+            "missing_zero_or_contradictory_headers_are_counted_and_change_nothing",
+            "headers_are_read_and_nonsense_among_them_is_no_header",
+            "figures_that_contradict_each_other_are_no_figures",
+        ],
+        "",
+    ),
+    row(
+        38,
+        "Shopify THROTTLED inside 200",
+        &[
+            "a_bucket_that_somebody_else_has_emptied_is_waited_for_by_cost",
+            "throttling_waits_for_what_is_missing",
+            "throttled_inside_a_200_is_repeated_and_a_portal_is_not_an_empty_shop",
+        ],
+        "",
+    ),
+    row(
         41,
         "401 or 403 in the middle of a run",
         &[

@@ -3,6 +3,7 @@
 use super::{Ear, HEARING, observe};
 use crate::house::files_with;
 use crate::house::{House, ROOMY, hours};
+use driftless::api::Budgets;
 use driftless::journal::Entry;
 use driftless::model::CustomerId;
 use driftless::pass::Options;
@@ -237,6 +238,7 @@ async fn an_erased_shop_stops_and_holds_nothing_that_can_be_read() {
     let open = || {
         Shop::open(
             ear.house.config(),
+            &Budgets::default(),
             ear.house.clock.clone(),
             Meter::default(),
         )
