@@ -97,9 +97,9 @@ shelves! {
     Comparisons = 90, "comparisons";
     /// Segment id, slot -> where Klaviyo disagrees.
     Disagreements = 91, "disagreements";
-    /// Metric id, window of days -> when its counts were compared with Klaviyo's.
+    /// Stream, window of days -> when its counts were compared with the vendor's.
     Checks = 92, "comparisons of counts";
-    /// Metric id, day -> where Klaviyo counts otherwise.
+    /// Stream, day -> where the vendor counts otherwise.
     Gaps = 93, "gaps";
 }
 

@@ -172,6 +172,7 @@ impl Pull<'_> {
         let folded = self.mirror.fold_arrived(&arrived)?;
         self.progress.over("timelines", folded.timelines);
         self.ledger(times.klaviyo, &mentions, &mut pulled).await?;
+        self.order_ledger(times.shopify, &mut pulled).await?;
         self.snapshots(times.klaviyo).await?;
         pulled.freshness = self.freshness(&mentions, &pulled)?;
         Ok(pulled)

@@ -21,7 +21,7 @@ pub(super) fn write(out: &mut String, summary: &Summary) -> fmt::Result {
         if let Some((day, gap)) = row.latest.first() {
             writeln!(
                 out,
-                "      {}: {} here, {} at Klaviyo: {}",
+                "      {}: {} here, {} at Klaviyo; {}",
                 Moment::from_day(*day).date(),
                 gap.stored,
                 gap.theirs,
@@ -109,6 +109,6 @@ mod tests {
             ..row()
         };
         assert_eq!(standing(&unread, now), "not read whole yet");
-        assert_eq!(gap.reason(), "Klaviyo counts events that it does not list");
+        assert_eq!(gap.reason(), "counted there, but not listed");
     }
 }

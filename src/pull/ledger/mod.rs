@@ -6,6 +6,7 @@
 //! of the history once within a span that the config names. One request answers for a metric and a year,
 //! so that this costs less than looking further back in every pass.
 
+mod orders;
 mod repair;
 
 use super::refetch::tolerated;
@@ -23,7 +24,8 @@ const MOST_WINDOWS: usize = 8;
 
 /// Days that are compared every day.
 const RECENT_DAYS: i64 = 14;
-const RECENT_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often the latest records of any kind are compared.
+pub(super) const RECENT_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Klaviyo may count a day's last events a while after it ended.
 const SETTLING: Duration = Duration::from_secs(60 * 60);
@@ -60,6 +62,10 @@ struct Read {
 }
 
 impl Check {
+    fn stream(&self) -> Stream {
+        Stream::Events(self.metric.clone())
+    }
+
     /// When it is due; `None` for the first time.
     pub(super) fn due(&self, round: Duration) -> Option<Moment> {
         let every = match self.window {
@@ -112,7 +118,7 @@ impl Pull<'_> {
                     metric: metric.clone(),
                     window,
                     days,
-                    known: self.mirror.checked(metric, window)?,
+                    known: self.mirror.checked(&stream, window)?,
                 })
             })
             .collect()
@@ -168,7 +174,8 @@ impl Pull<'_> {
         let ours = self
             .mirror
             .events_by_day(&check.metric, check.days.clone())?;
-        let gaps = self.mirror.gaps(&check.metric)?;
+        let stream = check.stream();
+        let gaps = self.mirror.gaps(&stream)?;
         let mut doubts = Vec::new();
         let mut page = self.mirror.page();
         for day in check.days.clone() {
@@ -177,7 +184,7 @@ impl Pull<'_> {
             let gap = gaps.get(&day);
             if stored == theirs {
                 if gap.is_some() {
-                    page.gap(&check.metric, day, None);
+                    page.gap(&stream, day, None);
                 }
             } else if gap.is_none_or(|gap| (gap.stored, gap.theirs) != (stored, theirs)) {
                 doubts.push(Doubt {
@@ -203,9 +210,9 @@ impl Pull<'_> {
     ) -> Result<(), PullError> {
         let mut gaps = Vec::new();
         for doubt in doubts {
-            let (metric, day) = (&checks[doubt.check].metric, doubt.day);
+            let (check, day) = (&checks[doubt.check], doubt.day);
             if let Some(read) = doubt.read {
-                let stored = self.mirror.events_by_day(metric, day..day + 1)?;
+                let stored = self.mirror.events_by_day(&check.metric, day..day + 1)?;
                 let stored = stored.get(&day).copied().unwrap_or(0);
                 let gap = Gap {
                     stored,
@@ -214,19 +221,19 @@ impl Pull<'_> {
                     unreadable: read.unreadable,
                     since: now,
                 };
-                gaps.push((metric, day, (stored != doubt.theirs).then_some(gap)));
+                gaps.push((check.stream(), day, (stored != doubt.theirs).then_some(gap)));
             }
         }
         let mut page = self.mirror.page();
-        for (metric, day, gap) in gaps {
-            page.gap(metric, day, gap);
+        for (stream, day, gap) in gaps {
+            page.gap(&stream, day, gap);
         }
         for (number, (check, answered)) in checks.iter().zip(answered).enumerate() {
             let mut of_check = doubts.iter().filter(|doubt| doubt.check == number);
             if of_check.all(|doubt| doubt.read.is_some()) {
                 let before = check.known.and_then(|known| known.done);
                 let done = if *answered { Some(now) } else { before };
-                page.checked(&check.metric, check.window, Checked { asked: now, done });
+                page.checked(&check.stream(), check.window, Checked { asked: now, done });
             }
         }
         Ok(page.commit()?)

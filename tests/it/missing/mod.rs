@@ -1,16 +1,17 @@
 //! Events that a pull never brought are found by comparing counts, and read again; those that come late
 //! teach the next walk how far to look back.
 
+mod late;
+
 use crate::house::{Edit, House, crowd, hours, morning, only};
 use crate::merchant;
-use driftless::model::Moment;
 use driftless::pass::{Options, Summary};
 use driftless::pull::Freshness;
 use driftless::sandbox::Speed;
 use driftless::sandbox::world::{Event, State};
+use driftless::telemetry::Api;
 use fastrand::Rng;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 const FOUND: &str = "events that were missing";
 
@@ -151,10 +152,7 @@ async fn what_cannot_be_repaired_is_named_once_and_left_alone_until_it_changes()
     let (day, gap) = row.latest[0];
     assert_eq!(day, lost.timestamp.div_euclid(86_400));
     assert_eq!((gap.theirs - gap.stored, gap.ownerless), (1, 1));
-    assert_eq!(
-        gap.reason(),
-        "events without a profile, or of forgotten people"
-    );
+    assert_eq!(gap.reason(), "of nobody, or of forgotten people");
     let walks = asked(&house).1 - before;
     let before = asked(&house).1;
     assert_eq!(live(&mut house, 4).await, 0);
@@ -210,104 +208,112 @@ async fn the_events_of_a_merged_profile_follow_it() {
     assert_eq!(house.shop().mirror().audit().unwrap().faults, [""; 0]);
 }
 
-/// When an event happens, and when Klaviyo shows it: 2 % of them an hour to ten days late.
-fn happenings(count: usize, days: u64, random: &mut Rng) -> Vec<(Moment, Moment)> {
-    let span = (hours(24 * days).as_secs()) as i64;
-    let mut all: Vec<(Moment, Moment)> = (0..count)
-        .map(|n| {
-            let at = morning().plus(Duration::from_secs(random.i64(0..span).unsigned_abs()));
-            let late = if n % 50 == 0 {
-                random.u64(3_600..864_000)
-            } else {
-                random.u64(1..60)
-            };
-            (at, at.plus(Duration::from_secs(late)))
-        })
-        .collect();
-    all.sort_by_key(|(_, shown)| *shown);
-    all
-}
-
-/// A week in which 3,000 mails are opened, and the ten days after it; every event must be found. The
-/// share of requests beyond those that a walk without any of this takes.
-async fn week_of_late_events(pass_every: Duration) -> f64 {
-    let mut random = Rng::with_seed(5);
-    let mut house = House::of(80, &[ALONE]).await;
-    let whole = look(&mut house).await;
-    let metrics = of_events(&whole).len() as u64;
-    let mut to_come = happenings(3_000, 7, &mut random).into_iter().peekable();
-    let (all, (counted, read)) = (house.requests().0, asked(&house));
-    let (mut passes, mut found) = (0, 0);
-    while house.clock.now() < morning().plus(hours(24 * 18)) {
-        house.clock.advance(pass_every);
-        let now = house.clock.now();
-        while let Some((at, _)) = to_come.next_if(|(_, shown)| *shown <= now) {
-            let mut state = house.world.state();
-            let owner = random
-                .choice(state.klaviyo.profiles.keys())
-                .unwrap()
-                .clone();
-            merchant::open(&mut state, &owner, at);
-        }
-        passes += 1;
-        found += look(&mut house)
-            .await
-            .pulled
-            .get(FOUND)
-            .copied()
-            .unwrap_or(0);
-    }
-    assert!(to_come.next().is_none());
-    let (counted, read) = (asked(&house).0 - counted, asked(&house).1 - read);
-    let again = read - passes * metrics;
-    let all = house.requests().0 - all;
-    let share = (counted + again) as f64 / (all - counted - again) as f64;
-    println!(
-        "{passes} passes in 18 days, 60 of 3,000 events 1 h to 10 d late: {found} found by counts, the \
-         others by walks; {all} requests, of which {counted} for counts and {again} to read again: \
-         {:.1} % more",
-        share * 100.0
-    );
-    let here = events(&mut house);
-    assert_eq!(here, truth(&mut house).await);
-    share
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_come_days_late_are_found() {
-    week_of_late_events(hours(12)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes; .ci/run runs it"]
-async fn late_events_cost_less_than_a_twentieth_more_requests() {
-    let share = week_of_late_events(Duration::from_secs(900)).await;
-    assert!(share < 0.05, "{share}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes; .ci/run runs it"]
-async fn one_missing_event_in_ten_thousand_is_found() {
-    let mut state = crowd(5_000);
-    let withheld = withhold(&mut state, 10_000, &mut Rng::with_seed(9));
+async fn orders_that_were_never_brought_or_are_gone_are_found_by_counting() {
+    let mut state = crowd(250);
+    let numbers: Vec<u64> = state.shopify.orders.keys().copied().collect();
+    let pick = |part: usize| numbers[numbers.len() * part / 8];
+    let withheld = [1, 4, 5].map(|part| state.shopify.orders.remove_entry(&pick(part)).unwrap());
     let mut house = House::build(state, morning(), Speed::Fast, &[ALONE]).await;
     look(&mut house).await;
-    for (metric, event) in &withheld {
-        let mut state = house.world.state();
-        merchant::show(&mut state, metric, event.clone(), morning());
-    }
-    let (all, (counted, read)) = (house.requests().0, asked(&house));
-    let found = live(&mut house, 16).await;
-    let (counted, read) = (asked(&house).0 - counted, asked(&house).1 - read);
+    house.world.state().shopify.orders.extend(withheld);
+    house.world.state().shopify.orders.remove(&pick(6));
+    house.clock.advance(hours(25));
+    let before = house.requests().0;
+    let summary = look(&mut house).await;
+    let requests = &summary.traffic.by_endpoint;
+    let of = |name| requests.get(&(Api::Shopify, name)).copied().unwrap_or(0);
     println!(
-        "{} of {} events withheld, {found} found in 8 days: {} requests, of which {counted} for \
-         counts, {read} for events",
-        withheld.len(),
-        events(&mut house).len(),
-        house.requests().0 - all,
+        "3 orders missing and 1 gone of {}: {} requests for counts in {} of the pass",
+        numbers.len(),
+        of("order_counts"),
+        house.requests().0 - before
     );
-    assert_eq!(found, withheld.len() as u64);
-    assert!(found > 3);
-    let here = events(&mut house);
-    assert_eq!(here, truth(&mut house).await);
+    assert_eq!(summary.pulled["orders that were missing"], 3);
+    assert_eq!(summary.pulled["records gone upstream"], 1);
+    let row = summary
+        .freshness
+        .iter()
+        .find(|row| row.name == "orders")
+        .unwrap();
+    assert_eq!((row.missing, row.gaps, row.note), (0, 0, None));
+    assert!(row.proven.is_some());
+    let orders = |mirror: Vec<String>| -> Vec<String> {
+        let orders = mirror.into_iter();
+        orders
+            .filter(|line| line.starts_with("{\"kind\":\"order\""))
+            .collect()
+    };
+    let here = orders(house.mirror());
+    assert_eq!(here, orders(house.undisturbed().await));
+    house.clock.advance(hours(1));
+    assert_eq!(
+        look(&mut house)
+            .await
+            .traffic
+            .by_endpoint
+            .get(&(Api::Shopify, "order_counts")),
+        None
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_scope_for_all_orders_nothing_is_compared_and_that_is_said() {
+    let mut state = crowd(60);
+    state
+        .shopify
+        .scopes
+        .retain(|scope| scope != "read_all_orders");
+    let mut house = House::build(state, morning(), Speed::Fast, &[ALONE]).await;
+    let summary = look(&mut house).await;
+    let row = summary
+        .freshness
+        .iter()
+        .find(|row| row.name == "orders")
+        .unwrap();
+    assert_eq!(
+        row.note,
+        Some("of 60 days only: the token lacks read_all_orders")
+    );
+    assert_eq!((row.proven, row.next), (None, None));
+    let text = driftless::report::text(&summary);
+    assert!(text.contains("the token lacks read_all_orders"), "{text}");
+    assert_eq!(
+        summary
+            .traffic
+            .by_endpoint
+            .get(&(Api::Shopify, "order_counts")),
+        None
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dated_in_the_future_moves_no_cursor_past_the_servers_clock() {
+    let mut state = crowd(60);
+    let later = morning().plus(hours(72));
+    let owner = state.klaviyo.profiles.keys().next().unwrap().clone();
+    merchant::open(&mut state, &owner, later);
+    state.klaviyo.profiles.get_mut(&owner).unwrap().updated = later;
+    state.shopify.customers.values_mut().next().unwrap().updated = later;
+    state.shopify.orders.values_mut().next().unwrap().updated = later;
+    let mut house = House::build(state, morning(), Speed::Fast, &[ALONE]).await;
+    for _ in 0..3 {
+        let summary = look(&mut house).await;
+        for row in &summary.freshness {
+            assert!(
+                row.complete.is_some_and(|at| at <= house.clock.now()),
+                "{}",
+                row.name
+            );
+        }
+        house.clock.advance(hours(1));
+    }
+    // What happens meanwhile is seen, and the event of the future when its time has come.
+    merchant::open(&mut house.world.state(), &owner, morning().plus(hours(2)));
+    let before = house.shop().mirror().totals().unwrap().events;
+    look(&mut house).await;
+    assert_eq!(house.shop().mirror().totals().unwrap().events, before + 1);
+    house.clock.advance(hours(72));
+    look(&mut house).await;
+    assert_eq!(house.shop().mirror().totals().unwrap().events, before + 2);
 }
