@@ -4,6 +4,7 @@ use crate::house::{House, ROOMY, hours};
 use crate::merchant;
 use crate::modes::suppress_at_risk;
 use crate::oracle;
+use driftless::mirror::{Cursor, Stream};
 use driftless::model::EffectKind;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -159,6 +160,59 @@ async fn a_managed_list_deleted_upstream_is_made_again() {
     assert_eq!(summary.planned[&EffectKind::ListCreate], 1);
     assert_eq!(house.members("Lapsed customers"), members);
     assert!(house.pass().await.is_quiet());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_whose_cursor_is_refused_starts_again_from_where_it_began() {
+    let mut house = settled(250).await;
+    let streams = [
+        (
+            Stream::KlaviyoProfiles,
+            "/api/profiles?page%5Bcursor%5D=expired",
+        ),
+        (Stream::ShopifyCustomers, "expired"),
+        (Stream::ShopifyOrders, "expired"),
+    ];
+    let now = house.clock.now();
+    let known = {
+        let mirror = house.shop().mirror();
+        let known = streams
+            .each_ref()
+            .map(|(stream, _)| mirror.cursor(stream).unwrap().unwrap());
+        let mut page = mirror.page();
+        for ((stream, position), known) in streams.iter().zip(&known) {
+            let expired = Cursor {
+                position: Some((*position).to_owned()),
+                lower: known.watermark,
+                run_start: Some(now),
+                seen: 100,
+                ..known.clone()
+            };
+            page.cursor(stream, &expired);
+        }
+        page.commit().unwrap();
+        known
+    };
+    // It happened before the walk began.
+    let (profile, customer) = lapsed_customer(&house);
+    {
+        let mut state = house.world.state();
+        merchant::buy(&mut state, customer, now);
+        state.klaviyo.profiles.get_mut(&profile).unwrap().updated = now;
+    }
+    house.clock.advance(Duration::from_secs(300));
+    let summary = house.pass().await;
+    assert!(
+        (1..50).contains(&summary.pulled["profiles"]),
+        "neither none nor all"
+    );
+    assert_eq!(summary.pulled["orders"], 1);
+    let mirror = house.shop().mirror();
+    for ((stream, _), before) in streams.iter().zip(known) {
+        let after = mirror.cursor(stream).unwrap().unwrap();
+        assert_eq!((after.position, after.run_start), (None, None), "{stream}");
+        assert!(after.watermark >= before.watermark, "{stream}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

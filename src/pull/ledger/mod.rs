@@ -33,6 +33,10 @@ const SETTLING: Duration = Duration::from_secs(60 * 60);
 /// The longest span that one request counts the days of.
 const YEAR: i64 = 365;
 
+/// Klaviyo is not that old: an event of an earlier date is a mistake, and no reason to ask for the years
+/// between.
+const MOST_YEARS: i64 = 15;
+
 const FOUND: &str = "events that were missing";
 
 /// A window that is to be compared.
@@ -108,7 +112,8 @@ impl Pull<'_> {
         };
         let end = until.minus(SETTLING).day();
         let first = self.mirror.first_event_day(metric)?.unwrap_or(end - 1);
-        let years = first.div_euclid(YEAR)..=(end - 1).div_euclid(YEAR);
+        let latest = (end - 1).div_euclid(YEAR);
+        let years = first.div_euclid(YEAR).max(latest - MOST_YEARS)..=latest;
         let whole = years.map(|year| (Window::Year(year), year * YEAR..end.min((year + 1) * YEAR)));
         let recent = (Window::Recent, end - RECENT_DAYS..end);
         let windows = std::iter::once(recent).chain(whole);

@@ -70,7 +70,8 @@ impl Pull<'_> {
         let all = OrderId(1)..=last;
         let theirs = self.counts(std::slice::from_ref(&all)).await?;
         let theirs = theirs.first().copied().unwrap_or_default();
-        let mut stored = self.ids_within(&all)?.len() as u64;
+        let before = self.ids_within(&all)?.len() as u64;
+        let mut stored = before;
         let gap = self.mirror.gaps(&stream)?.remove(&WHOLE);
         let is_known = gap.is_some_and(|gap| (gap.stored, gap.theirs) == (stored, theirs));
         let mut whole = true;
@@ -85,10 +86,14 @@ impl Pull<'_> {
             unreadable: 0,
             since: gap.filter(|_| is_known).map_or(now, |gap| gap.since),
         };
-        // What the pass's share did not suffice for goes on with the next.
-        let (asked, done) = match whole {
-            true => (now, Some(now)),
-            false => (now.minus(RECENT_EVERY), known.and_then(|known| known.done)),
+        let done = match whole {
+            true => Some(now),
+            false => known.and_then(|known| known.done),
+        };
+        // What the pass's share did not suffice for goes on with the next one, as long as that helps.
+        let asked = match whole || stored == before {
+            true => now,
+            false => now.minus(RECENT_EVERY),
         };
         self.orders_checked(asked, done, (stored != theirs).then_some(gap))
     }

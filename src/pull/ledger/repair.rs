@@ -12,7 +12,8 @@ use std::ops::Range;
 /// So many requests for hours of a pass at most, beside those for days.
 const MOST_REQUESTS: usize = 8;
 
-/// So many pages of a thousand events of a pass at most.
+/// So many pages of a thousand events of a pass; a day that was begun is read to its end, so that every
+/// pass gets further.
 const MOST_PAGES: usize = 200;
 
 /// Days whose hours are asked for together: a month of them.
@@ -41,12 +42,7 @@ impl Pull<'_> {
         if doubts.is_empty() {
             return Ok(());
         }
-        let mut wanted: BTreeMap<MetricId, Vec<i64>> = BTreeMap::new();
-        for doubt in &*doubts {
-            let metric = checks[doubt.check].metric.clone();
-            wanted.entry(metric).or_default().push(doubt.day);
-        }
-        let ours = self.mirror.events_by_hour(&wanted)?;
+        let ours = self.mirror.events_by_hour(&days_in_doubt(checks, doubts))?;
         let mut share = Share {
             requests: MOST_REQUESTS,
             pages: MOST_PAGES,
@@ -100,7 +96,7 @@ impl Pull<'_> {
         Ok(counts.map(|counts| counts.into_iter().map(by_hour).collect()))
     }
 
-    /// Reads spans of a metric again; `None` when the share did not suffice.
+    /// Reads a day's spans of a metric again; `None` when the share is used up.
     async fn read_hours(
         &self,
         metric: &MetricId,
@@ -109,15 +105,15 @@ impl Pull<'_> {
         mentions: &Mentions,
         pulled: &mut Pulled,
     ) -> Result<Option<Read>, PullError> {
+        if share.pages == 0 {
+            return Ok(None);
+        }
         let mut read = Read::default();
         for hours in spans {
             let [since, until] = [hours.start, hours.end].map(|hour| Moment(hour * HOUR_MS));
             let mut cursor = None;
             loop {
-                let Some(left) = share.pages.checked_sub(1) else {
-                    return Ok(None);
-                };
-                share.pages = left;
+                share.pages = share.pages.saturating_sub(1);
                 self.check_stop()?;
                 let klaviyo = &self.vendors.klaviyo;
                 let events = klaviyo.events(metric, since, until, cursor.as_ref(), mentions);
@@ -135,6 +131,15 @@ impl Pull<'_> {
         }
         Ok(Some(read))
     }
+}
+
+fn days_in_doubt(checks: &[Check], doubts: &[Doubt]) -> BTreeMap<MetricId, Vec<i64>> {
+    let mut days: BTreeMap<MetricId, Vec<i64>> = BTreeMap::new();
+    for doubt in doubts {
+        let metric = checks[doubt.check].metric.clone();
+        days.entry(metric).or_default().push(doubt.day);
+    }
+    days
 }
 
 /// The hours of a day in which there are fewer here than there, as spans.

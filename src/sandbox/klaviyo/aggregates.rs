@@ -42,10 +42,7 @@ pub(super) fn query(state: &mut world::State, call: &Call) -> Result<Reply, Fail
     if !state.klaviyo.metrics.contains_key(metric) {
         return Err(wrong("No such metric.", "metric_id").into());
     }
-    let wanted = attributes["measurements"].as_array();
-    let wanted: Option<Vec<&str>> = wanted
-        .filter(|list| !list.is_empty())
-        .and_then(|list| list.iter().map(measurement).collect());
+    let wanted = measurements(&attributes["measurements"]);
     let wanted = wanted.ok_or_else(|| wrong("Not measurements.", "measurements"))?;
     let zone = match attributes["timezone"].as_str() {
         Some(name) => TimeZone::get(name).map_err(|_| wrong("No time zone.", "timezone"))?,
@@ -94,8 +91,14 @@ fn attributes(call: &Call) -> Result<&Json, Failure> {
     Ok(attributes)
 }
 
-fn measurement(value: &Json) -> Option<&str> {
-    value.as_str().filter(|name| MEASUREMENTS.contains(name))
+/// What is to be measured; `None` for nothing or something unknown.
+fn measurements(list: &Json) -> Option<Vec<&str>> {
+    let names = list.as_array().filter(|names| !names.is_empty())?;
+    let known = |name: &&str| MEASUREMENTS.contains(name);
+    names
+        .iter()
+        .map(|name| name.as_str().filter(known))
+        .collect()
 }
 
 /// The half-open range of a list of filters; instants without an offset are those of the zone.

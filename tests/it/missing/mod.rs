@@ -86,6 +86,29 @@ async fn truth(house: &mut House) -> Vec<String> {
     lines
 }
 
+fn standing<'s>(summary: &'s Summary, name: &str) -> &'s Freshness {
+    let mut rows = summary.freshness.iter();
+    rows.find(|row| row.name == name).unwrap()
+}
+
+fn first_profile(house: &House) -> String {
+    let state = house.world.state();
+    state.klaviyo.profiles.keys().next().unwrap().clone()
+}
+
+/// Takes the profile from an opening of some days ago, as Klaviyo does when it deletes one.
+fn orphan(state: &mut State) -> (String, Event) {
+    let mut metrics = state.klaviyo.metrics.iter();
+    let opened = metrics.find(|(_, known)| known.name == "Opened Email");
+    let metric = opened.unwrap().0.clone();
+    let events = state.klaviyo.events.get_mut(&metric).unwrap();
+    let some_days_ago = morning().secs() - 900_000;
+    let mut older = events.iter_mut().rev();
+    let event = older.find(|event| event.timestamp < some_days_ago).unwrap();
+    event.profile = None;
+    (metric, event.clone())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_were_never_brought_are_found_and_only_their_hours_are_read_again() {
     let mut state = crowd(250);
@@ -122,32 +145,12 @@ async fn events_that_were_never_brought_are_found_and_only_their_hours_are_read_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_repaired_is_named_once_and_left_alone_until_it_changes() {
     let mut state = crowd(150);
-    // Of a profile that was deleted Klaviyo keeps the events.
-    let (metric, lost) = {
-        let mut metrics = state.klaviyo.metrics.iter();
-        let (metric, _) = metrics
-            .find(|(_, known)| known.name == "Opened Email")
-            .unwrap();
-        let events = state.klaviyo.events.get_mut(metric).unwrap();
-        let event = events
-            .iter_mut()
-            .rev()
-            .find(|one| one.timestamp < morning().secs() - 900_000);
-        let event = event.unwrap();
-        event.profile = None;
-        (metric.clone(), event.clone())
-    };
+    let (metric, lost) = orphan(&mut state);
     let mut house = House::build(state, morning(), Speed::Fast, &[ALONE, DAILY]).await;
     assert_eq!(live(&mut house, 6).await, 0);
-    let name = house.world.state().klaviyo.metrics[&metric].name.clone();
-    let standing = |summary: &Summary| {
-        let mut rows = summary.freshness.iter().cloned();
-        rows.find(|row| row.name == format!("events: {name}"))
-            .unwrap()
-    };
     let before = asked(&house).1;
     let first = look(&mut house).await;
-    let row = standing(&first);
+    let row = standing(&first, "events: Opened Email");
     assert_eq!((row.gaps, row.missing), (1, 0));
     let (day, gap) = row.latest[0];
     assert_eq!(day, lost.timestamp.div_euclid(86_400));
@@ -162,15 +165,7 @@ async fn what_cannot_be_repaired_is_named_once_and_left_alone_until_it_changes()
         "nothing was read again"
     );
 
-    let owner = house
-        .world
-        .state()
-        .klaviyo
-        .profiles
-        .keys()
-        .next()
-        .unwrap()
-        .clone();
+    let owner = first_profile(&house);
     let late = Event {
         id: "LATE".to_owned(),
         profile: Some(owner),
@@ -178,7 +173,8 @@ async fn what_cannot_be_repaired_is_named_once_and_left_alone_until_it_changes()
     };
     merchant::show(&mut house.world.state(), &metric, late, morning());
     assert_eq!(live(&mut house, 4).await, 1);
-    let (_, after) = standing(&look(&mut house).await).latest[0];
+    let last = look(&mut house).await;
+    let (_, after) = standing(&last, "events: Opened Email").latest[0];
     assert_eq!(
         (after.theirs, after.stored),
         (gap.theirs + 1, gap.stored + 1)
@@ -208,6 +204,11 @@ async fn the_events_of_a_merged_profile_follow_it() {
     assert_eq!(house.shop().mirror().audit().unwrap().faults, [""; 0]);
 }
 
+fn orders(mut mirror: Vec<String>) -> Vec<String> {
+    mirror.retain(|line| line.starts_with("{\"kind\":\"order\""));
+    mirror
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_that_were_never_brought_or_are_gone_are_found_by_counting() {
     let mut state = crowd(250);
@@ -231,19 +232,9 @@ async fn orders_that_were_never_brought_or_are_gone_are_found_by_counting() {
     );
     assert_eq!(summary.pulled["orders that were missing"], 3);
     assert_eq!(summary.pulled["records gone upstream"], 1);
-    let row = summary
-        .freshness
-        .iter()
-        .find(|row| row.name == "orders")
-        .unwrap();
+    let row = standing(&summary, "orders");
     assert_eq!((row.missing, row.gaps, row.note), (0, 0, None));
     assert!(row.proven.is_some());
-    let orders = |mirror: Vec<String>| -> Vec<String> {
-        let orders = mirror.into_iter();
-        orders
-            .filter(|line| line.starts_with("{\"kind\":\"order\""))
-            .collect()
-    };
     let here = orders(house.mirror());
     assert_eq!(here, orders(house.undisturbed().await));
     house.clock.advance(hours(1));
@@ -266,11 +257,7 @@ async fn without_the_scope_for_all_orders_nothing_is_compared_and_that_is_said()
         .retain(|scope| scope != "read_all_orders");
     let mut house = House::build(state, morning(), Speed::Fast, &[ALONE]).await;
     let summary = look(&mut house).await;
-    let row = summary
-        .freshness
-        .iter()
-        .find(|row| row.name == "orders")
-        .unwrap();
+    let row = standing(&summary, "orders");
     assert_eq!(
         row.note,
         Some("of 60 days only: the token lacks read_all_orders")
