@@ -92,16 +92,20 @@ impl Mirror {
                 numbers.insert(no.0, (metric, days));
             }
         }
-        let mut counts = BTreeMap::new();
+        let mut counts: BTreeMap<(u16, i64), u64> = BTreeMap::new();
         self.each_counted(|metric, at| {
-            if let Some((id, days)) = numbers.get(&metric)
+            if let Some((_, days)) = numbers.get(&metric)
                 && days.contains(&at.div_euclid(DAY_SECS))
             {
                 let hour = at.div_euclid(HOUR_SECS);
-                *counts.entry(((*id).clone(), hour)).or_default() += 1;
+                *counts.entry((metric, hour)).or_default() += 1;
             }
         })?;
-        Ok(counts)
+        let named = counts.into_iter().filter_map(|((metric, hour), count)| {
+            let (id, _) = numbers.get(&metric)?;
+            Some((((*id).clone(), hour), count))
+        });
+        Ok(named.collect())
     }
 
     /// When the counts were last made anew from the timelines.

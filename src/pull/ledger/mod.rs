@@ -9,9 +9,9 @@
 mod orders;
 mod repair;
 
-use super::refetch::tolerated;
 use super::sweep::quietly;
-use super::{Pull, PullError, Pulled};
+use super::{Pull, PullError, Pulled, is_out_of_reach};
+use crate::api::ApiError;
 use crate::api::klaviyo::Interval;
 use crate::mirror::{Checked, Gap, Stream, Window};
 use crate::model::{Mentions, MetricId, Moment};
@@ -65,6 +65,18 @@ struct Read {
     unreadable: u64,
 }
 
+/// A witness that refuses, or that nobody understands, is none: nothing else may wait for it.
+fn witnessed<T>(counted: Result<T, ApiError>) -> Result<Option<T>, PullError> {
+    match counted {
+        Err(error) if is_out_of_reach(&error) => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, "records could not be counted");
+            Ok(None)
+        }
+        Ok(counted) => Ok(Some(counted)),
+    }
+}
+
 impl Check {
     fn stream(&self) -> Stream {
         Stream::Events(self.metric.clone())
@@ -111,12 +123,14 @@ impl Pull<'_> {
             return Ok(Vec::new());
         };
         let end = until.minus(SETTLING).day();
-        let first = self.mirror.first_event_day(metric)?.unwrap_or(end - 1);
-        let latest = (end - 1).div_euclid(YEAR);
-        let years = first.div_euclid(YEAR).max(latest - MOST_YEARS)..=latest;
-        let whole = years.map(|year| (Window::Year(year), year * YEAR..end.min((year + 1) * YEAR)));
-        let recent = (Window::Recent, end - RECENT_DAYS..end);
-        let windows = std::iter::once(recent).chain(whole);
+        let recent = end - RECENT_DAYS..end;
+        let old = recent.start;
+        let first = self.mirror.first_event_day(metric)?;
+        let latest = (old - 1).div_euclid(YEAR);
+        let first = first.map_or(latest, |first| first.div_euclid(YEAR));
+        let years = first.clamp(latest - MOST_YEARS, latest)..=latest;
+        let years = years.map(|year| (Window::Year(year), year * YEAR..old.min((year + 1) * YEAR)));
+        let windows = std::iter::once((Window::Recent, recent)).chain(years);
         windows
             .map(|(window, days)| {
                 Ok(Check {
@@ -155,7 +169,7 @@ impl Pull<'_> {
             let span = Moment::from_day(check.days.start)..Moment::from_day(check.days.end);
             let klaviyo = &self.vendors.klaviyo;
             let counts = klaviyo.event_counts(&check.metric, Interval::Day, span);
-            let counts = tolerated(counts.await.map_err(PullError::from))?;
+            let counts = witnessed(counts.await)?;
             answered.push(counts.is_some());
             if let Some(counts) = counts {
                 let by_day = counts.into_iter().map(|(at, count)| (at.day(), count));

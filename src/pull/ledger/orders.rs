@@ -6,9 +6,8 @@ use super::RECENT_EVERY;
 use crate::api::shopify::MOST_RANGES;
 use crate::mirror::{Checked, Gap, Stream, Window};
 use crate::model::{Moment, OrderId};
-use crate::pull::refetch::tolerated;
 use crate::pull::sweep::quietly;
-use crate::pull::{Pull, PullError, Pulled};
+use crate::pull::{Pull, PullError, Pulled, is_out_of_reach};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -49,12 +48,13 @@ impl Pull<'_> {
         if !pulled.all_orders || !is_due || !read {
             return Ok(());
         }
-        let compared = self.compare_orders(now, known, pulled).await;
-        quietly(tolerated(compared).and_then(|compared| match compared {
-            Some(()) => Ok(()),
-            // Refused: it has its turn again tomorrow.
-            None => self.orders_checked(now, known.and_then(|known| known.done), None),
-        }))
+        match self.compare_orders(now, known, pulled).await {
+            Err(PullError::Api(error)) if !is_out_of_reach(&error) => {
+                tracing::warn!(%error, "orders could not be counted");
+                self.orders_checked(now, known.and_then(|known| known.done), None)
+            }
+            compared => quietly(compared),
+        }
     }
 
     async fn compare_orders(
@@ -70,14 +70,14 @@ impl Pull<'_> {
         let all = OrderId(1)..=last;
         let theirs = self.counts(std::slice::from_ref(&all)).await?;
         let theirs = theirs.first().copied().unwrap_or_default();
-        let before = self.ids_within(&all)?.len() as u64;
+        let before = self.count_within(&all)?;
         let mut stored = before;
         let gap = self.mirror.gaps(&stream)?.remove(&WHOLE);
         let is_known = gap.is_some_and(|gap| (gap.stored, gap.theirs) == (stored, theirs));
         let mut whole = true;
         if stored != theirs && !is_known {
             whole = self.narrow(all.clone(), pulled).await?;
-            stored = self.ids_within(&all)?.len() as u64;
+            stored = self.count_within(&all)?;
         }
         let gap = Gap {
             stored,
@@ -184,6 +184,14 @@ impl Pull<'_> {
         let ids = self.mirror.order_ids();
         let within = ids.filter(|id| id.as_ref().map_or(true, |id| range.contains(id)));
         Ok(within.collect::<Result<_, _>>()?)
+    }
+
+    fn count_within(&self, range: &Ids) -> Result<u64, PullError> {
+        let mut count = 0;
+        for id in self.mirror.order_ids() {
+            count += u64::from(range.contains(&id?));
+        }
+        Ok(count)
     }
 
     /// The newest order that nothing happened to of late: every one with a lower id is older.

@@ -1,10 +1,9 @@
 //! From a day whose counts differ to the hours that lack something, which are read again.
 
-use super::{Check, Doubt, Read};
+use super::{Check, Doubt, Read, witnessed};
 use crate::api::klaviyo::Interval;
 use crate::mirror::Stream;
 use crate::model::{Mentions, MetricId, Moment};
-use crate::pull::refetch::tolerated;
 use crate::pull::{Pull, PullError, Pulled};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,8 +15,8 @@ const MOST_REQUESTS: usize = 8;
 /// pass gets further.
 const MOST_PAGES: usize = 200;
 
-/// Days whose hours are asked for together: a month of them.
-const DAYS_AT_ONCE: i64 = 31;
+/// Days whose hours are asked for together. Klaviyo's other reports give the hours of a week at most.
+const DAYS_AT_ONCE: i64 = 7;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -54,13 +53,15 @@ impl Pull<'_> {
         };
         for some in doubts.chunk_by_mut(together) {
             let metric = &checks[some[0].check].metric;
-            let Some(theirs) = self.their_hours(metric, some, &mut share).await? else {
-                continue;
+            let Some(left) = share.requests.checked_sub(1) else {
+                break;
             };
+            share.requests = left;
+            let theirs = self.their_hours(metric, some).await?;
             let of_metric = ours.iter().filter(|((id, _), _)| id == metric);
             let ours: Hours = of_metric.map(|((_, hour), n)| (*hour, *n)).collect();
             for doubt in some {
-                let lacking = lacking(doubt.day, &ours, &theirs);
+                let lacking = lacking(doubt.day, &ours, theirs.as_ref());
                 doubt.read = self
                     .read_hours(metric, lacking, &mut share, mentions, pulled)
                     .await?;
@@ -73,25 +74,20 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// Klaviyo's counts of every hour from the first of some days to the last.
+    /// Klaviyo's counts of every hour from the first of some days to the last; `None` when it gives none.
     async fn their_hours(
         &self,
         metric: &MetricId,
         doubts: &[Doubt],
-        share: &mut Share,
     ) -> Result<Option<Hours>, PullError> {
         let (Some(first), Some(last)) = (doubts.first(), doubts.last()) else {
             return Ok(None);
         };
-        let Some(left) = share.requests.checked_sub(1) else {
-            return Ok(None);
-        };
-        share.requests = left;
         self.check_stop()?;
         let span = Moment::from_day(first.day)..Moment::from_day(last.day + 1);
         let klaviyo = &self.vendors.klaviyo;
         let counts = klaviyo.event_counts(metric, Interval::Hour, span);
-        let counts = tolerated(counts.await.map_err(PullError::from))?;
+        let counts = witnessed(counts.await)?;
         let by_hour = |(at, count): (Moment, u64)| (at.0.div_euclid(HOUR_MS), count);
         Ok(counts.map(|counts| counts.into_iter().map(by_hour).collect()))
     }
@@ -142,10 +138,10 @@ fn days_in_doubt(checks: &[Check], doubts: &[Doubt]) -> BTreeMap<MetricId, Vec<i
     days
 }
 
-/// The hours of a day in which there are fewer here than there, as spans.
-fn lacking(day: i64, ours: &Hours, theirs: &Hours) -> Vec<Range<i64>> {
+/// The hours of a day in which there are fewer here than there, as spans; all of them when nobody knows.
+fn lacking(day: i64, ours: &Hours, theirs: Option<&Hours>) -> Vec<Range<i64>> {
     let count = |hours: &Hours, hour: i64| hours.get(&hour).copied().unwrap_or(0);
-    let lacks = |hour: &i64| count(ours, *hour) < count(theirs, *hour);
+    let lacks = |hour: &i64| theirs.is_none_or(|theirs| count(ours, *hour) < count(theirs, *hour));
     let mut spans: Vec<Range<i64>> = Vec::new();
     for hour in (day * 24..(day + 1) * 24).filter(lacks) {
         match spans.last_mut() {
@@ -172,7 +168,8 @@ mod tests {
             (71, 0),
             (72, 3),
         ]);
-        assert_eq!(lacking(2, &ours, &theirs), [49..51, 52..53]);
-        assert_eq!(lacking(2, &ours, &ours), []);
+        assert_eq!(lacking(2, &ours, Some(&theirs)), [49..51, 52..53]);
+        assert_eq!(lacking(2, &ours, Some(&ours)), []);
+        assert_eq!(lacking(2, &ours, None).first(), Some(&(48..72)));
     }
 }

@@ -8,6 +8,7 @@ use crate::merchant;
 use driftless::pass::{Options, Summary};
 use driftless::pull::Freshness;
 use driftless::sandbox::Speed;
+use driftless::sandbox::faults::FaultKind;
 use driftless::sandbox::world::{Event, State};
 use driftless::telemetry::Api;
 use fastrand::Rng;
@@ -179,6 +180,31 @@ async fn what_cannot_be_repaired_is_named_once_and_left_alone_until_it_changes()
         (after.theirs, after.stored),
         (gap.theirs + 1, gap.stored + 1)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_counts_nothing_holds_nothing_up() {
+    let mut house = House::of(60, &[ALONE]).await;
+    for kind in [
+        FaultKind::Status(503),
+        FaultKind::Status(200),
+        FaultKind::Truncate,
+    ] {
+        {
+            let faults = &mut house.world.state().faults;
+            faults.planned.clear();
+            faults.plan("/api/metric-aggregates", None, u32::MAX, kind);
+        }
+        house.clock.advance(hours(25));
+        let summary = look(&mut house).await;
+        let rows = of_events(&summary);
+        assert!(rows.iter().all(|row| row.proven.is_none()), "{kind:?}");
+        assert!(rows.iter().all(|row| row.complete.is_some()), "{kind:?}");
+    }
+    house.world.state().faults.planned.clear();
+    live(&mut house, 20).await;
+    let summary = look(&mut house).await;
+    assert!(of_events(&summary).iter().all(|row| row.proven.is_some()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
