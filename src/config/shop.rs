@@ -46,6 +46,8 @@ pub struct Shop {
     pub jitter: Duration,
     /// Within this span everybody is looked at anew who is known.
     pub sweep: Duration,
+    /// Within this span every day of the events' history is compared with Klaviyo's counts.
+    pub ledger: Duration,
     /// Rules, guards, lists.
     pub policy: Policy,
     /// What is allowed but not wise; one line each.
@@ -168,7 +170,7 @@ fn read(
     let klaviyo = root.within("klaviyo", |section| vendors::klaviyo(section, &places));
     let shopify = root.within("shopify", |section| vendors::shopify(section, &places));
     let (webhooks, listen) = root.within("webhooks", |section| webhooks::read(section, &places));
-    let (schedule, jitter, sweep) = root.within("schedule", schedule);
+    let timing = root.within("schedule", timing);
     let policy = policy(&root, folder, general.default_country);
     root.sweep();
     let (name, state_dir) = (general.name, general.state_dir);
@@ -185,9 +187,10 @@ fn read(
         klaviyo,
         shopify,
         webhooks,
-        schedule,
-        jitter,
-        sweep,
+        schedule: timing.pass,
+        jitter: timing.jitter,
+        sweep: timing.sweep,
+        ledger: timing.ledger,
         policy,
         warnings: Vec::new(),
     });
@@ -254,7 +257,15 @@ fn country(value: &DeValue<'_>) -> Result<String, Complaint> {
     Err(Complaint::new(message).help("two capital letters of ISO 3166, such as \"US\" or \"GB\""))
 }
 
-fn schedule(section: &Section<'_>) -> (Schedule, Duration, Duration) {
+/// The section `schedule`.
+struct Timing {
+    pass: Schedule,
+    jitter: Duration,
+    sweep: Duration,
+    ledger: Duration,
+}
+
+fn timing(section: &Section<'_>) -> Timing {
     let pass = section.read("pass", |value| {
         let text = text(value)?;
         Schedule::parse(&text).map_err(|error| {
@@ -271,8 +282,17 @@ fn schedule(section: &Section<'_>) -> (Schedule, Duration, Duration) {
         section.complain("jitter", &Complaint::new(message));
     }
     let days = |count: u64| Duration::from_hours(24 * count);
-    let sweep = section.read("sweep", span(days(1)..=days(90)));
-    (pass, jitter, sweep.unwrap_or(days(7)))
+    let round = |key| {
+        section
+            .read(key, span(days(1)..=days(90)))
+            .unwrap_or(days(7))
+    };
+    Timing {
+        pass,
+        jitter,
+        sweep: round("sweep"),
+        ledger: round("ledger"),
+    }
 }
 
 /// The shortest time between two starts, among the first ones of an arbitrary day.

@@ -81,6 +81,10 @@ impl Mirror {
         let mut faults: Vec<String> = wrong
             .map(|(what, there, said)| format!("{what}: {there} there, the counter says {said}"))
             .collect();
+        match self.wrong_days()?.len() {
+            0 => {}
+            wrong => faults.push(format!("event counts: {wrong} days of metrics are wrong")),
+        }
         for (what, strays) in [
             ("profiles", self.stray_profiles()?),
             ("customers", self.stray_customers()?),

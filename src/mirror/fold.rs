@@ -5,14 +5,14 @@
 //! between costs only time.
 
 use super::bytes::Reader;
-use super::pack::{PIECE_BYTES, Piece};
+use super::lateness::Arrivals;
 use super::shelf::Shelf;
 use super::slots::Identity;
 use super::staging::read_staged;
-use super::timeline::{self, Raw};
+use super::timeline::Raw;
 use super::{Mirror, MirrorError, Page, codec};
-use crate::model::{ProfileId, Slot};
-use std::collections::HashMap;
+use crate::model::{MetricId, Moment, ProfileId, Slot};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::PoisonError;
 
 /// Larger windows rewrite fewer timelines, smaller ones take less memory. Measured with 2 M events
@@ -22,9 +22,6 @@ const WINDOW_BYTES: usize = 64 << 20;
 
 /// Larger batches gain nothing and hold readers up longer (store.md).
 const TIMELINES_PER_COMMIT: usize = 1000;
-
-/// A chunk over this many bytes is cut, so that sled keeps its values in pages.
-const CHUNK_BYTES: usize = 6_000;
 
 /// What a fold did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,9 +61,6 @@ impl Place {
     }
 }
 
-/// Key and payload of one chunk of a timeline.
-type Chunk = (Vec<u8>, Vec<u8>);
-
 /// How many more commits a fold may make.
 struct Commits(usize);
 
@@ -74,17 +68,33 @@ impl Mirror {
     /// Folds all staged events into their timelines. Call it after pulling events and before
     /// reading timelines. Not while the same thread holds a page.
     pub fn fold(&self) -> Result<Folded, MirrorError> {
-        self.fold_within(usize::MAX)
+        self.fold_within(usize::MAX, &Arrivals::default())
+    }
+
+    /// As [`Mirror::fold`], and learns how late events arrive: of each metric given, those before its
+    /// instant were asked for earlier and not there. Everything staged of these metrics must come
+    /// from pulls that began after it.
+    pub fn fold_arrived(
+        &self,
+        asked_before: &BTreeMap<MetricId, Moment>,
+    ) -> Result<Folded, MirrorError> {
+        self.fold_within(usize::MAX, &self.arrivals(asked_before))
     }
 
     /// As [`Mirror::fold`], giving up before commit number `commits` + 1, as a crash would.
-    pub(super) fn fold_within(&self, commits: usize) -> Result<Folded, MirrorError> {
+    pub(super) fn fold_within(
+        &self,
+        commits: usize,
+        arrivals: &Arrivals,
+    ) -> Result<Folded, MirrorError> {
         let _alone = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
         let mut commits = Commits(commits);
         let mut folded = Folded::default();
         loop {
             let window = self.read_window()?;
-            if window.parts.is_empty() || !self.fold_window(window, &mut commits, &mut folded)? {
+            if window.parts.is_empty()
+                || !self.fold_window(window, arrivals, &mut commits, &mut folded)?
+            {
                 return Ok(folded);
             }
         }
@@ -111,6 +121,7 @@ impl Mirror {
     fn fold_window(
         &self,
         mut window: Window,
+        arrivals: &Arrivals,
         commits: &mut Commits,
         folded: &mut Folded,
     ) -> Result<bool, MirrorError> {
@@ -138,7 +149,7 @@ impl Mirror {
                 continue;
             };
             let raws = without_repeats(events, &window.tails);
-            let added = page.merge_timeline(slot_of(first), &raws)?;
+            let added = page.merge_timeline(slot_of(first), &raws, arrivals)?;
             in_page += 1;
             folded.events += events.len() as u64;
             folded.added += added;
@@ -222,133 +233,3 @@ fn without_repeats<'a>(events: &[Place], tails: &'a [u8]) -> Vec<Raw<'a>> {
     }
     raws
 }
-
-impl Page<'_> {
-    /// Merges events, ascending and without repeats, into one timeline; how many were new.
-    fn merge_timeline(&mut self, slot: Slot, new: &[Raw<'_>]) -> Result<u64, MirrorError> {
-        let Some(first) = new.first() else {
-            return Ok(0);
-        };
-        let added = match self.piece(Shelf::Timelines, slot)? {
-            Some(Piece::Elsewhere) => self.merge_chunks(slot, first.at, new)?,
-            None => self.merge_short(slot, &[], new)?,
-            Some(Piece::Here(stored)) => self.merge_short(slot, &stored, new)?,
-        };
-        self.tally.events += added;
-        Ok(added)
-    }
-
-    /// Merges into a timeline that lies in its pack, as long as it fits there.
-    fn merge_short(
-        &mut self,
-        slot: Slot,
-        stored: &[u8],
-        new: &[Raw<'_>],
-    ) -> Result<u64, MirrorError> {
-        let shelf = Shelf::Timelines;
-        if let Some(body) = timeline::append(stored, new)
-            && body.len() <= PIECE_BYTES
-        {
-            self.mark_changed(slot);
-            self.put_piece(shelf, slot, Some(Piece::Here(&body[1..])))?;
-            return Ok(new.len() as u64);
-        }
-        let old = match stored {
-            [] => Vec::new(),
-            stored => timeline::read_chunk(stored).ok_or_else(|| codec::bad(&[shelf as u8]))?,
-        };
-        let merged = timeline::merge(&old, new);
-        if merged == old {
-            return Ok(0);
-        }
-        self.mark_changed(slot);
-        let body = timeline::write_chunk(&merged);
-        if body.len() <= PIECE_BYTES {
-            self.put_piece(shelf, slot, Some(Piece::Here(&body[1..])))?;
-        } else {
-            self.put_piece(shelf, slot, Some(Piece::Elsewhere))?;
-            self.put_chunks(slot, &timeline::chunk_key(slot, i64::MIN), &merged);
-        }
-        Ok((merged.len() - old.len()) as u64)
-    }
-
-    /// Merges into a timeline that lies in chunks of its own.
-    fn merge_chunks(&mut self, slot: Slot, from: i64, new: &[Raw<'_>]) -> Result<u64, MirrorError> {
-        let chunks = self.chunks_from(slot, from)?;
-        let mut added = 0;
-        let mut rest = new;
-        for (index, (key, payload)) in chunks.iter().enumerate() {
-            let next_start = chunks
-                .get(index + 1)
-                .and_then(|(next, _)| timeline::chunk_start(next));
-            let here = match next_start {
-                Some(start) => rest.partition_point(|raw| raw.at < start),
-                None => rest.len(),
-            };
-            let (mine, later) = rest.split_at(here);
-            rest = later;
-            if !mine.is_empty() {
-                added += self.merge_chunk(slot, key, payload, mine)?;
-            }
-        }
-        Ok(added)
-    }
-
-    /// The chunk in which `at` lies and all later ones.
-    fn chunks_from(&self, slot: Slot, at: i64) -> Result<Vec<Chunk>, MirrorError> {
-        let store = &self.mirror.store;
-        let lowest = timeline::chunk_key(slot, i64::MIN);
-        let highest = timeline::chunk_key(slot, i64::MAX);
-        let found = store.last_between(&lowest, &timeline::chunk_key(slot, at))?;
-        let (key, payload) = found.ok_or_else(|| codec::bad(&lowest))?;
-        let mut chunks = vec![(key.to_vec(), payload.to_vec())];
-        for pair in store.between(&key, &highest).skip(1) {
-            let (key, payload) = pair?;
-            chunks.push((key.to_vec(), payload.to_vec()));
-        }
-        Ok(chunks)
-    }
-
-    fn merge_chunk(
-        &mut self,
-        slot: Slot,
-        key: &[u8],
-        payload: &[u8],
-        new: &[Raw<'_>],
-    ) -> Result<u64, MirrorError> {
-        if let Some(body) = timeline::append(payload, new)
-            && body.len() <= CHUNK_BYTES
-        {
-            self.mark_changed(slot);
-            self.put_body(key.to_vec(), body);
-            return Ok(new.len() as u64);
-        }
-        let old = timeline::read_chunk(payload).ok_or_else(|| codec::bad(key))?;
-        let merged = timeline::merge(&old, new);
-        if merged != old {
-            self.mark_changed(slot);
-            self.put_chunks(slot, key, &merged);
-        }
-        Ok((merged.len() - old.len()) as u64)
-    }
-
-    /// Writes events as one chunk, or as several cut between two instants: all events of one
-    /// instant stay together, for a chunk is found by its first instant.
-    fn put_chunks(&mut self, slot: Slot, key: &[u8], raws: &[Raw<'_>]) {
-        let mut key = key.to_vec();
-        let (mut from, mut bytes) = (0, 0);
-        for (index, pair) in raws.windows(2).enumerate() {
-            bytes += pair[0].tail.len() + INSTANT_BYTES;
-            if bytes + pair[1].tail.len() > CHUNK_BYTES && pair[0].at < pair[1].at {
-                let next = timeline::chunk_key(slot, pair[1].at);
-                let body = timeline::write_chunk(&raws[from..=index]);
-                self.put_body(std::mem::replace(&mut key, next), body);
-                (from, bytes) = (index + 1, 0);
-            }
-        }
-        self.put_body(key, timeline::write_chunk(&raws[from..]));
-    }
-}
-
-/// What the distance to the event before usually takes at most.
-const INSTANT_BYTES: usize = 4;

@@ -104,6 +104,9 @@ impl Page<'_> {
         self.tally.profiles -= u64::from(profiles?.is_some());
         self.tally.customers -= u64::from(customers?.is_some());
         self.tally.events -= self.mirror.timeline(slot)?.events.len() as u64;
+        if !self.is_gone(slot)? {
+            self.count_timeline(slot, -1)?;
+        }
         for shelf in shelves {
             self.remove_packed(shelf, slot)?;
         }

@@ -135,6 +135,9 @@ impl Page<'_> {
             is_profile: T::SHELF == Shelf::Profiles,
             payload,
         };
+        if kept.is_profile {
+            self.count_timeline(slot, -1)?;
+        }
         self.put(Shelf::Gone.slot(slot), &kept);
         self.remove_packed(T::SHELF, slot)?;
         Ok(true)

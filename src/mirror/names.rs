@@ -39,6 +39,10 @@ impl Names {
         Ok(names)
     }
 
+    pub(super) fn known_metric(&self, id: &MetricId) -> Option<MetricNo> {
+        self.metrics.get(id).copied()
+    }
+
     pub(super) fn absorb(&mut self, newer: Names) {
         self.metrics.extend(newer.metrics);
         self.properties.extend(newer.properties);

@@ -112,7 +112,7 @@ impl Mirror {
     }
 
     /// Every order's id, ascending.
-    pub(super) fn order_ids(&self) -> impl Iterator<Item = Result<OrderId, MirrorError>> + use<> {
+    pub fn order_ids(&self) -> impl Iterator<Item = Result<OrderId, MirrorError>> + use<> {
         let chunks = self.store.scan_as::<Vec<Owned>>(&Shelf::Owners.key(&[]));
         chunks.flat_map(|chunk| {
             let (owned, error) = match chunk {

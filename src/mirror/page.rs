@@ -1,5 +1,7 @@
 //! Changes that become visible and durable together.
 
+use super::days::Days;
+use super::lateness::Learned;
 use super::names::Names;
 use super::{Mirror, MirrorError, Writer, codec, shelf::Shelf, tally::Tally};
 use crate::model::{Moment, Slot};
@@ -26,6 +28,10 @@ pub struct Page<'m> {
     pub(super) changed: RoaringBitmap,
     /// Timers that this page sets or removes, by slot.
     pub(super) timers: BTreeMap<u32, Option<Moment>>,
+    /// Events that come or go, by metric and day.
+    pub(super) days: Days,
+    /// How late the events came that are new with this page.
+    pub(super) lateness: Learned,
 }
 
 /// A key and its payload.
@@ -44,6 +50,7 @@ pub(super) enum Fact {
     Evaluated = 7,
     Vault = 8,
     Forgotten = 9,
+    Recounted = 10,
 }
 
 impl Fact {
@@ -65,6 +72,8 @@ impl Mirror {
             tally: writer.tally,
             changed: RoaringBitmap::new(),
             timers: BTreeMap::new(),
+            days: Days::default(),
+            lateness: Learned::default(),
             writer,
         }
     }
@@ -75,6 +84,8 @@ impl Page<'_> {
     pub fn commit(mut self) -> Result<(), MirrorError> {
         self.write_marks()?;
         self.write_timers()?;
+        self.write_days()?;
+        self.write_lateness()?;
         if self.next_slot != self.writer.next_slot {
             self.put(Fact::NextSlot.key(), &self.next_slot.clone());
         }

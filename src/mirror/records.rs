@@ -155,6 +155,9 @@ impl Page<'_> {
             }
             None => {
                 self.tally.profiles += 1;
+                if self.is_gone(slot)? {
+                    self.count_timeline(slot, 1)?;
+                }
                 self.arrived(slot);
                 self.mark_changed(slot);
                 self.put_sealed(slot, &profile)?;

@@ -57,6 +57,10 @@ shelves! {
     Owners = 34, "owners";
     /// Sequence number -> events as they arrived.
     Staged = 35, "staged events";
+    /// Metric number, chunk of days -> events of each day.
+    EventDays = 36, "event counts";
+    /// Metric number -> how late its events arrive.
+    Lateness = 37, "lateness";
     /// Metric number -> metric.
     Metrics = 48, "metrics";
     /// Property number -> name.
@@ -93,6 +97,10 @@ shelves! {
     Comparisons = 90, "comparisons";
     /// Segment id, slot -> where Klaviyo disagrees.
     Disagreements = 91, "disagreements";
+    /// Stream, window of days -> when its counts were compared with the vendor's.
+    Checks = 92, "comparisons of counts";
+    /// Stream, day -> where the vendor counts otherwise.
+    Gaps = 93, "gaps";
 }
 
 impl Shelf {

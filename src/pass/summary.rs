@@ -5,7 +5,7 @@ use crate::journal::{DataRequest, RunId};
 use crate::model::{Code, EffectKind, End, HeldBack, Moment, Money};
 use crate::plan::{ListChange, Trip};
 use crate::policy::{Lock, Mode, Stage, Tier};
-use crate::pull::Swept;
+use crate::pull::{Freshness, Swept};
 use crate::push::PushError;
 use crate::score::Facts;
 use crate::telemetry::{Api, Totals};
@@ -35,6 +35,8 @@ pub struct Summary {
     pub clock_skew_ms: i64,
     /// How far the sweeps have come, by what they look at.
     pub sweeps: BTreeMap<&'static str, Swept>,
+    /// Where each kind of record stands.
+    pub freshness: Vec<Freshness>,
     /// The shop's people.
     pub people: People,
     /// Findings by code.

@@ -6,10 +6,16 @@ use crate::api::klaviyo::Klaviyo;
 use crate::api::{ApiError, Cursor as PageCursor, Page};
 use crate::mirror::{MirrorError, Page as MirrorPage, Stream};
 use crate::model::{IncomingEvent, Mentions, MetricId, Moment};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Events have no arrival time: one that arrives late is found only by reading its day again.
-const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// How far back a walk looks as long as nothing is known of its metric.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Whatever the events of a metric do, no walk looks further back.
+const MOST_DAYS: i64 = 10;
+/// Events on a page.
+const PAGE: u64 = 1_000;
 
 struct Events<'a> {
     klaviyo: &'a Klaviyo,
@@ -18,12 +24,17 @@ struct Events<'a> {
     /// The server's clock when the walk began: windows close here, never at the newest event, whose
     /// date may lie in the future.
     until: Moment,
+    /// Events have no arrival time: one that arrives late is found only by reading its hour again.
+    look_back: Duration,
 }
 
 impl Source for Events<'_> {
     type Item = IncomingEvent;
     const NAME: &'static str = "events";
-    const OVERLAP: Duration = OVERLAP;
+
+    fn overlap(&self) -> Duration {
+        self.look_back
+    }
 
     fn stream(&self) -> Stream {
         Stream::Events(self.metric.clone())
@@ -50,35 +61,57 @@ impl Source for Events<'_> {
 }
 
 impl Pull<'_> {
-    /// Events of every mentioned metric.
+    /// Events of every mentioned metric. Of those that were asked for before: until when.
     pub(super) async fn events(
         &self,
         now: Moment,
         mentions: &Mentions,
         pulled: &mut Pulled,
-    ) -> Result<(), PullError> {
+    ) -> Result<BTreeMap<MetricId, Moment>, PullError> {
+        // What an interrupted pull left behind says nothing of lateness.
+        self.mirror.fold()?;
+        let mut asked_before = BTreeMap::new();
         for (metric, properties) in &mentions.events {
             let stream = Stream::Events(metric.clone());
             let wanted: Vec<String> = properties.iter().cloned().collect();
             self.keep_only(&stream, &wanted)?;
-            let until = match self.mirror.cursor(&stream)? {
-                Some(cursor) => cursor.run_start.unwrap_or(now),
-                None => now,
+            let known = self.mirror.cursor(&stream)?.unwrap_or_default();
+            let source = Events {
+                klaviyo: &self.vendors.klaviyo,
+                metric,
+                mentions,
+                until: known.run_start.unwrap_or(now),
+                look_back: self.look_back(metric, now)?,
             };
-            let klaviyo = &self.vendors.klaviyo;
-            self.walk(
-                &Events {
-                    klaviyo,
-                    metric,
-                    mentions,
-                    until,
-                },
-                now,
-                pulled,
-            )
-            .await?;
+            let walked = self.walk(&source, now, pulled).await?;
+            if !walked.complete {
+                asked_before.extend(known.watermark.map(|until| (metric.clone(), until)));
+            }
         }
         self.progress.over(Events::NAME, pulled.count(Events::NAME));
-        Ok(())
+        Ok(asked_before)
+    }
+
+    /// As far back as 999 of 1,000 events have needed so far, an hour at least. Beyond a day only as long
+    /// as that takes no more pages than a day does: the others are found by the ledger, a day later at
+    /// most and for fewer requests.
+    fn look_back(&self, metric: &MetricId, now: Moment) -> Result<Duration, PullError> {
+        let Some(reach) = self.mirror.lateness(metric)?.reach() else {
+            return Ok(DAY);
+        };
+        if reach <= DAY {
+            return Ok(reach.max(HOUR));
+        }
+        let today = now.day();
+        let counts = self
+            .mirror
+            .events_by_day(metric, today - MOST_DAYS..today + 1)?;
+        let pages = |days: i64| {
+            let events: u64 = counts.range(today - days..).map(|(_, count)| count).sum();
+            events.div_ceil(PAGE).max(1)
+        };
+        let free = (1..=MOST_DAYS).take_while(|days| pages(*days) <= pages(1));
+        let days = free.count().try_into().unwrap_or(1);
+        Ok(reach.min(DAY * days))
     }
 }

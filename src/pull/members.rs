@@ -31,7 +31,10 @@ struct Members<'a> {
 impl Source for Members<'_> {
     type Item = Member;
     const NAME: &'static str = "list members";
-    const OVERLAP: Duration = Duration::ZERO;
+
+    fn overlap(&self) -> Duration {
+        Duration::ZERO
+    }
 
     fn stream(&self) -> Stream {
         Stream::ListMembers(self.list.clone())
@@ -83,7 +86,9 @@ impl Source for Joiners<'_> {
     type Item = Member;
     const NAME: &'static str = "list members";
     /// List reads may lag behind writes.
-    const OVERLAP: Duration = LIST_LAG;
+    fn overlap(&self) -> Duration {
+        LIST_LAG
+    }
 
     fn stream(&self) -> Stream {
         Stream::ListJoiners(self.list.clone())

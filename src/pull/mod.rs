@@ -8,7 +8,9 @@ mod bulk;
 mod catalogue;
 mod events;
 mod fresh;
+mod freshness;
 mod identity;
+mod ledger;
 mod members;
 mod profiles;
 mod refetch;
@@ -17,6 +19,7 @@ mod sweep;
 mod walk;
 
 pub use fresh::{Fresh, Members, ReadEnd, Seen};
+pub use freshness::Freshness;
 pub use identity::{ALL_ORDERS, required_scopes};
 pub use members::is_out_of_reach;
 pub use sweep::Swept;
@@ -45,6 +48,8 @@ pub struct Pull<'a> {
     pub policy: &'a Policy,
     /// Within this span everybody is looked at who is known.
     pub sweep: Duration,
+    /// Within this span every day of the events' history is compared with Klaviyo's counts.
+    pub ledger: Duration,
     /// For waiting between looks at a bulk operation.
     pub clock: &'a Clock,
     /// Who watches.
@@ -72,6 +77,8 @@ pub struct Pulled {
     pub all_orders: bool,
     /// How far the sweeps have come, by what they look at.
     pub sweeps: BTreeMap<&'static str, Swept>,
+    /// Where each kind of record stands.
+    pub freshness: Vec<Freshness>,
     /// The IANA name of the Klaviyo account's time zone.
     pub account_zone: String,
     /// What definitions, rules and our own properties read.
@@ -157,14 +164,17 @@ impl Pull<'_> {
             .await?;
         self.sentinels(&mut pulled).await?;
         self.refetch(&mentions, &mut pulled).await?;
-        self.events(times.klaviyo, &mentions, &mut pulled).await?;
+        let arrived = self.events(times.klaviyo, &mentions, &mut pulled).await?;
         self.members(times.klaviyo, &mentions, &mut pulled).await?;
         self.customers(times.shopify, &mut pulled).await?;
         self.orders(times.shopify, &mut pulled).await?;
         self.sweep(times, &mentions, &mut pulled).await?;
-        let folded = self.mirror.fold()?;
+        let folded = self.mirror.fold_arrived(&arrived)?;
         self.progress.over("timelines", folded.timelines);
+        self.ledger(times.klaviyo, &mentions, &mut pulled).await?;
+        self.order_ledger(times.shopify, &mut pulled).await?;
         self.snapshots(times.klaviyo).await?;
+        pulled.freshness = self.freshness(&mentions, &pulled)?;
         Ok(pulled)
     }
 

@@ -20,7 +20,10 @@ struct Profiles<'a> {
 impl Source for Profiles<'_> {
     type Item = Profile;
     const NAME: &'static str = "profiles";
-    const OVERLAP: Duration = OVERLAP;
+
+    fn overlap(&self) -> Duration {
+        OVERLAP
+    }
 
     fn stream(&self) -> Stream {
         Stream::KlaviyoProfiles
@@ -67,7 +70,10 @@ struct Suppressions<'a> {
 impl Source for Suppressions<'_> {
     type Item = Profile;
     const NAME: &'static str = "suppressions";
-    const OVERLAP: Duration = OVERLAP;
+
+    fn overlap(&self) -> Duration {
+        OVERLAP
+    }
 
     fn stream(&self) -> Stream {
         Stream::KlaviyoSuppressions

@@ -21,7 +21,10 @@ struct Customers<'a>(&'a Shopify);
 impl Source for Customers<'_> {
     type Item = Customer;
     const NAME: &'static str = "customers";
-    const OVERLAP: Duration = OVERLAP;
+
+    fn overlap(&self) -> Duration {
+        OVERLAP
+    }
 
     fn stream(&self) -> Stream {
         Stream::ShopifyCustomers
@@ -60,7 +63,10 @@ struct Orders<'a>(&'a Shopify);
 impl Source for Orders<'_> {
     type Item = Order;
     const NAME: &'static str = "orders";
-    const OVERLAP: Duration = OVERLAP;
+
+    fn overlap(&self) -> Duration {
+        OVERLAP
+    }
 
     fn stream(&self) -> Stream {
         Stream::ShopifyOrders

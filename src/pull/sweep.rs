@@ -191,10 +191,11 @@ impl Pull<'_> {
     }
 }
 
-fn quietly(swept: Result<(), PullError>) -> Result<(), PullError> {
+/// A vendor out of reach only puts off what has time.
+pub(super) fn quietly(swept: Result<(), PullError>) -> Result<(), PullError> {
     match swept {
         Err(PullError::Api(error)) if is_out_of_reach(&error) => {
-            tracing::warn!(%error, "the sweep goes on with the next pass");
+            tracing::warn!(%error, "what no feed shows is looked at in the next pass");
             Ok(())
         }
         swept => swept,

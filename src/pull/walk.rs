@@ -15,7 +15,7 @@ pub(super) trait Source: Sync {
     const NAME: &'static str;
 
     /// How far before its watermark an incremental walk starts.
-    const OVERLAP: Duration;
+    fn overlap(&self) -> Duration;
 
     /// Where its cursor is kept.
     fn stream(&self) -> Stream;
@@ -76,7 +76,7 @@ impl Pull<'_> {
         let stream = source.stream();
         let mut cursor = match self.mirror.cursor(&stream)? {
             Some(cursor) if cursor.run_start.is_some() => cursor,
-            known => begin(known.unwrap_or_default(), now, S::OVERLAP),
+            known => begin(known.unwrap_or_default(), now, source.overlap()),
         };
         // Lost by a restart; then the watermark stays where it was, and the next walk is longer.
         let mut newest = None;

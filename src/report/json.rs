@@ -1,7 +1,9 @@
 //! One pass as one JSON object. Field names are stable; see the README.
 
 use crate::journal::DataRequest;
+use crate::model::Moment;
 use crate::pass::{Parity, Summary};
+use crate::pull::Freshness;
 use serde_json::{Map, Value as Json, json};
 use std::fmt::Display;
 
@@ -60,6 +62,7 @@ pub fn summary(summary: &Summary) -> Json {
         },
         "effects": ends.collect::<Vec<_>>(),
         "sweeps": sweeps(summary),
+        "freshness": summary.freshness.iter().map(|row| freshness(row, summary)).collect::<Vec<_>>(),
         "run": summary.effects.run,
         "unknown": summary.effects.unknown,
         "unkept": counts(summary.effects.unkept.iter().map(|(kind, n)| (kind.as_str(), n))),
@@ -109,6 +112,30 @@ fn sweeps(summary: &Summary) -> Map<String, Json> {
         ((*name).to_owned(), told)
     });
     sweeps.collect()
+}
+
+fn freshness(row: &Freshness, summary: &Summary) -> Json {
+    let gaps = row.latest.iter().map(|(day, gap)| {
+        json!({
+            "day": Moment::from_day(*day).date(),
+            "stored": gap.stored,
+            "klaviyo": gap.theirs,
+            "missing": gap.missing(),
+            "reason": gap.reason(),
+            "since": gap.since.to_string(),
+        })
+    });
+    json!({
+        "name": row.name,
+        "complete": row.complete.map(|at| at.to_string()),
+        "lag_seconds": row.complete.map(|at| summary.now.since(at).as_secs()),
+        "proven": row.proven.map(|at| at.to_string()),
+        "next": row.next.map(|at| at.to_string()),
+        "missing": row.missing,
+        "gaps": row.gaps,
+        "latest_gaps": gaps.collect::<Vec<_>>(),
+        "note": row.note,
+    })
 }
 
 fn counts<'n, K: Display>(pairs: impl IntoIterator<Item = (K, &'n u64)>) -> Json {

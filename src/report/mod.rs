@@ -1,6 +1,7 @@
 //! A pass for eyes and for tools: text for a terminal, JSON for everything else.
 
 mod diff;
+mod freshness;
 mod json;
 pub mod relations;
 pub mod segments;

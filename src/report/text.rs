@@ -23,6 +23,7 @@ fn write(out: &mut String, summary: &Summary) -> fmt::Result {
         summary.mode.as_str()
     )?;
     pulled(out, summary)?;
+    super::freshness::write(out, summary)?;
     people(out, summary)?;
     findings(out, summary)?;
     parity(out, summary)?;

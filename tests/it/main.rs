@@ -22,6 +22,7 @@ mod lattice;
 mod limits;
 mod matrix;
 mod merchant;
+mod missing;
 mod model;
 mod modes;
 mod nth;

@@ -36,6 +36,12 @@ pub fn click(state: &mut State, profile: &str, at: Moment) {
     happen(state, "Clicked Email", profile, properties, at);
 }
 
+/// The profile's owner opens a mail.
+pub fn open(state: &mut State, profile: &str, at: Moment) {
+    let properties = json!({ "machine_open": false });
+    happen(state, "Opened Email", profile, properties, at);
+}
+
 /// A mail to the profile does not arrive. After a hard bounce Klaviyo sends no other.
 pub fn bounce(state: &mut State, profile: &str, hard: bool, at: Moment) {
     let kind = if hard { "Hard" } else { "Soft" };
@@ -52,20 +58,28 @@ pub fn bounce(state: &mut State, profile: &str, hard: bool, at: Moment) {
 }
 
 fn happen(state: &mut State, metric: &str, profile: &str, properties: Json, at: Moment) {
-    let klaviyo = &mut state.klaviyo;
-    let mut metrics = klaviyo.metrics.iter();
+    let mut metrics = state.klaviyo.metrics.iter();
     let metric = metrics.find(|(_, known)| known.name == metric);
     let metric = metric.unwrap().0.clone();
-    let events = klaviyo.events.entry(metric.clone()).or_default();
+    let count = state.klaviyo.events.get(&metric).map_or(0, Vec::len);
     let event = Event {
-        id: format!("{metric}{:06}", events.len()),
+        id: format!("{metric}{count:06}"),
         timestamp: at.secs(),
         profile: Some(profile.to_owned()),
         properties: Arc::new(properties),
     };
+    show(state, &metric, event, at);
+}
+
+/// From now on Klaviyo shows an event, whenever it happened.
+pub fn show(state: &mut State, metric: &str, event: Event, now: Moment) {
+    let klaviyo = &mut state.klaviyo;
+    if let Some(profile) = &event.profile {
+        klaviyo.note_change(&profile.clone(), now);
+    }
+    let events = klaviyo.events.entry(metric.to_owned()).or_default();
     let place = |known: &Event| (known.timestamp, &known.id) < (event.timestamp, &event.id);
     events.insert(events.partition_point(place), event);
-    klaviyo.note_change(profile, at);
 }
 
 /// Somebody subscribes.

@@ -21,6 +21,8 @@ pub static GET_ACCOUNTS: Class = class("get_accounts", 1, 15, None);
 pub static GET_PROFILES: Class = class("get_profiles", 75, 750, None);
 /// `GET /api/metrics`
 pub static GET_METRICS: Class = class("get_metrics", 10, 150, None);
+/// `POST /api/metric-aggregates`
+pub static METRIC_AGGREGATES: Class = class("query_metric_aggregates", 3, 60, None);
 /// `GET /api/events`
 pub static GET_EVENTS: Class = class("get_events", 350, 3500, None);
 /// `GET /api/lists`
@@ -70,6 +72,7 @@ mod tests {
         (&GET_ACCOUNTS, "GET", "/api/accounts", ""),
         (&GET_PROFILES, "GET", "/api/profiles", ""),
         (&GET_METRICS, "GET", "/api/metrics", ""),
+        (&METRIC_AGGREGATES, "POST", "/api/metric-aggregates", ""),
         (&GET_EVENTS, "GET", "/api/events", ""),
         (&GET_LISTS, "GET", "/api/lists", ""),
         (&GET_LIST, "GET", "/api/lists/{id}", ""),

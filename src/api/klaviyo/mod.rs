@@ -1,6 +1,7 @@
 //! Klaviyo's REST API, revision 2026-07-15 (klaviyo.md).
 
 mod accounts;
+mod aggregates;
 mod client;
 mod event_resource;
 mod events;
@@ -19,6 +20,7 @@ mod subscriptions;
 mod writes;
 
 pub use accounts::Account;
+pub use aggregates::Interval;
 #[cfg(test)]
 pub(in crate::api) use client::judge;
 pub use client::{HttpStack, Klaviyo, REVISION, Stack};

@@ -24,6 +24,6 @@ pub use customers::decode_customer;
 pub use envelope::{Envelope, Opened};
 pub use lines::BulkLines;
 pub use nodes::MOST_IDS;
-pub use orders::decode_order;
+pub use orders::{MOST_RANGES, decode_order};
 pub use shop::Shop;
 pub use writes::MetafieldEntry;

@@ -4,16 +4,32 @@ use super::client::{Operation, Shopify};
 use super::customers::{changed_since, check_filter};
 use super::nodes::Found;
 use crate::api::lenient;
-use crate::api::{ApiError, Cursor, Exchange, Page};
+use crate::api::{ApiError, Cursor, Exchange, Fault, Page};
 use crate::model::{CustomerId, Moment, Money, Order, OrderId, OrderOwner};
 use serde::Deserialize;
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 static ORDERS_BY_ID: Operation = Operation {
     urgent: true,
     ..Operation::new("orders_by_id", include_str!("orders_by_id.graphql"), 6.0)
 };
+static ORDER_COUNTS: Operation = Operation::new(
+    "order_counts",
+    include_str!("order_counts.graphql"),
+    10.0 * MOST_RANGES as f64,
+);
 static ORDERS: Operation = Operation::new("orders", include_str!("orders.graphql"), 24.0);
+
+/// Ranges that one request counts.
+pub const MOST_RANGES: usize = 8;
+
+#[derive(Deserialize)]
+struct Count {
+    #[serde(deserialize_with = "lenient::count")]
+    count: Option<u64>,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,6 +118,54 @@ impl<E: Exchange> Shopify<E> {
         Ok(page)
     }
 
+    /// How many orders there are in each of up to 8 ranges of ids. Ids ascend with creation, and the
+    /// index knows them.
+    ///
+    /// # Errors
+    /// [`Fault::TooMany`], and whatever the request meets.
+    pub async fn order_counts(
+        &self,
+        ranges: &[RangeInclusive<OrderId>],
+    ) -> Result<Vec<u64>, ApiError> {
+        let failed = |fault| ApiError::new(&ORDER_COUNTS.class, fault);
+        if ranges.len() > MOST_RANGES {
+            let (limit, got) = (MOST_RANGES, ranges.len());
+            return Err(failed(Fault::TooMany { limit, got }));
+        }
+        let nothing = RangeInclusive::new(OrderId(0), OrderId(0));
+        let padded = ranges.iter().chain(std::iter::repeat(&nothing));
+        let queries = padded.take(MOST_RANGES).enumerate();
+        let variables: BTreeMap<String, String> = queries
+            .map(|(number, range)| (format!("q{number}"), within(range)))
+            .collect();
+        let reply = self.run(&ORDER_COUNTS, json!(variables)).await?;
+        let mut counts: BTreeMap<String, Count> = reply.data()?;
+        let mut of = |number: usize| counts.remove(&format!("q{number}"))?.count;
+        let counts: Option<Vec<u64>> = (0..ranges.len()).map(&mut of).collect();
+        counts.ok_or_else(|| reply.error(Fault::Shape { line: 1, column: 1 }))
+    }
+
+    /// One page, of 250 at most, of the orders in a range of ids.
+    ///
+    /// # Errors
+    /// As [`Shopify::orders`].
+    pub async fn orders_within(
+        &self,
+        range: &RangeInclusive<OrderId>,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Order>, ApiError> {
+        let variables = json!({
+            "query": within(range),
+            "after": cursor.map(Cursor::as_str),
+            "first": 250,
+        });
+        let page = self.page(&ORDERS, variables, cursor, decode_order).await?;
+        match page.items.iter().all(|order| range.contains(&order.id)) {
+            true => Ok(page),
+            false => Err(ApiError::new(&ORDERS.class, Fault::FilterIgnored)),
+        }
+    }
+
     /// Orders by id, 250 at most in one call.
     ///
     /// # Errors
@@ -114,9 +178,15 @@ impl<E: Exchange> Shopify<E> {
     }
 }
 
+fn within(range: &RangeInclusive<OrderId>) -> String {
+    format!("id:>={} id:<={}", range.start().0, range.end().0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::fake::{Fake, body};
+    use crate::api::shopify::client::tests_support::client;
 
     const ORDER: &str = r#"{"id":"gid:\/\/shopify\/Order\/1001","processedAt":"2026-01-01T00:00:00Z","updatedAt":"2026-01-02T00:00:00Z",
         "cancelledAt":null,"test":false,"email":"guest@example.com","customer":{"id":"gid:\/\/shopify\/Customer\/7"},
@@ -150,5 +220,45 @@ mod tests {
         ] {
             assert_eq!(decode_order(&ORDER.replacen(from, to, 1)), None, "{to}");
         }
+    }
+    #[tokio::test]
+    async fn up_to_eight_ranges_are_counted_by_one_request() {
+        let counts = |last: &str| {
+            let counts = (0..7).map(|n| format!(r#""q{n}":{{"count":{n}}},"#));
+            let counts: String = counts.collect();
+            body(&format!(
+                r#"{{"data":{{{counts}"q7":{{"count":{last}}}}}}}"#
+            ))
+        };
+        let fake = Fake::new([counts("9"), counts("null")]);
+        let shopify = client(&fake);
+        let ranges: Vec<_> = (0..8).map(|n| OrderId(n)..=OrderId(n + 5)).collect();
+        assert_eq!(shopify.order_counts(&ranges[..2]).await.unwrap(), [0, 1]);
+        let (_, sent) = fake.seen()[0].body.clone().unwrap();
+        let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+        assert_eq!(sent["variables"]["q1"], "id:>=1 id:<=6");
+        assert_eq!(sent["variables"]["q7"], "id:>=0 id:<=0");
+        let fault = shopify.order_counts(&ranges).await.unwrap_err().fault;
+        assert!(matches!(fault, Fault::Shape { .. }), "{fault:?}");
+        let nine = [&ranges[..], &ranges[..1]].concat();
+        let fault = shopify.order_counts(&nine).await.unwrap_err().fault;
+        assert!(matches!(fault, Fault::TooMany { limit: 8, got: 9 }));
+    }
+
+    #[tokio::test]
+    async fn an_order_outside_the_range_tells_that_the_filter_was_ignored() {
+        let page = format!(
+            r#"{{"data":{{"orders":{{"pageInfo":{{"hasNextPage":false,"endCursor":null}},"nodes":[{ORDER}]}}}}}}"#
+        );
+        let fake = Fake::new([body(&page), body(&page)]);
+        let shopify = client(&fake);
+        let found = shopify
+            .orders_within(&(OrderId(1001)..=OrderId(1001)), None)
+            .await;
+        assert_eq!(found.unwrap().items.len(), 1);
+        let ignored = shopify
+            .orders_within(&(OrderId(1)..=OrderId(1000)), None)
+            .await;
+        assert_eq!(ignored.unwrap_err().fault, Fault::FilterIgnored);
     }
 }

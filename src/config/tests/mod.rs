@@ -178,7 +178,7 @@ fn misspelt_keys_get_a_suggestion() {
         (
             "[schedule]\ncolour = 1",
             "schedule.colour",
-            "known here: `jitter`, `pass`, `sweep`",
+            "known here: `jitter`, `ledger`, `pass`, `sweep`",
         ),
         (
             "[[list]]\nname = \"a\"\nwho = { orders_atleast = 1, stale = true }",

@@ -195,6 +195,7 @@ proptest! {
         prop_assert_eq!(found(&mirror), expected(&events));
         let total = mirror.totals().unwrap().events;
         prop_assert_eq!(total, expected(&events).len() as u64);
+        prop_assert_eq!(mirror.audit().unwrap().faults, Vec::<String>::new());
     }
 }
 
@@ -220,7 +221,7 @@ fn a_fold_cut_off_after_any_commit_is_finished_by_the_next_one() {
         {
             let mirror = open(&dir);
             fill_both(&mirror);
-            mirror.fold_within(commits).unwrap();
+            mirror.fold_within(commits, &Default::default()).unwrap();
             let staged = mirror.store.keys(&Shelf::Staged.key(&[])).count();
             assert_eq!(staged == 0, commits == 6, "{commits} commits");
         }

@@ -3,6 +3,7 @@
 mod audit;
 mod changed;
 mod copy;
+mod counts;
 mod damage;
 mod evaluation;
 mod events;

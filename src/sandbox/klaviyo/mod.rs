@@ -2,6 +2,7 @@
 //! behind it.
 
 mod accounts;
+mod aggregates;
 mod deletion_jobs;
 mod events;
 mod failure;
@@ -206,6 +207,7 @@ fn handler(method: &Method, path: &str) -> Option<Handler> {
         ("POST", "/api/segment-values-reports") => reports::values,
         ("GET", "/api/metrics") => metrics::list,
         ("GET", "/api/metrics/{id}") => metrics::one,
+        ("POST", "/api/metric-aggregates") => aggregates::query,
         ("GET", "/api/events") => events::list,
         ("GET", "/api/profile-bulk-import-jobs") => import_jobs::list,
         ("POST", "/api/profile-bulk-import-jobs") => import_jobs::create,

@@ -72,7 +72,7 @@ fn json_is_one_object_with_stable_keys_and_a_failed_shop_is_in_it() {
     assert_eq!(keys(&whole), BTreeSet::from(["exit", "shops"]));
     assert_eq!(whole["exit"], 69);
     let (acme, dead) = (&whole["shops"][0], &whole["shops"][1]);
-    let expected = "data_requests dry_run effects exit failure findings mode now parked people plan pulled quarantined recovered \
+    let expected = "data_requests dry_run effects exit failure findings freshness mode now parked people plan pulled quarantined recovered \
                     refusals requests requests_by_endpoint run segments shop state_dir throttled took_seconds unknown \
                     sweeps unkept waited_seconds";
     assert_eq!(keys(acme), expected.split_whitespace().collect());

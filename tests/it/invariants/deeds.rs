@@ -31,6 +31,7 @@ pub(super) fn is_open(method: &str, path: &str) -> bool {
         ("POST", "/api/profile-suppression-bulk-create-jobs"),
         ("POST", "/api/profile-subscription-bulk-delete-jobs"),
         ("POST", "/api/segment-values-reports"),
+        ("POST", "/api/metric-aggregates"),
         ("POST", "/staged"),
     ];
     // Of GraphQL's mutations the history tells.

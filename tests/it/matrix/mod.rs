@@ -12,11 +12,13 @@ use std::fs;
 use std::path::Path;
 
 /// The rows that are tests.
-const SHOWN: [(u8, u8); 7] = [
+const SHOWN: [(u8, u8); 9] = [
     (1, 20),
     (22, 22),
     (32, 38),
     (41, 45),
+    (48, 48),
+    (50, 50),
     (53, 53),
     (56, 56),
     (61, 64),

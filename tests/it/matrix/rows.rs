@@ -341,6 +341,21 @@ pub const ROWS: &[Row] = &[
         "",
     ),
     row(
+        48,
+        "duplicate ids within or across pages",
+        &[
+            "events_in_any_order_repeated_and_across_pages_fold_to_one_timeline",
+            "an_older_record_does_not_replace_a_newer_one_and_an_equally_old_one_does",
+        ],
+        "",
+    ),
+    row(
+        50,
+        "cursor expired or refused",
+        &["a_walk_whose_cursor_is_refused_starts_again_from_where_it_began"],
+        "",
+    ),
+    row(
         53,
         "listing suddenly empty or 20 % shorter",
         &[

@@ -1,5 +1,6 @@
 //! The server as a client sees it: over HTTP, on a clock that stands still unless moved.
 
+mod aggregates;
 mod door;
 mod reads;
 mod segments;

@@ -1,0 +1,252 @@
+//! Stored orders beside Shopify's counts, once a day. A difference is narrowed down by ranges of ids,
+//! which ascend with creation, until a range is short enough to be listed: what is missing is stored,
+//! and what is not listed is asked for by its id and removed when it is gone.
+
+use super::RECENT_EVERY;
+use crate::api::shopify::MOST_RANGES;
+use crate::mirror::{Checked, Gap, Stream, Window};
+use crate::model::{Moment, OrderId};
+use crate::pull::sweep::quietly;
+use crate::pull::{Pull, PullError, Pulled, is_out_of_reach};
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// So many requests for counts of a pass at most.
+const MOST_COUNTS: usize = 20;
+
+/// So many pages of 250 orders of a pass at most.
+const MOST_PAGES: usize = 40;
+
+/// A range with this many orders is listed rather than cut.
+const SHORT: u64 = 250;
+
+/// Shopify's index takes a while to know an order.
+const SETTLING: Duration = Duration::from_secs(60 * 60);
+
+const FOUND: &str = "orders that were missing";
+
+type Ids = RangeInclusive<OrderId>;
+
+/// The orders' one gap: they are not counted by day.
+const WHOLE: i64 = 0;
+
+impl Pull<'_> {
+    /// Compares all orders that have settled, when that is due. Shopify out of reach ends it until the
+    /// next pass.
+    pub(in crate::pull) async fn order_ledger(
+        &self,
+        now: Moment,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        let stream = Stream::ShopifyOrders;
+        let known = self.mirror.checked(&stream, Window::Recent)?;
+        let is_due = known.is_none_or(|known| known.asked.plus(RECENT_EVERY) <= now);
+        let read = self.mirror.cursor(&stream)?;
+        let read = read.is_some_and(|cursor| cursor.watermark.is_some());
+        // Without the scope Shopify counts 60 days, and we may hold more.
+        if !pulled.all_orders || !is_due || !read {
+            return Ok(());
+        }
+        match self.compare_orders(now, known, pulled).await {
+            Err(PullError::Api(error)) if !is_out_of_reach(&error) => {
+                tracing::warn!(%error, "orders could not be counted");
+                self.orders_checked(now, known.and_then(|known| known.done), None)
+            }
+            compared => quietly(compared),
+        }
+    }
+
+    async fn compare_orders(
+        &self,
+        now: Moment,
+        known: Option<Checked>,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        let stream = Stream::ShopifyOrders;
+        let Some(last) = self.last_settled(now)? else {
+            return Ok(());
+        };
+        let all = OrderId(1)..=last;
+        let theirs = self.counts(std::slice::from_ref(&all)).await?;
+        let theirs = theirs.first().copied().unwrap_or_default();
+        let before = self.count_within(&all)?;
+        let mut stored = before;
+        let gap = self.mirror.gaps(&stream)?.remove(&WHOLE);
+        let is_known = gap.is_some_and(|gap| (gap.stored, gap.theirs) == (stored, theirs));
+        let mut whole = true;
+        if stored != theirs && !is_known {
+            whole = self.narrow(all.clone(), pulled).await?;
+            stored = self.count_within(&all)?;
+        }
+        let gap = Gap {
+            stored,
+            theirs,
+            ownerless: 0,
+            unreadable: 0,
+            since: gap.filter(|_| is_known).map_or(now, |gap| gap.since),
+        };
+        let done = match whole {
+            true => Some(now),
+            false => known.and_then(|known| known.done),
+        };
+        // What the pass's share did not suffice for goes on with the next one, as long as that helps.
+        let asked = match whole || stored == before {
+            true => now,
+            false => now.minus(RECENT_EVERY),
+        };
+        self.orders_checked(asked, done, (stored != theirs).then_some(gap))
+    }
+
+    fn orders_checked(
+        &self,
+        asked: Moment,
+        done: Option<Moment>,
+        gap: Option<Gap>,
+    ) -> Result<(), PullError> {
+        let stream = Stream::ShopifyOrders;
+        let mut page = self.mirror.page();
+        page.gap(&stream, WHOLE, gap);
+        page.checked(&stream, Window::Recent, Checked { asked, done });
+        Ok(page.commit()?)
+    }
+
+    /// Cuts ranges that differ until they can be listed; `false` when the pass's share was used up.
+    async fn narrow(&self, all: Ids, pulled: &mut Pulled) -> Result<bool, PullError> {
+        let (mut counts, mut pages) = (MOST_COUNTS, MOST_PAGES);
+        let mut open = vec![all];
+        while let Some(range) = open.pop() {
+            let ids = self.ids_within(&range)?;
+            let pieces = pieces(&range, &ids);
+            let Some(left) = counts.checked_sub(1) else {
+                return Ok(false);
+            };
+            counts = left;
+            let theirs = self.counts(&pieces).await?;
+            for (piece, theirs) in pieces.into_iter().zip(theirs) {
+                let stored = ids.range(piece.clone()).count() as u64;
+                if stored == theirs {
+                    continue;
+                }
+                if stored > SHORT {
+                    open.push(piece);
+                } else if !self.list_again(&piece, &mut pages, pulled).await? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lists a range and makes the mirror hold what is there; `false` when there were no pages left.
+    async fn list_again(
+        &self,
+        range: &Ids,
+        pages: &mut usize,
+        pulled: &mut Pulled,
+    ) -> Result<bool, PullError> {
+        let mut unlisted = self.ids_within(range)?;
+        let mut cursor = None;
+        loop {
+            let Some(left) = pages.checked_sub(1) else {
+                return Ok(false);
+            };
+            *pages = left;
+            self.check_stop()?;
+            let shopify = &self.vendors.shopify;
+            let orders = shopify.orders_within(range, cursor.as_ref()).await?;
+            pulled.quarantined += orders.quarantined;
+            let mut missing = 0;
+            let mut page = self.mirror.page();
+            for order in orders.items {
+                missing += u64::from(!unlisted.remove(&order.id));
+                page.order(order)?;
+            }
+            page.commit()?;
+            pulled.add_some(FOUND, missing);
+            cursor = orders.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        // A listing may lag; an id that leads nowhere is gone.
+        let unlisted = unlisted.into_iter().collect();
+        self.refetch_all_orders(unlisted, pulled).await?;
+        Ok(true)
+    }
+
+    async fn counts(&self, ranges: &[Ids]) -> Result<Vec<u64>, PullError> {
+        self.check_stop()?;
+        Ok(self.vendors.shopify.order_counts(ranges).await?)
+    }
+
+    fn ids_within(&self, range: &Ids) -> Result<BTreeSet<OrderId>, PullError> {
+        let ids = self.mirror.order_ids();
+        let within = ids.filter(|id| id.as_ref().map_or(true, |id| range.contains(id)));
+        Ok(within.collect::<Result<_, _>>()?)
+    }
+
+    fn count_within(&self, range: &Ids) -> Result<u64, PullError> {
+        let mut count = 0;
+        for id in self.mirror.order_ids() {
+            count += u64::from(range.contains(&id?));
+        }
+        Ok(count)
+    }
+
+    /// The newest order that nothing happened to of late: every one with a lower id is older.
+    fn last_settled(&self, now: Moment) -> Result<Option<OrderId>, PullError> {
+        let ids: Vec<OrderId> = self.mirror.order_ids().collect::<Result<_, _>>()?;
+        for id in ids.into_iter().rev() {
+            let order = self.mirror.order(id)?;
+            if order.is_some_and(|order| order.updated.plus(SETTLING) <= now) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A range cut into as many as one request counts, with about as many stored orders in each.
+fn pieces(range: &Ids, ids: &BTreeSet<OrderId>) -> Vec<Ids> {
+    let each = ids.len().div_ceil(MOST_RANGES).max(1);
+    let ends = ids.iter().skip(each - 1).step_by(each);
+    let mut pieces = Vec::new();
+    let mut start = *range.start();
+    for end in ends.filter(|end| *end < range.end()) {
+        pieces.push(start..=*end);
+        start = OrderId(end.0 + 1);
+    }
+    pieces.truncate(MOST_RANGES - 1);
+    let start = pieces
+        .last()
+        .map_or(*range.start(), |last| OrderId(last.end().0 + 1));
+    pieces.push(start..=*range.end());
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pieces_of_a_range_are_the_range() {
+        for count in [0_u64, 1, 7, 8, 9, 15, 16, 17, 1_000] {
+            let ids: BTreeSet<OrderId> = (0..count).map(|n| OrderId(10 + 3 * n)).collect();
+            let range = OrderId(1)..=OrderId(5_000);
+            let pieces = pieces(&range, &ids);
+            assert!((1..=MOST_RANGES).contains(&pieces.len()), "{count}");
+            assert_eq!(pieces[0].start(), range.start());
+            assert_eq!(pieces[pieces.len() - 1].end(), range.end());
+            for pair in pieces.windows(2) {
+                assert_eq!(pair[0].end().0 + 1, pair[1].start().0, "{count}");
+            }
+            let each = pieces.iter().map(|piece| ids.range(piece.clone()).count());
+            let most = each.max().unwrap_or(0) as u64;
+            assert!(
+                most <= count.div_ceil(MOST_RANGES as u64).max(1),
+                "{count}: {most}"
+            );
+        }
+    }
+}
