@@ -44,6 +44,8 @@ pub struct Drawer<'a> {
     pub quota: String,
     /// The share of each limit that may be used, in (0, 1].
     pub share: f64,
+    /// Whether there are limits at all.
+    pub limits: bool,
     /// The shop that draws.
     pub shop: &'a str,
 }
@@ -57,7 +59,9 @@ impl<E> WindowBudget<E> {
         clock: Clock,
         meter: Meter,
     ) -> Self {
-        let quota = drawer.budgets.quota(&drawer.quota, drawer.share, &clock);
+        let quota = drawer
+            .budgets
+            .quota(&drawer.quota, drawer.share, drawer.limits, &clock);
         Self {
             inner,
             clock,

@@ -4,7 +4,9 @@ use super::args::Sandbox as Args;
 use super::{Exit, output};
 use crate::clock::Clock;
 use crate::sandbox::courier::{Courier, Habits, deliver};
-use crate::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, World, from_csv, generate};
+use crate::sandbox::{
+    GeneratorSettings, Sandbox, SandboxSettings, Speed, World, from_csv, generate,
+};
 use std::fs::File;
 use std::io::BufReader;
 use std::time::Duration;
@@ -64,10 +66,11 @@ pub(super) async fn run(args: &Args) -> Exit {
     for (name, value) in sandbox.secrets() {
         output::say(&format!("export {name}={value}"));
     }
-    output::say(&format!(
-        "# shop.toml\n{}\n# end",
-        sandbox.config_toml(&state_dir).trim_end()
-    ));
+    let mut config = sandbox.config_toml(&state_dir);
+    if args.speed == Speed::Fast {
+        config = without_limits(&config);
+    }
+    output::say(&format!("# shop.toml\n{}\n# end", config.trim_end()));
     match courier {
         None => drop(tokio::signal::ctrl_c().await),
         Some((courier, url)) => {
@@ -81,6 +84,11 @@ pub(super) async fn run(args: &Args) -> Exit {
         }
     }
     Exit::Done
+}
+
+/// A config for a sandbox that has none: nothing is to be waited for.
+fn without_limits(config: &str) -> String {
+    config.replace("[klaviyo]\n", "[klaviyo]\nlimits = false\n")
 }
 
 /// Delivers every second what changed in it.

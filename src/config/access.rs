@@ -18,6 +18,8 @@ pub struct KlaviyoAccess {
     /// Share of Klaviyo's limits that driftless may use, in (0, 1]: the key's quota is shared with
     /// the merchant's other tools.
     pub budget_share: f64,
+    /// Whether Klaviyo's published limits hold: not in a sandbox on this machine that has none.
+    pub limits: bool,
 }
 
 impl KlaviyoAccess {

@@ -3,7 +3,7 @@
 use super::access::{KlaviyoAccess, ShopifyAccess, ShopifyAuth};
 use super::reader::{Complaint, Section};
 use super::secret::SecretPlaces;
-use super::value::{above, quoted, text, word};
+use super::value::{above, flag, quoted, text, word};
 use secrecy::ExposeSecret;
 use toml::de::DeValue;
 use url::{Host, Url};
@@ -21,6 +21,11 @@ pub(super) fn klaviyo(section: &Section<'_>, places: &SecretPlaces<'_>) -> Optio
     let budget_share = section.read("budget_share", above(0.0, 1.0)).unwrap_or(0.7);
     let base_url = section.read("base_url", base_url);
     let base_url = base_url.or_else(|| Url::parse(KLAVIYO).ok());
+    let limits = section.read("limits", flag).unwrap_or(true);
+    if !limits && !base_url.as_ref().is_some_and(is_loopback) {
+        let message = "Klaviyo has limits: only a sandbox on this machine may have none";
+        section.complain("limits", &Complaint::new(message));
+    }
     key.zip(base_url).map(|(key, base_url)| {
         let private = key.value.expose_secret().starts_with("pk_");
         if !private && !is_loopback(&base_url) {
@@ -34,6 +39,7 @@ pub(super) fn klaviyo(section: &Section<'_>, places: &SecretPlaces<'_>) -> Optio
             key: key.value,
             account,
             budget_share,
+            limits,
         }
     })
 }

@@ -185,6 +185,7 @@ fn client(server: &Shared, budgets: &Budgets, shop: &'static str) -> Client {
         key: "pk_shared".into(),
         account: None,
         budget_share: SHARE,
+        limits: true,
     };
     let conduct = Conduct::default();
     let client = Klaviyo::on(

@@ -3,7 +3,7 @@
 use super::class::{ClassBudget, Observed, QuotaClock, Ready};
 use super::lane::Lane;
 use super::memory::{self, BudgetMemory, Keeper, Remembered};
-use crate::api::{Answer, Call, Class};
+use crate::api::{Answer, Call, Class, Limits};
 use crate::clock::Clock;
 use crate::model::Moment;
 use crate::pace::DayLedger;
@@ -15,15 +15,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// More than this machine can send.
+const NO_LIMITS: Limits = Limits {
+    burst: 20_000,
+    steady: 1_000_000,
+    daily: None,
+};
+
 /// The quotas of a process, by account or key. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Budgets(Arc<Mutex<BTreeMap<String, Arc<Quota>>>>);
 
 impl Budgets {
-    /// The quota of that name, of which at most `share` may be used from now on.
-    pub(super) fn quota(&self, name: &str, share: f64, clock: &Clock) -> Arc<Quota> {
+    /// The quota of that name, of which at most `share` may be used from now on. One without limits is a
+    /// sandbox's.
+    pub(super) fn quota(&self, name: &str, share: f64, limits: bool, clock: &Clock) -> Arc<Quota> {
         let mut quotas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Quota::new(share, clock.clone()));
+        let fresh = || Arc::new(Quota::new(share, limits, clock.clone()));
         let quota = quotas.entry(name.to_owned()).or_insert_with(fresh).clone();
         drop(quotas);
         quota.set_share(share);
@@ -41,6 +49,8 @@ pub(super) struct Quota {
 
 struct State {
     share: f64,
+    /// Whether those of the classes hold.
+    limits: bool,
     classes: BTreeMap<&'static str, ClassBudget>,
     /// By class, as its name and itself.
     lanes: BTreeMap<&'static str, (&'static Class, Lane)>,
@@ -72,7 +82,7 @@ impl fmt::Debug for Quota {
 }
 
 impl Quota {
-    fn new(share: f64, clock: Clock) -> Self {
+    fn new(share: f64, limits: bool, clock: Clock) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         // Seeded by the time, so that two processes do not draw alike and a test's clock repeats itself.
         let seed = clock.now().0.unsigned_abs();
@@ -82,6 +92,7 @@ impl Quota {
             clock: QuotaClock(clock),
             state: Mutex::new(State {
                 share,
+                limits,
                 classes: BTreeMap::new(),
                 lanes: BTreeMap::new(),
                 ledger: DayLedger::default(),
@@ -288,9 +299,10 @@ impl Quota {
     fn ready(&self, state: &mut State, class: &'static Class) -> Ready {
         let (now, wall) = (self.clock.time(), self.clock.0.now());
         let day = state.day(now, wall);
-        let Some(limits) = class.limits else {
+        let Some(published) = class.limits else {
             return Ready::In(Duration::ZERO);
         };
+        let limits = if state.limits { published } else { NO_LIMITS };
         let (share, past) = (state.share, &mut state.past);
         let budget = state.classes.entry(class.name).or_insert_with(|| {
             let mut fresh = ClassBudget::new(limits, share, &self.clock);

@@ -27,6 +27,7 @@ fn drawing<E>(
     (clock, meter): (&Clock, &Meter),
 ) -> WindowBudget<E> {
     let drawer = Drawer {
+        limits: true,
         budgets,
         quota: "key".to_owned(),
         share,

@@ -75,6 +75,7 @@ impl<T> Klaviyo<Stack<T>> {
             budgets,
             quota: access.quota(),
             share: access.budget_share,
+            limits: access.limits,
             shop,
         };
         let patience = conduct.patience;
@@ -385,6 +386,7 @@ mod tests {
             key: "pk_secret".into(),
             account: None,
             budget_share: 0.7,
+            limits: true,
         };
         let conduct = Conduct::default();
         let (budgets, clock, meter) = (Budgets::default(), Clock::System, Meter::default());

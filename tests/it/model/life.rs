@@ -513,7 +513,9 @@ impl Life {
         let mut story = std::mem::take(&mut self.told);
         let writes = self.house.history().into_iter();
         story.extend(writes.map(|write| format!("{write:?}")));
-        let journal = self.house.journal().into_iter();
+        // The marks of the forgotten hang on a random key.
+        let is_told = |entry: &Entry| !matches!(entry, Entry::Forget(_) | Entry::Forgotten { .. });
+        let journal = self.house.journal().into_iter().filter(is_told);
         story.extend(journal.map(|entry| format!("{entry:?}")));
         story.extend(self.house.mirror());
         story
