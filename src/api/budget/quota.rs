@@ -224,10 +224,15 @@ impl Quota {
         if let Some(date) = answer.headers.date {
             state.server = Some((date, now));
         }
-        let (jitter, share) = (state.random.f64(), state.share);
+        let (jitter, share, limits) = (state.random.f64(), state.share, state.limits);
         let Some(budget) = state.classes.get_mut(class.name) else {
             return Observed::default();
         };
+        if !limits && answer.status != 429 {
+            budget.probe_answered();
+            self.call_all(&mut state);
+            return Observed::default();
+        }
         let observed = budget.observe(answer, (now, wall), jitter);
         if answer.status != 429 {
             budget.adapt(answer, now, share, &self.clock);
