@@ -353,6 +353,18 @@ fn a_shop_is_named_by_its_own_domain_unless_it_is_on_this_machine() {
 }
 
 #[test]
+fn only_a_sandbox_on_this_machine_may_be_asked_without_limits() {
+    let with = |lines: &str| SMALL.replace("[shopify]", &format!("{lines}\n[shopify]"));
+    let faults = faults(&with("limits = false"));
+    let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(keys, ["klaviyo.limits"]);
+    let sandbox = shop(&with(
+        "base_url = \"http://127.0.0.1:8090\"\nlimits = false",
+    ));
+    assert!(!sandbox.klaviyo.limits && shop(SMALL).klaviyo.limits);
+}
+
+#[test]
 fn a_secret_written_out_is_refused_and_never_shown() {
     let key = format!("pk_{}", "0a".repeat(17));
     for (from, to, at) in [
