@@ -100,7 +100,8 @@ impl<E> Retry<E> {
 
     /// Takes note of how an attempt ended. What never left says nothing about the vendor.
     fn note(&self, class: &Class, error: Option<&ApiError>) {
-        let untried = |error: &ApiError| matches!(error.fault, Fault::Parked { .. });
+        let untried =
+            |error: &ApiError| matches!(error.fault, Fault::Parked { .. } | Fault::Uncounted);
         if error.is_some_and(untried) {
             return;
         }

@@ -26,7 +26,10 @@ impl KlaviyoAccess {
     /// Names the budget that requests draw on: Klaviyo counts per account, and a key stands for its
     /// account where none is pinned.
     pub fn quota(&self) -> String {
-        let place = self.base_url.origin().ascii_serialization();
+        let mut place = self.base_url.origin().ascii_serialization();
+        if !self.limits {
+            place.push_str(" without limits");
+        }
         match &self.account {
             Some(account) => format!("{place} {account}"),
             None => format!("{place} key {}", fingerprint(&self.key)),

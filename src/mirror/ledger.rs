@@ -38,6 +38,8 @@ pub struct Gap {
     pub unreadable: u64,
     /// When it was found to be so.
     pub since: Moment,
+    /// When it was read again last.
+    pub looked: Moment,
 }
 
 impl Gap {

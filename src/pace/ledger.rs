@@ -44,6 +44,13 @@ impl DayLedger {
         spent.count = spent.count.saturating_add(1);
     }
 
+    /// Counts a request that was counted last, and never left, no more.
+    pub fn take_back(&mut self, class: &str) {
+        if let Some(spent) = self.0.get_mut(class) {
+            spent.count = spent.count.saturating_sub(1);
+        }
+    }
+
     /// What was spent, by class.
     pub fn counts(&self) -> &BTreeMap<String, DayCount> {
         &self.0

@@ -91,6 +91,7 @@ mod tests {
             ownerless: 1,
             unreadable: 0,
             since: now,
+            looked: now,
         };
         let told = Freshness {
             proven: Some(Moment::from_secs(1_000 - 90_000)),

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// No wait that the vendor asked for ends everywhere at the same instant; at most this is added.
 const JITTER: Duration = Duration::from_millis(500);
 
+/// No vendor's wait is believed to be longer (reliability.md, section 7, row 36).
+const LONGEST_HOLD: Duration = Duration::from_secs(24 * 60 * 60 + 60);
+
 /// What was sent before this process began lies this far back at most.
 const LOOKBACK: Duration = Duration::from_secs(120);
 
@@ -152,7 +155,11 @@ impl ClassBudget {
     }
 
     /// Takes up what an earlier process left; what is known already is not counted twice.
-    pub fn take_up(&mut self, past: Remembered, now: Duration, wall: Moment) {
+    pub fn take_up(&mut self, mut past: Remembered, now: Duration, wall: Moment) {
+        // What is over says nothing any more, and what lies ahead was written by a clock that was wrong.
+        past.prune(wall);
+        past.sent.retain(|sent| sent.at <= wall);
+        past.parked = past.parked.map(|until| until.min(wall.plus(LONGEST_HOLD)));
         // What was reserved alone left at once, the others within a second, all by now.
         let within = match self.chunk() {
             1 => Duration::ZERO,

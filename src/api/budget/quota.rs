@@ -173,7 +173,9 @@ impl Quota {
     /// When the count of a day could not be written down before the request.
     pub fn turn(&self, call: &Call, id: u64) -> io::Result<Turn> {
         let mut state = self.lock();
-        let Some((first, ready)) = self.first(&mut state, call.class) else {
+        // Looked at once: whoever is found to be first is the one who leaves.
+        let surcharges = self.surcharges(&mut state, call.class);
+        let Some((first, ready)) = first_of(&state, call.class, &surcharges) else {
             return Ok(Turn::Queued);
         };
         match ready {
@@ -182,13 +184,23 @@ impl Quota {
             Ready::In(wait) if !wait.is_zero() => return Ok(Turn::In(wait)),
             Ready::In(_) => {}
         }
-        let surcharges = self.surcharges(&mut state, call.class);
         if let Some((_, lane)) = state.lanes.get_mut(call.class.name) {
             lane.serve(|waiting| surcharges.of(waiting.surcharge) == Ready::In(Duration::ZERO));
         }
-        let probes = self.send(&mut state, call)?;
+        let sent = self.send(&mut state, call);
+        if sent.is_err() {
+            // It does not leave: another one will probe, and may have what it counted.
+            for class in call.surcharge.into_iter().chain([call.class]) {
+                if let Some(budget) = state.classes.get_mut(class.name) {
+                    budget.probe_lost();
+                    if budget.daily.is_some() {
+                        state.ledger.take_back(class.name);
+                    }
+                }
+            }
+        }
         self.call_next(&mut state, call.class);
-        Ok(Turn::Go { probes })
+        Ok(Turn::Go { probes: sent? })
     }
 
     fn send(&self, state: &mut State, call: &Call) -> io::Result<bool> {
@@ -269,21 +281,12 @@ impl Quota {
 
     /// Wakes whose turn it is now.
     fn call_next(&self, state: &mut State, class: &'static Class) {
-        if let Some((first, _)) = self.first(state, class)
+        let surcharges = self.surcharges(state, class);
+        if let Some((first, _)) = first_of(state, class, &surcharges)
             && let Some((_, lane)) = state.lanes.get(class.name)
         {
             lane.wake(first);
         }
-    }
-
-    /// Whose turn it is among those who wait the shortest for all their budgets.
-    fn first(&self, state: &mut State, class: &'static Class) -> Option<(u64, Ready)> {
-        let surcharges = self.surcharges(state, class);
-        let (_, lane) = state.lanes.get(class.name)?;
-        let waits = lane.waiting().map(|one| surcharges.of(one.surcharge));
-        let soonest = waits.min()?;
-        let (first, _) = lane.first(|one| surcharges.of(one.surcharge) == soonest)?;
-        Some((first, soonest))
     }
 
     /// When a request of the class may leave, by its surcharge.
@@ -321,6 +324,15 @@ impl Quota {
     }
 }
 
+/// Whose turn it is among those who wait the shortest for all their budgets.
+fn first_of(state: &State, class: &'static Class, surcharges: &Surcharges) -> Option<(u64, Ready)> {
+    let (_, lane) = state.lanes.get(class.name)?;
+    let waits = lane.waiting().map(|one| surcharges.of(one.surcharge));
+    let soonest = waits.min()?;
+    let (first, _) = lane.first(|one| surcharges.of(one.surcharge) == soonest)?;
+    Some((first, soonest))
+}
+
 struct Surcharges {
     own: Ready,
     by_class: BTreeMap<&'static str, Ready>,
@@ -355,14 +367,21 @@ impl State {
     }
 
     /// Writes the memory down wherever somebody keeps it; also over a power cut, if it must last longer
-    /// than a start of the machine takes.
+    /// than a start of the machine takes. One place that has it is enough: a start takes up all of them.
     fn keep(&self, wall: Moment, lasting: bool) -> io::Result<()> {
         if self.keepers.is_empty() {
             return Ok(());
         }
         let memory = self.memory(wall);
-        self.keepers
-            .values()
-            .try_for_each(|keep| keep(&memory, lasting))
+        let kept = self.keepers.values().map(|keep| keep(&memory, lasting));
+        let (kept, lost): (Vec<_>, Vec<_>) = kept.partition(Result::is_ok);
+        match lost.into_iter().find_map(Result::err) {
+            Some(error) if kept.is_empty() => Err(error),
+            Some(error) => {
+                tracing::warn!(%error, "one of the shops cannot write down what is spent");
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }

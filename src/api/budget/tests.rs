@@ -7,6 +7,7 @@ use crate::pace::{PAD, RateHeaders};
 use crate::telemetry::Api;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 mod together;
 
@@ -203,6 +204,67 @@ async fn the_days_count_is_on_disk_before_the_request_or_nothing_is_sent() {
     let error = budget.exchange(&capped).await.unwrap_err();
     assert_eq!(error.fault, Fault::Uncounted);
     assert!(fake.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_probe_whose_count_cannot_be_written_down_is_followed_by_another() {
+    let create = Call::get(&CREATE_LIST, "/api/lists".to_owned());
+    let mut refusal = answer(429);
+    refusal.headers.retry_after = Some(Duration::from_secs(30));
+    let fake = Fake::new([refusal, answer(200), answer(200)]);
+    let (budget, clock, _) = budget(&fake, 1.0);
+    let full = Arc::new(AtomicBool::new(false));
+    let is_full = full.clone();
+    let keeper: Keeper = Arc::new(move |_, _| match is_full.load(Ordering::Relaxed) {
+        true => Err(io::ErrorKind::StorageFull.into()),
+        false => Ok(()),
+    });
+    budget.remember(BudgetMemory::default(), keeper);
+    budget.exchange(&create).await.unwrap();
+    clock.advance(Duration::from_secs(60));
+    full.store(true, Ordering::Relaxed);
+    for _ in 0..200 {
+        let error = budget.exchange(&create).await.unwrap_err();
+        assert_eq!(error.fault, Fault::Uncounted);
+    }
+    full.store(false, Ordering::Relaxed);
+    let again = tokio::time::timeout(Duration::from_secs(5), budget.exchange(&create));
+    again.await.expect("its turn comes").unwrap();
+    assert_eq!(
+        fake.seen().len(),
+        2,
+        "none of the others left or was counted"
+    );
+}
+
+#[tokio::test]
+async fn one_shop_that_cannot_write_down_stops_no_other() {
+    let create = Call::get(&CREATE_LIST, "/api/lists".to_owned());
+    let (clock, meter) = (Clock::manual(START), Meter::default());
+    let budgets = Budgets::default();
+    let [one, other] = ["one", "other"]
+        .map(|shop| drawing(Always(answer(200)), (&budgets, shop), 1.0, (&clock, &meter)));
+    let full: Keeper = Arc::new(|_, _| Err(io::ErrorKind::StorageFull.into()));
+    one.remember(BudgetMemory::default(), full);
+    let disk = Disk::default();
+    disk.keep(&other);
+    other.exchange(&create).await.unwrap();
+    assert!(!disk.0.lock().unwrap().days.is_empty());
+}
+
+#[tokio::test]
+async fn a_memory_from_a_clock_that_was_wrong_parks_nothing_for_long() {
+    let create = Call::get(&CREATE_LIST, "/api/lists".to_owned());
+    let (budget, clock, _) = budget(Always(answer(200)), 1.0);
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    let past = BudgetMemory {
+        parked: [("create_list".to_owned(), START.plus(year))].into(),
+        ..BudgetMemory::default()
+    };
+    budget.remember(past, Arc::new(|_, _| Ok(())));
+    assert!(budget.exchange(&create).await.is_err());
+    clock.advance(Duration::from_secs(25 * 60 * 60));
+    budget.exchange(&create).await.unwrap();
 }
 
 #[tokio::test]

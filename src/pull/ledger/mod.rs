@@ -33,6 +33,10 @@ const SETTLING: Duration = Duration::from_secs(60 * 60);
 /// The longest span that one request counts the days of.
 const YEAR: i64 = 365;
 
+/// A day that lacks something Klaviyo did not list is read again after so long: its counts may run ahead
+/// of its lists.
+const LOOK_AGAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// Klaviyo is not that old: an event of an earlier date is a mistake, and no reason to ask for the years
 /// between.
 const MOST_YEARS: i64 = 15;
@@ -173,13 +177,16 @@ impl Pull<'_> {
             answered.push(counts.is_some());
             if let Some(counts) = counts {
                 let by_day = counts.into_iter().map(|(at, count)| (at.day(), count));
-                doubts.extend(self.doubts(number, check, &by_day.collect())?);
+                doubts.extend(self.doubts(number, check, &by_day.collect(), now)?);
             }
         }
         let before = self.mirror.totals()?.events;
-        self.repair(&checks, &mut doubts, mentions, pulled).await?;
-        pulled.add_some(FOUND, self.mirror.totals()?.events - before);
-        self.conclude(&checks, &answered, &doubts, now)
+        let repaired = self.repair(&checks, &mut doubts, mentions).await;
+        let found = self.mirror.totals()?.events.saturating_sub(before);
+        pulled.add_some(FOUND, found);
+        // What was looked into stays so, whatever ended it.
+        self.conclude(&checks, &answered, &doubts, now)?;
+        repaired
     }
 
     /// The days on which counts differ, but for the gaps that are known to. Gaps that closed are
@@ -189,12 +196,14 @@ impl Pull<'_> {
         number: usize,
         check: &Check,
         theirs: &BTreeMap<i64, u64>,
+        now: Moment,
     ) -> Result<Vec<Doubt>, PullError> {
         let ours = self
             .mirror
             .events_by_day(&check.metric, check.days.clone())?;
         let stream = check.stream();
         let gaps = self.mirror.gaps(&stream)?;
+        let again = now.minus(LOOK_AGAIN);
         let mut doubts = Vec::new();
         let mut page = self.mirror.page();
         for day in check.days.clone() {
@@ -205,7 +214,10 @@ impl Pull<'_> {
                 if gap.is_some() {
                     page.gap(&stream, day, None);
                 }
-            } else if gap.is_none_or(|gap| (gap.stored, gap.theirs) != (stored, theirs)) {
+            } else if gap.is_none_or(|gap| {
+                let numbers = (gap.stored, gap.theirs);
+                numbers != (stored, theirs) || (gap.missing() > 0 && gap.looked <= again)
+            }) {
                 doubts.push(Doubt {
                     check: number,
                     day,
@@ -239,6 +251,14 @@ impl Pull<'_> {
                     ownerless: read.ownerless,
                     unreadable: read.unreadable,
                     since: now,
+                    looked: now,
+                };
+                let known = self.mirror.gaps(&check.stream())?.get(&day).copied();
+                let same =
+                    known.filter(|known| (known.stored, known.theirs) == (stored, doubt.theirs));
+                let gap = Gap {
+                    since: same.map_or(now, |known| known.since),
+                    ..gap
                 };
                 gaps.push((check.stream(), day, (stored != doubt.theirs).then_some(gap)));
             }

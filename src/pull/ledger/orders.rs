@@ -85,6 +85,7 @@ impl Pull<'_> {
             ownerless: 0,
             unreadable: 0,
             since: gap.filter(|_| is_known).map_or(now, |gap| gap.since),
+            looked: now,
         };
         let done = match whole {
             true => Some(now),

@@ -4,7 +4,7 @@ use super::{Check, Doubt, Read, witnessed};
 use crate::api::klaviyo::Interval;
 use crate::mirror::Stream;
 use crate::model::{Mentions, MetricId, Moment};
-use crate::pull::{Pull, PullError, Pulled};
+use crate::pull::{Pull, PullError};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -23,12 +23,6 @@ const HOUR_MS: i64 = 3_600_000;
 /// Hours since 1970 with what is counted in them.
 type Hours = BTreeMap<i64, u64>;
 
-/// What is left of a pass's share.
-struct Share {
-    requests: usize,
-    pages: usize,
-}
-
 impl Pull<'_> {
     /// Looks into every doubt, as far as the pass's share goes.
     pub(super) async fn repair(
@@ -36,42 +30,48 @@ impl Pull<'_> {
         checks: &[Check],
         doubts: &mut [Doubt],
         mentions: &Mentions,
-        pulled: &mut Pulled,
     ) -> Result<(), PullError> {
         if doubts.is_empty() {
             return Ok(());
         }
-        let ours = self.mirror.events_by_hour(&days_in_doubt(checks, doubts))?;
-        let mut share = Share {
-            requests: MOST_REQUESTS,
-            pages: MOST_PAGES,
-        };
+        let mut pages = MOST_PAGES;
         let mut arrived = BTreeMap::new();
+        let mut ended = Ok(());
         // Days of one check ascend.
         let together = |a: &Doubt, b: &Doubt| {
             a.check == b.check && a.day.div_euclid(DAYS_AT_ONCE) == b.day.div_euclid(DAYS_AT_ONCE)
         };
-        for some in doubts.chunk_by_mut(together) {
+        let in_share = doubts.chunk_by(together).take(MOST_REQUESTS).flatten();
+        let ours = self
+            .mirror
+            .events_by_hour(&days_in_doubt(checks, in_share))?;
+        'all: for some in doubts.chunk_by_mut(together).take(MOST_REQUESTS) {
             let metric = &checks[some[0].check].metric;
-            let Some(left) = share.requests.checked_sub(1) else {
-                break;
+            let theirs = match self.their_hours(metric, some).await {
+                Ok(theirs) => theirs,
+                Err(error) => {
+                    ended = Err(error);
+                    break;
+                }
             };
-            share.requests = left;
-            let theirs = self.their_hours(metric, some).await?;
             let of_metric = ours.iter().filter(|((id, _), _)| id == metric);
             let ours: Hours = of_metric.map(|((_, hour), n)| (*hour, *n)).collect();
-            for doubt in some {
-                let lacking = lacking(doubt.day, &ours, theirs.as_ref());
-                doubt.read = self
-                    .read_hours(metric, lacking, &mut share, mentions, pulled)
-                    .await?;
-            }
             let watermark = self.mirror.cursor(&Stream::Events(metric.clone()))?;
             arrived.extend(watermark.and_then(|at| Some((metric.clone(), at.watermark?))));
+            for doubt in some {
+                let lacking = lacking(doubt.day, &ours, theirs.as_ref(), doubt.theirs);
+                match self.read_hours(metric, lacking, &mut pages, mentions).await {
+                    Ok(read) => doubt.read = read,
+                    Err(error) => {
+                        ended = Err(error);
+                        break 'all;
+                    }
+                }
+            }
         }
         // Whatever a walk missed was late, by its age at most.
         self.mirror.fold_arrived(&arrived)?;
-        Ok(())
+        ended
     }
 
     /// Klaviyo's counts of every hour from the first of some days to the last; `None` when it gives none.
@@ -92,16 +92,16 @@ impl Pull<'_> {
         Ok(counts.map(|counts| counts.into_iter().map(by_hour).collect()))
     }
 
-    /// Reads a day's spans of a metric again; `None` when the share is used up.
+    /// Reads a day's spans of a metric again; `None` when the share is used up. What Klaviyo refuses to
+    /// list, or lists so that nobody understands it, stays a gap.
     async fn read_hours(
         &self,
         metric: &MetricId,
         spans: Vec<Range<i64>>,
-        share: &mut Share,
+        pages: &mut usize,
         mentions: &Mentions,
-        pulled: &mut Pulled,
     ) -> Result<Option<Read>, PullError> {
-        if share.pages == 0 {
+        if *pages == 0 {
             return Ok(None);
         }
         let mut read = Read::default();
@@ -109,13 +109,14 @@ impl Pull<'_> {
             let [since, until] = [hours.start, hours.end].map(|hour| Moment(hour * HOUR_MS));
             let mut cursor = None;
             loop {
-                share.pages = share.pages.saturating_sub(1);
+                *pages = pages.saturating_sub(1);
                 self.check_stop()?;
                 let klaviyo = &self.vendors.klaviyo;
                 let events = klaviyo.events(metric, since, until, cursor.as_ref(), mentions);
-                let events = events.await?;
+                let Some(events) = witnessed(events.await)? else {
+                    break;
+                };
                 read.unreadable += events.quarantined;
-                pulled.quarantined += events.quarantined;
                 let mut page = self.mirror.page();
                 read.ownerless += page.events(metric, events.items)?.orphans as u64;
                 page.commit()?;
@@ -129,7 +130,10 @@ impl Pull<'_> {
     }
 }
 
-fn days_in_doubt(checks: &[Check], doubts: &[Doubt]) -> BTreeMap<MetricId, Vec<i64>> {
+fn days_in_doubt<'d>(
+    checks: &[Check],
+    doubts: impl Iterator<Item = &'d Doubt>,
+) -> BTreeMap<MetricId, Vec<i64>> {
     let mut days: BTreeMap<MetricId, Vec<i64>> = BTreeMap::new();
     for doubt in doubts {
         let metric = checks[doubt.check].metric.clone();
@@ -138,9 +142,17 @@ fn days_in_doubt(checks: &[Check], doubts: &[Doubt]) -> BTreeMap<MetricId, Vec<i
     days
 }
 
-/// The hours of a day in which there are fewer here than there, as spans; all of them when nobody knows.
-fn lacking(day: i64, ours: &Hours, theirs: Option<&Hours>) -> Vec<Range<i64>> {
+/// The hours of a day in which there are fewer here than there, as spans; all of them when nobody knows,
+/// or when no hour tells what the day lacks.
+fn lacking(day: i64, ours: &Hours, theirs: Option<&Hours>, of_day: u64) -> Vec<Range<i64>> {
     let count = |hours: &Hours, hour: i64| hours.get(&hour).copied().unwrap_or(0);
+    let all = day * 24..(day + 1) * 24;
+    let is_told = |theirs: &&Hours| {
+        all.clone()
+            .any(|hour| count(ours, hour) < count(theirs, hour))
+    };
+    let stored: u64 = all.clone().map(|hour| count(ours, hour)).sum();
+    let theirs = theirs.filter(|theirs| is_told(theirs) || stored >= of_day);
     let lacks = |hour: &i64| theirs.is_none_or(|theirs| count(ours, *hour) < count(theirs, *hour));
     let mut spans: Vec<Range<i64>> = Vec::new();
     for hour in (day * 24..(day + 1) * 24).filter(lacks) {
@@ -168,8 +180,9 @@ mod tests {
             (71, 0),
             (72, 3),
         ]);
-        assert_eq!(lacking(2, &ours, Some(&theirs)), [49..51, 52..53]);
-        assert_eq!(lacking(2, &ours, Some(&ours)), []);
-        assert_eq!(lacking(2, &ours, None).first(), Some(&(48..72)));
+        assert_eq!(lacking(2, &ours, Some(&theirs), 10), [49..51, 52..53]);
+        assert_eq!(lacking(2, &ours, Some(&ours), 8), []);
+        assert_eq!(lacking(2, &ours, Some(&ours), 9), [48..72]);
+        assert_eq!(lacking(2, &ours, None, 8), [48..72]);
     }
 }

@@ -208,6 +208,41 @@ async fn a_vendor_that_counts_nothing_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_day_that_cannot_be_read_again_holds_nothing_up_and_is_read_later() {
+    let mut state = crowd(150);
+    let withheld = withhold(&mut state, 200, &mut Rng::with_seed(3));
+    let mut house = House::build(state, morning(), Speed::Fast, &[ALONE, DAILY]).await;
+    look(&mut house).await;
+    let before = asked(&house).1;
+    live(&mut house, 1).await;
+    let walks = u32::try_from(asked(&house).1 - before).unwrap();
+    for (metric, event) in &withheld {
+        let mut state = house.world.state();
+        merchant::show(&mut state, metric, event.clone(), morning());
+    }
+    for _ in 0..8 {
+        {
+            let faults = &mut house.world.state().faults;
+            faults.planned.clear();
+            faults.plan("/api/events", None, u32::MAX, FaultKind::Status(400));
+            faults.planned.last_mut().unwrap().skip = walks;
+        }
+        assert_eq!(live(&mut house, 1).await, 0);
+    }
+    house.world.state().faults.planned.clear();
+    let summary = look(&mut house).await;
+    let missing = of_events(&summary)
+        .iter()
+        .map(|row| row.missing)
+        .sum::<u64>();
+    assert_eq!(missing, withheld.len() as u64);
+    // Their numbers stay the same, and a while later they are looked into once more.
+    assert_eq!(live(&mut house, 1).await, 0);
+    house.clock.advance(hours(24 * 7));
+    assert_eq!(live(&mut house, 6).await, withheld.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_events_of_a_merged_profile_follow_it() {
     let swept = ("schedule", "sweep", "\"1d\"");
     let mut house = House::of(150, &[ALONE, DAILY, swept]).await;
