@@ -392,7 +392,9 @@ impl Life {
 
     /// From a backup of this moment into another state directory.
     fn restore(&mut self) {
-        if !self.house.state_dir().join("journal").exists() {
+        // Of a mirror that is being filled anew there is no backup.
+        let has_journal = self.house.state_dir().join("journal").exists();
+        if !has_journal || !self.house.shop().is_whole().unwrap() {
             return;
         }
         self.moves += 1;
