@@ -10,13 +10,14 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// One line for each kind of record; its latest gap below it, where there is one.
+/// One line for each kind of record, its latest gap below it, where there is one; one line for all metrics
+/// of which there is nothing more to tell.
 pub(super) fn write(out: &mut String, summary: &Summary) -> fmt::Result {
     if summary.freshness.is_empty() {
         return Ok(());
     }
     writeln!(out, "  here, and how fresh")?;
-    for row in &summary.freshness {
+    for row in &condensed(&summary.freshness) {
         writeln!(out, "    {:<32} {}", row.name, standing(row, summary.now))?;
         if let Some((day, gap)) = row.latest.first() {
             writeln!(
@@ -30,6 +31,35 @@ pub(super) fn write(out: &mut String, summary: &Summary) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// The rows in their order, with one in place of all events that lack nothing.
+fn condensed(rows: &[Freshness]) -> Vec<Freshness> {
+    let is_plain = |row: &&Freshness| {
+        let is_whole = row.complete.is_some() && row.gaps == 0 && row.note.is_none();
+        is_whole && row.name.starts_with("events: ")
+    };
+    let plain: Vec<&Freshness> = rows.iter().filter(is_plain).collect();
+    let Some((first, _)) = plain.split_first().filter(|(_, more)| !more.is_empty()) else {
+        return rows.to_vec();
+    };
+    let together = Freshness {
+        name: format!("events of {} metrics", plain.len()),
+        complete: plain.iter().filter_map(|row| row.complete).min(),
+        // None is less than any: unless all are proven, they are not.
+        proven: plain.iter().map(|row| row.proven).min().flatten(),
+        next: plain.iter().filter_map(|row| row.next).min(),
+        ..Freshness::clone(first)
+    };
+    let mut condensed: Vec<Freshness> = Vec::new();
+    for row in rows {
+        match is_plain(&row) {
+            true if row.name == first.name => condensed.push(together.clone()),
+            true => {}
+            false => condensed.push(row.clone()),
+        }
+    }
+    condensed
 }
 
 fn standing(row: &Freshness, now: Moment) -> String {
@@ -79,6 +109,36 @@ mod tests {
             latest: Vec::new(),
             note: None,
         }
+    }
+
+    #[test]
+    fn metrics_that_lack_nothing_are_one_line() {
+        let named = |name: &str, complete: i64, proven: Option<i64>, gaps: u64| Freshness {
+            name: name.to_owned(),
+            complete: Some(Moment::from_secs(complete)),
+            proven: proven.map(Moment::from_secs),
+            gaps,
+            ..row()
+        };
+        let rows = [
+            named("profiles", 9, None, 0),
+            named("events: Opened Email", 8, Some(5), 0),
+            named("events: Clicked Email", 7, Some(4), 1),
+            named("events: Placed Order", 6, None, 0),
+            named("orders", 9, None, 0),
+        ];
+        let told = condensed(&rows);
+        let names: Vec<&str> = told.iter().map(|row| row.name.as_str()).collect();
+        let expected = [
+            "profiles",
+            "events of 2 metrics",
+            "events: Clicked Email",
+            "orders",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(told[1].complete, Some(Moment::from_secs(6)));
+        assert_eq!(told[1].proven, None, "one of them is not");
+        assert_eq!(condensed(&rows[..2]), rows[..2]);
     }
 
     #[test]
