@@ -21,7 +21,7 @@ pub fn wreck(state_dir: &Path) {
             fs::remove_file(path).unwrap();
         } else if name == "conf" {
             let mut bytes = fs::read(&path).unwrap();
-            bytes[0] ^= 1;
+            bytes[20] ^= 1;
             fs::write(&path, bytes).unwrap();
         }
     }
