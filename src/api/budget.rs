@@ -50,9 +50,6 @@ pub struct Drawer<'a> {
     pub shop: &'a str,
 }
 
-/// The watchdog takes a pass without a sign of life for stuck after five minutes.
-const BEAT: Duration = Duration::from_secs(60);
-
 impl<E> WindowBudget<E> {
     /// Draws on a quota; waits for budget up to `patience`.
     pub fn new(
@@ -115,11 +112,7 @@ impl<E> WindowBudget<E> {
                     return Ok(probes);
                 }
                 Turn::In(wait) => held = self.sit_out(call.class, wait, held).await?,
-                Turn::Queued => {
-                    // Waiting in a queue is a sign of life, too.
-                    self.meter.beat();
-                    let _ = tokio::time::timeout(BEAT, called.notified()).await;
-                }
+                Turn::Queued => patience::until_called(&self.meter, &called).await,
             }
         }
     }

@@ -13,7 +13,7 @@ pub enum BackupError {
         /// The mirror or the journal.
         path: PathBuf,
     },
-    /// A backup of it would push out a better one.
+    /// A backup of it would push out a better one, and it does not know who is in it.
     #[error(
         "the mirror is being filled anew after damage: ask again once a pass has read everything"
     )]

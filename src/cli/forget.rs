@@ -3,6 +3,7 @@
 use super::args::Forget;
 use super::{Exit, shops, wish};
 use crate::api::Budgets;
+use crate::backup::BackupError;
 use crate::clock::Clock;
 use crate::config;
 use crate::daemon::Wish;
@@ -50,8 +51,7 @@ pub(super) async fn carry_out(
 ) -> Result<String, (Exit, String)> {
     let whole = shop.is_whole();
     if !whole.map_err(|error| (shops::exit_of_mirror(&error), error.to_string()))? {
-        let text = "the mirror is being filled anew after damage: ask again once a pass has read everything";
-        return Err((Exit::Locked, text.to_owned()));
+        return Err(shops::fault_of_backup(BackupError::Unproven));
     }
     let meant = block_in_place(|| shop.belongings(person));
     let meant = meant.map_err(|error| (shops::exit_of_mirror(&error), error.to_string()))?;

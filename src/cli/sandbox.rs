@@ -5,7 +5,7 @@ use super::{Exit, output};
 use crate::clock::Clock;
 use crate::sandbox::courier::{Courier, Habits, deliver};
 use crate::sandbox::{
-    GeneratorSettings, Sandbox, SandboxSettings, Speed, World, from_csv, generate,
+    GeneratorSettings, Sandbox, SandboxSettings, Speed, World, from_csv, generate, without_limits,
 };
 use std::fs::File;
 use std::io::BufReader;
@@ -84,11 +84,6 @@ pub(super) async fn run(args: &Args) -> Exit {
         }
     }
     Exit::Done
-}
-
-/// A config for a sandbox that has none: nothing is to be waited for.
-fn without_limits(config: &str) -> String {
-    config.replace("[klaviyo]\n", "[klaviyo]\nlimits = false\n")
 }
 
 /// Delivers every second what changed in it.

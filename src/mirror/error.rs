@@ -26,10 +26,7 @@ pub enum MirrorError {
         remedy: &'static str,
     },
     /// A value's checksum or form is wrong; it was not used.
-    #[error(
-        "the mirror's shelf `{shelf}` holds a damaged value: a new mirror has to be filled, with \
-         `driftless rebuild` if the next start does not begin one by itself"
-    )]
+    #[error("the mirror's shelf `{shelf}` holds a damaged value: {}", REFILL)]
     BadValue {
         /// Where.
         shelf: &'static str,
@@ -143,7 +140,10 @@ impl MirrorError {
 
     pub(super) fn store(action: &'static str) -> impl FnOnce(sled::Error) -> Self {
         move |source| match source {
-            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => Self::Damaged {
+            // Settings that it cannot read it takes for those of an older version.
+            sled::Error::Corruption { .. }
+            | sled::Error::ReportableBug(_)
+            | sled::Error::Unsupported(_) => Self::Damaged {
                 what: source.to_string(),
                 remedy: REFILL,
             },

@@ -297,11 +297,10 @@ fn open_once(dir: &Path) -> Result<sled::Db, Refusal> {
     let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(Ok(db)) => Ok(db),
-        // Settings that it cannot read it takes for those of an older version.
-        Ok(Err(error @ (sled::Error::Corruption { .. } | sled::Error::Unsupported(_)))) => {
-            Err(Refusal::Damage(error.to_string()))
-        }
-        Ok(Err(error)) => Err(Refusal::Other(MirrorError::store("open")(error))),
+        Ok(Err(error)) => Err(match MirrorError::store("open")(error) {
+            MirrorError::Damaged { what, .. } => Refusal::Damage(what),
+            error => Refusal::Other(error),
+        }),
         Err(_) => Err(Refusal::Damage("its recovery panicked".to_owned())),
     }
 }

@@ -22,7 +22,7 @@ pub use definition::refresh;
 pub use generate::{GeneratorSettings, generate};
 pub use orders_csv::{CsvError, from_csv};
 pub use plant::{Cause, Planted, plant};
-pub use serve::{Sandbox, SandboxSettings, ServeError};
+pub use serve::{Sandbox, SandboxSettings, ServeError, without_limits};
 pub use world::World;
 
 use std::fmt;

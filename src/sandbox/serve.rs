@@ -64,6 +64,11 @@ pub struct Sandbox {
     servers: Vec<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>,
 }
 
+/// A sandbox's config for clients that wait for no limits, as it has none.
+pub fn without_limits(config: &str) -> String {
+    config.replace("[klaviyo]\n", "[klaviyo]\nlimits = false\n")
+}
+
 impl Sandbox {
     /// Opens both ports and serves the world from them. Time is the world's clock only.
     ///

@@ -1,6 +1,7 @@
 //! A mirror that was damaged is filled anew, and must prove itself before anything is written.
 
 use crate::house::{House, ROOMY, hours};
+use driftless::backup::BackupError;
 use driftless::mirror::MirrorError;
 use driftless::model::Moment;
 use driftless::pass::{OpenError, put_on_probation};
@@ -90,10 +91,13 @@ async fn a_mirror_beyond_repair_is_filled_anew_and_written_from_after_two_readin
     house.open().unwrap();
     assert!(house.state_dir().join("quarantine-1/mirror/db").exists());
     assert!(!house.state_dir().join("probe").exists());
+    let refused = house.shop().back_up().unwrap_err();
+    assert!(matches!(refused, BackupError::Unproven), "{refused}");
     give_work(&house);
     // Which list is ours, nothing that can be read says any more.
     proves_itself(&mut house, &[Guard::FirstRun]).await;
     assert_eq!(house.mirror().len(), before.len());
+    house.shop().back_up().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,10 +83,7 @@ impl<E> CostBudget<E> {
         let mut held = Duration::ZERO;
         loop {
             match self.claim(place.id, price) {
-                None => {
-                    self.meter.beat();
-                    called.notified().await;
-                }
+                None => patience::until_called(&self.meter, &called).await,
                 Some(wait) if wait.is_zero() => break,
                 Some(wait) if held + wait > self.patience => {
                     let until = self.clock.now().plus(wait);

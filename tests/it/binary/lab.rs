@@ -2,7 +2,9 @@
 
 use driftless::clock::Clock;
 use driftless::mirror::Mirror;
-use driftless::sandbox::{GeneratorSettings, Sandbox, SandboxSettings, Speed, World, generate};
+use driftless::sandbox::{
+    GeneratorSettings, Sandbox, SandboxSettings, Speed, World, generate, without_limits,
+};
 use driftless::vault::Vault;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,7 +169,7 @@ fn config_of(sandbox: &Sandbox, speed: Speed) -> String {
     let config = sandbox.config_toml(Path::new("/nowhere"));
     match speed {
         Speed::Real => config,
-        Speed::Fast => config.replace("[klaviyo]\n", "[klaviyo]\nlimits = false\n"),
+        Speed::Fast => without_limits(&config),
     }
 }
 
