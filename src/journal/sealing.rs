@@ -75,7 +75,7 @@ impl Intent {
         let sealed = BASE64.decode(self.sealed.as_ref()?).ok()?;
         let mut plain = Vec::new();
         let context = self.id.0.to_be_bytes();
-        vault.unseal(&context, &sealed, &mut plain).ok()?;
+        vault.keys().unseal(&context, &sealed, &mut plain).ok()?;
         serde_json::from_slice(&plain).ok()
     }
 

@@ -1,6 +1,6 @@
 use crate::model::{ListId, Slot};
 use crate::vault::VaultError;
-use std::io;
+use std::io::{self, ErrorKind};
 
 /// What helps against a mirror that cannot be read.
 pub(super) const REFILL: &str = "a new mirror has to be filled, with `driftless rebuild` if the next start does not \
@@ -145,6 +145,11 @@ impl MirrorError {
             | sled::Error::ReportableBug(_)
             | sled::Error::Unsupported(_) => Self::Damaged {
                 what: source.to_string(),
+                remedy: REFILL,
+            },
+            // A length that was changed leads past the end.
+            sled::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => Self::Damaged {
+                what: error.to_string(),
                 remedy: REFILL,
             },
             source => Self::Store {

@@ -64,10 +64,10 @@ impl Mirror {
     /// `None` when its person was forgotten.
     fn record_of(&self, kept: &Kept) -> Result<Option<Record>, MirrorError> {
         let mut plain = Vec::new();
-        let key = [Shelf::Gone as u8];
+        let (key, keys) = ([Shelf::Gone as u8], self.vault.keys());
         let open = match kept.is_profile {
-            true => unseal::<Profile>(&self.vault, &kept.payload, &mut plain)?,
-            false => unseal::<Customer>(&self.vault, &kept.payload, &mut plain)?,
+            true => unseal::<Profile>(&keys, &kept.payload, &mut plain)?,
+            false => unseal::<Customer>(&keys, &kept.payload, &mut plain)?,
         };
         Ok(match (open, kept.is_profile) {
             (false, _) => None,

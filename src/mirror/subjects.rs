@@ -7,7 +7,7 @@ use super::shelf::Shelf;
 use super::timeline::{chunk_key, read_events};
 use super::{Mirror, MirrorError, codec};
 use crate::model::{Event, Profile, Slot};
-use crate::vault::Vault;
+use crate::vault::Keys;
 use std::iter::Peekable;
 
 /// Room for the events of one person, used again for the next.
@@ -63,7 +63,7 @@ pub struct Subjects {
     timelines: Peekable<Pieces>,
     /// As it was before it was sealed.
     profile: Vec<u8>,
-    vault: Vault,
+    keys: Keys,
     buffer: EventBuffer,
 }
 
@@ -76,7 +76,7 @@ impl Subjects {
                 return Ok(None);
             };
             let (slot, payload) = piece?;
-            if unseal::<Profile>(&self.vault, &payload, &mut self.profile)? {
+            if unseal::<Profile>(&self.keys, &payload, &mut self.profile)? {
                 break slot;
             }
         };
@@ -116,7 +116,7 @@ impl Mirror {
             profiles: self.pieces(Shelf::Profiles, from..to),
             timelines: self.pieces(Shelf::Timelines, from..to).peekable(),
             profile: Vec::new(),
-            vault: self.vault.clone(),
+            keys: self.vault.keys(),
             buffer: EventBuffer::default(),
         }
     }

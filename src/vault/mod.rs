@@ -110,12 +110,17 @@ struct Shared {
     content: RwLock<Content>,
 }
 
+/// The keys that are left at one moment, for a sweep that opens many values: who is forgotten after it
+/// is still opened by it.
+#[derive(Clone)]
+pub struct Keys(Arc<Tree>);
+
 #[derive(Clone)]
 struct Content {
     /// Of the marks; never changes.
     mark_key: Key,
     marks: Hmac<Sha256>,
-    tree: Tree,
+    tree: Arc<Tree>,
     /// Who was forgotten, and when.
     forgotten: BTreeMap<Mark, Moment>,
 }
@@ -212,15 +217,9 @@ impl Vault {
         cipher::seal(&key, context, plain, out)
     }
 
-    /// Appends what a sealed value says.
-    ///
-    /// # Errors
-    /// When its key is gone or is no key of it; then nothing is appended.
-    pub fn unseal(&self, context: &[u8], sealed: &[u8], out: &mut Vec<u8>) -> Result<(), Closed> {
-        let (leaf, sealed) = sealed.split_first_chunk().ok_or(Closed::Foreign)?;
-        let key = self.content().tree.key(Leaf::from_bytes(*leaf));
-        let key = key.ok_or(Closed::Forgotten)?;
-        cipher::open(&key, context, sealed, out).ok_or(Closed::Foreign)
+    /// The keys as they are now.
+    pub fn keys(&self) -> Keys {
+        Keys(self.content().tree.clone())
     }
 
     /// Whether a subject was forgotten.
@@ -255,7 +254,7 @@ impl Vault {
         let mut content = self.content_mut();
         let mut after = content.clone();
         for mark in subjects {
-            after.tree.destroy(mark.leaf());
+            Arc::make_mut(&mut after.tree).destroy(mark.leaf());
             after.forgotten.entry(*mark).or_insert(now);
         }
         let old = file::replace(&self.0.path, &after, self.0.store_key.as_ref())?;
@@ -294,6 +293,19 @@ impl Vault {
     }
 }
 
+impl Keys {
+    /// Appends what a sealed value says.
+    ///
+    /// # Errors
+    /// When its key is gone or is no key of it; then nothing is appended.
+    pub fn unseal(&self, context: &[u8], sealed: &[u8], out: &mut Vec<u8>) -> Result<(), Closed> {
+        let (leaf, sealed) = sealed.split_first_chunk().ok_or(Closed::Foreign)?;
+        let key = self.0.key(Leaf::from_bytes(*leaf));
+        let key = key.ok_or(Closed::Forgotten)?;
+        cipher::open(&key, context, sealed, out).ok_or(Closed::Foreign)
+    }
+}
+
 impl Content {
     fn new() -> Result<Self, VaultError> {
         let (mark_key, root) = (cipher::random()?, cipher::random()?);
@@ -304,7 +316,7 @@ impl Content {
         Self {
             mark_key,
             marks: Hmac::new_from_slice(&mark_key).expect("HMAC takes a key of any length"),
-            tree,
+            tree: Arc::new(tree),
             forgotten,
         }
     }

@@ -27,7 +27,7 @@ fn sealed(vault: &Vault, whose: Subject<'_>, plain: &str) -> Vec<u8> {
 
 fn opened(vault: &Vault, sealed: &[u8]) -> Result<String, Closed> {
     let mut out = Vec::new();
-    vault.unseal(b"test", sealed, &mut out)?;
+    vault.keys().unseal(b"test", sealed, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 
