@@ -6,9 +6,10 @@
 
 use super::shelf::Shelf;
 use super::slots::Identity;
-use super::{Mirror, MirrorError, Page};
+use super::{Mirror, MirrorError, Page, codec};
 use crate::model::{Moment, Money, Order, OrderId, OrderOwner, Slot};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::ops::RangeInclusive;
 
 /// An order without its owner, which its book tells.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -123,12 +124,35 @@ impl Mirror {
         })
     }
 
+    /// The ids of the orders in a range, ascending.
+    pub fn order_ids_within(
+        &self,
+        range: &RangeInclusive<OrderId>,
+    ) -> Result<Vec<OrderId>, MirrorError> {
+        let prefix = Shelf::Owners.key(&[]);
+        let (from, to) = (
+            wanted_key(&prefix, *range.start()),
+            wanted_key(&prefix, *range.end()),
+        );
+        // The range may begin in the midst of a chunk.
+        let first = self.store.last_between(&prefix, &from)?;
+        let from = first.map_or(from, |(key, _)| key.to_vec());
+        let mut within = Vec::new();
+        for pair in self.store.between(&from, &to) {
+            let (key, payload) = pair?;
+            let owned: Vec<Owned> = codec::decode(&key, &payload)?;
+            let ids = owned.into_iter().map(|one| one.id);
+            within.extend(ids.filter(|id| range.contains(id)));
+        }
+        Ok(within)
+    }
+
     fn entry_of<T: ById>(&self, shelf: &[u8], id: OrderId) -> Result<Option<T>, MirrorError> {
         let found = self.store.last_between(shelf, &wanted_key(shelf, id))?;
         let Some((key, payload)) = found else {
             return Ok(None);
         };
-        let mut entries: Vec<T> = super::codec::decode(&key, &payload)?;
+        let mut entries: Vec<T> = codec::decode(&key, &payload)?;
         let position = entries.binary_search_by_key(&id, ById::id);
         Ok(position.ok().map(|at| entries.swap_remove(at)))
     }

@@ -18,12 +18,12 @@ static ORDERS_BY_ID: Operation = Operation {
 static ORDER_COUNTS: Operation = Operation::new(
     "order_counts",
     include_str!("order_counts.graphql"),
-    10.0 * MOST_RANGES as f64,
+    10.0 * (MOST_RANGES + 1) as f64,
 );
 static ORDERS: Operation = Operation::new("orders", include_str!("orders.graphql"), 24.0);
 
-/// Ranges that one request counts.
-pub const MOST_RANGES: usize = 8;
+/// Ranges that one request counts; one more, in which there is nothing, shows that the filter counts.
+pub const MOST_RANGES: usize = 7;
 
 #[derive(Deserialize)]
 struct Count {
@@ -118,11 +118,12 @@ impl<E: Exchange> Shopify<E> {
         Ok(page)
     }
 
-    /// How many orders there are in each of up to 8 ranges of ids. Ids ascend with creation, and the
-    /// index knows them.
+    /// How many orders there are in each of up to [`MOST_RANGES`] ranges of ids. Ids ascend with
+    /// creation, and the index knows them.
     ///
     /// # Errors
-    /// [`Fault::TooMany`], and whatever the request meets.
+    /// [`Fault::TooMany`], [`Fault::FilterIgnored`] when there are orders where none can be, and
+    /// whatever the request meets.
     pub async fn order_counts(
         &self,
         ranges: &[RangeInclusive<OrderId>],
@@ -134,15 +135,20 @@ impl<E: Exchange> Shopify<E> {
         }
         let nothing = RangeInclusive::new(OrderId(0), OrderId(0));
         let padded = ranges.iter().chain(std::iter::repeat(&nothing));
-        let queries = padded.take(MOST_RANGES).enumerate();
+        let queries = padded.take(MOST_RANGES + 1).enumerate();
         let variables: BTreeMap<String, String> = queries
             .map(|(number, range)| (format!("q{number}"), within(range)))
             .collect();
         let reply = self.run(&ORDER_COUNTS, json!(variables)).await?;
         let mut counts: BTreeMap<String, Count> = reply.data()?;
         let mut of = |number: usize| counts.remove(&format!("q{number}"))?.count;
+        let control = of(MOST_RANGES);
         let counts: Option<Vec<u64>> = (0..ranges.len()).map(&mut of).collect();
-        counts.ok_or_else(|| reply.error(Fault::Shape { line: 1, column: 1 }))
+        match (counts, control) {
+            (Some(counts), Some(0)) => Ok(counts),
+            (Some(_), Some(_)) => Err(reply.error(Fault::FilterIgnored)),
+            _ => Err(reply.error(Fault::Shape { line: 1, column: 1 })),
+        }
     }
 
     /// One page, of 250 at most, of the orders in a range of ids.
@@ -221,18 +227,23 @@ mod tests {
             assert_eq!(decode_order(&ORDER.replacen(from, to, 1)), None, "{to}");
         }
     }
+
     #[tokio::test]
-    async fn up_to_eight_ranges_are_counted_by_one_request() {
-        let counts = |last: &str| {
-            let counts = (0..7).map(|n| format!(r#""q{n}":{{"count":{n}}},"#));
-            let counts: String = counts.collect();
-            body(&format!(
-                r#"{{"data":{{{counts}"q7":{{"count":{last}}}}}}}"#
-            ))
+    async fn some_ranges_are_counted_by_one_request_if_the_filter_counts() {
+        let counts = |fifth: &str, control: &str| {
+            let of = |n: usize| match n {
+                5 => fifth.to_owned(),
+                MOST_RANGES => control.to_owned(),
+                n => n.to_string(),
+            };
+            let counts = (0..=MOST_RANGES).map(|n| format!(r#""q{n}":{{"count":{}}}"#, of(n)));
+            let counts: Vec<String> = counts.collect();
+            body(&format!(r#"{{"data":{{{}}}}}"#, counts.join(",")))
         };
-        let fake = Fake::new([counts("9"), counts("null")]);
+        let answers = [counts("5", "0"), counts("null", "0"), counts("5", "28")];
+        let fake = Fake::new(answers);
         let shopify = client(&fake);
-        let ranges: Vec<_> = (0..8).map(|n| OrderId(n)..=OrderId(n + 5)).collect();
+        let ranges: Vec<_> = (0..7).map(|n| OrderId(n)..=OrderId(n + 5)).collect();
         assert_eq!(shopify.order_counts(&ranges[..2]).await.unwrap(), [0, 1]);
         let (_, sent) = fake.seen()[0].body.clone().unwrap();
         let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
@@ -240,9 +251,11 @@ mod tests {
         assert_eq!(sent["variables"]["q7"], "id:>=0 id:<=0");
         let fault = shopify.order_counts(&ranges).await.unwrap_err().fault;
         assert!(matches!(fault, Fault::Shape { .. }), "{fault:?}");
-        let nine = [&ranges[..], &ranges[..1]].concat();
-        let fault = shopify.order_counts(&nine).await.unwrap_err().fault;
-        assert!(matches!(fault, Fault::TooMany { limit: 8, got: 9 }));
+        let fault = shopify.order_counts(&ranges).await.unwrap_err().fault;
+        assert!(matches!(fault, Fault::FilterIgnored), "{fault:?}");
+        let eight = [&ranges[..], &ranges[..1]].concat();
+        let fault = shopify.order_counts(&eight).await.unwrap_err().fault;
+        assert!(matches!(fault, Fault::TooMany { limit: 7, got: 8 }));
     }
 
     #[tokio::test]

@@ -131,7 +131,8 @@ impl Pull<'_> {
         let old = recent.start;
         let first = self.mirror.first_event_day(metric)?;
         let latest = (old - 1).div_euclid(YEAR);
-        let first = first.map_or(latest, |first| first.div_euclid(YEAR));
+        // One year more than there is anything of: what was brought in later may be older.
+        let first = first.map_or(latest, |first| first.div_euclid(YEAR) - 1);
         let years = first.clamp(latest - MOST_YEARS, latest)..=latest;
         let years = years.map(|year| (Window::Year(year), year * YEAR..old.min((year + 1) * YEAR)));
         let windows = std::iter::once((Window::Recent, recent)).chain(years);

@@ -1,8 +1,11 @@
 //! Stored orders beside Shopify's counts, once a day. A difference is narrowed down by ranges of ids,
 //! which ascend with creation, until a range is short enough to be listed: what is missing is stored,
 //! and what is not listed is asked for by its id and removed when it is gone.
+//!
+//! One that is missing and one that is gone cancel out only within a range of the first cut; both are
+//! found once either is counted alone.
 
-use super::RECENT_EVERY;
+use super::{LOOK_AGAIN, RECENT_EVERY};
 use crate::api::shopify::MOST_RANGES;
 use crate::mirror::{Checked, Gap, Stream, Window};
 use crate::model::{Moment, OrderId};
@@ -19,7 +22,7 @@ const MOST_COUNTS: usize = 20;
 const MOST_PAGES: usize = 40;
 
 /// A range with this many orders is listed rather than cut.
-const SHORT: u64 = 250;
+const SHORT: usize = 250;
 
 /// Shopify's index takes a while to know an order.
 const SETTLING: Duration = Duration::from_secs(60 * 60);
@@ -68,24 +71,29 @@ impl Pull<'_> {
             return Ok(());
         };
         let all = OrderId(1)..=last;
-        let theirs = self.counts(std::slice::from_ref(&all)).await?;
-        let theirs = theirs.first().copied().unwrap_or_default();
-        let before = self.count_within(&all)?;
+        let ids = self.mirror.order_ids_within(&all)?;
+        let (theirs, mut apart) = self.apart(&all, &ids).await?;
+        let before = ids.len() as u64;
         let mut stored = before;
-        let gap = self.mirror.gaps(&stream)?.remove(&WHOLE);
-        let is_known = gap.is_some_and(|gap| (gap.stored, gap.theirs) == (stored, theirs));
+        let lasting = self.mirror.gaps(&stream)?.remove(&WHOLE);
+        let lasting =
+            lasting.filter(|gap| gap.theirs.abs_diff(gap.stored) == theirs.abs_diff(stored));
+        let known_gap = lasting.filter(|gap| now.since(gap.looked) < LOOK_AGAIN);
         let mut whole = true;
-        if stored != theirs && !is_known {
-            whole = self.narrow(all.clone(), pulled).await?;
-            stored = self.count_within(&all)?;
+        if !apart.is_empty() && known_gap.is_none() {
+            // Others begin every day, so that no range keeps all others from their turn for ever.
+            let first = now.day().rem_euclid(apart.len() as i64);
+            apart.rotate_left(first as usize);
+            whole = self.narrow(apart, pulled).await?;
+            stored = self.mirror.order_ids_within(&all)?.len() as u64;
         }
         let gap = Gap {
             stored,
             theirs,
             ownerless: 0,
             unreadable: 0,
-            since: gap.filter(|_| is_known).map_or(now, |gap| gap.since),
-            looked: now,
+            since: lasting.map_or(now, |gap| gap.since),
+            looked: known_gap.map_or(now, |gap| gap.looked),
         };
         let done = match whole {
             true => Some(now),
@@ -112,29 +120,33 @@ impl Pull<'_> {
         Ok(page.commit()?)
     }
 
+    /// Shopify's count of a range, and the pieces of it whose counts differ.
+    async fn apart(&self, range: &Ids, ids: &[OrderId]) -> Result<(u64, Vec<Ids>), PullError> {
+        self.check_stop()?;
+        let pieces = pieces(range, ids);
+        let theirs = self.vendors.shopify.order_counts(&pieces).await?;
+        let all = theirs.iter().sum();
+        let counted = pieces.into_iter().zip(theirs);
+        let apart = counted.filter(|(piece, theirs)| count_in(ids, piece) != *theirs);
+        Ok((all, apart.map(|(piece, _)| piece).collect()))
+    }
+
     /// Cuts ranges that differ until they can be listed; `false` when the pass's share was used up.
-    async fn narrow(&self, all: Ids, pulled: &mut Pulled) -> Result<bool, PullError> {
+    async fn narrow(&self, mut open: Vec<Ids>, pulled: &mut Pulled) -> Result<bool, PullError> {
         let (mut counts, mut pages) = (MOST_COUNTS, MOST_PAGES);
-        let mut open = vec![all];
         while let Some(range) = open.pop() {
-            let ids = self.ids_within(&range)?;
-            let pieces = pieces(&range, &ids);
+            let ids = self.mirror.order_ids_within(&range)?;
+            if ids.len() <= SHORT {
+                if !self.list_again(&range, ids, &mut pages, pulled).await? {
+                    return Ok(false);
+                }
+                continue;
+            }
             let Some(left) = counts.checked_sub(1) else {
                 return Ok(false);
             };
             counts = left;
-            let theirs = self.counts(&pieces).await?;
-            for (piece, theirs) in pieces.into_iter().zip(theirs) {
-                let stored = ids.range(piece.clone()).count() as u64;
-                if stored == theirs {
-                    continue;
-                }
-                if stored > SHORT {
-                    open.push(piece);
-                } else if !self.list_again(&piece, &mut pages, pulled).await? {
-                    return Ok(false);
-                }
-            }
+            open.extend(self.apart(&range, &ids).await?.1);
         }
         Ok(true)
     }
@@ -143,10 +155,11 @@ impl Pull<'_> {
     async fn list_again(
         &self,
         range: &Ids,
+        stored: Vec<OrderId>,
         pages: &mut usize,
         pulled: &mut Pulled,
     ) -> Result<bool, PullError> {
-        let mut unlisted = self.ids_within(range)?;
+        let mut unlisted: BTreeSet<OrderId> = stored.into_iter().collect();
         let mut cursor = None;
         loop {
             let Some(left) = pages.checked_sub(1) else {
@@ -176,25 +189,6 @@ impl Pull<'_> {
         Ok(true)
     }
 
-    async fn counts(&self, ranges: &[Ids]) -> Result<Vec<u64>, PullError> {
-        self.check_stop()?;
-        Ok(self.vendors.shopify.order_counts(ranges).await?)
-    }
-
-    fn ids_within(&self, range: &Ids) -> Result<BTreeSet<OrderId>, PullError> {
-        let ids = self.mirror.order_ids();
-        let within = ids.filter(|id| id.as_ref().map_or(true, |id| range.contains(id)));
-        Ok(within.collect::<Result<_, _>>()?)
-    }
-
-    fn count_within(&self, range: &Ids) -> Result<u64, PullError> {
-        let mut count = 0;
-        for id in self.mirror.order_ids() {
-            count += u64::from(range.contains(&id?));
-        }
-        Ok(count)
-    }
-
     /// The newest order that nothing happened to of late: every one with a lower id is older.
     fn last_settled(&self, now: Moment) -> Result<Option<OrderId>, PullError> {
         let ids: Vec<OrderId> = self.mirror.order_ids().collect::<Result<_, _>>()?;
@@ -208,8 +202,15 @@ impl Pull<'_> {
     }
 }
 
+/// How many of some ids, which ascend, lie in a range.
+fn count_in(ids: &[OrderId], range: &Ids) -> u64 {
+    let from = ids.partition_point(|id| id < range.start());
+    let to = ids.partition_point(|id| id <= range.end());
+    (to - from) as u64
+}
+
 /// A range cut into as many as one request counts, with about as many stored orders in each.
-fn pieces(range: &Ids, ids: &BTreeSet<OrderId>) -> Vec<Ids> {
+fn pieces(range: &Ids, ids: &[OrderId]) -> Vec<Ids> {
     let each = ids.len().div_ceil(MOST_RANGES).max(1);
     let ends = ids.iter().skip(each - 1).step_by(each);
     let mut pieces = Vec::new();
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn the_pieces_of_a_range_are_the_range() {
         for count in [0_u64, 1, 7, 8, 9, 15, 16, 17, 1_000] {
-            let ids: BTreeSet<OrderId> = (0..count).map(|n| OrderId(10 + 3 * n)).collect();
+            let ids: Vec<OrderId> = (0..count).map(|n| OrderId(10 + 3 * n)).collect();
             let range = OrderId(1)..=OrderId(5_000);
             let pieces = pieces(&range, &ids);
             assert!((1..=MOST_RANGES).contains(&pieces.len()), "{count}");
@@ -242,8 +243,8 @@ mod tests {
             for pair in pieces.windows(2) {
                 assert_eq!(pair[0].end().0 + 1, pair[1].start().0, "{count}");
             }
-            let each = pieces.iter().map(|piece| ids.range(piece.clone()).count());
-            let most = each.max().unwrap_or(0) as u64;
+            let each = pieces.iter().map(|piece| count_in(&ids, piece));
+            let most = each.max().unwrap_or(0);
             assert!(
                 most <= count.div_ceil(MOST_RANGES as u64).max(1),
                 "{count}: {most}"

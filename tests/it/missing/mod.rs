@@ -5,6 +5,7 @@ mod late;
 
 use crate::house::{Edit, House, crowd, hours, morning, only};
 use crate::merchant;
+use driftless::model::Moment;
 use driftless::pass::{Options, Summary};
 use driftless::pull::Freshness;
 use driftless::sandbox::Speed;
@@ -97,11 +98,15 @@ fn first_profile(house: &House) -> String {
     state.klaviyo.profiles.keys().next().unwrap().clone()
 }
 
-/// Takes the profile from an opening of some days ago, as Klaviyo does when it deletes one.
-fn orphan(state: &mut State) -> (String, Event) {
+fn opened(state: &State) -> String {
     let mut metrics = state.klaviyo.metrics.iter();
     let opened = metrics.find(|(_, known)| known.name == "Opened Email");
-    let metric = opened.unwrap().0.clone();
+    opened.unwrap().0.clone()
+}
+
+/// Takes the profile from an opening of some days ago, as Klaviyo does when it deletes one.
+fn orphan(state: &mut State) -> (String, Event) {
+    let metric = opened(state);
     let events = state.klaviyo.events.get_mut(&metric).unwrap();
     let some_days_ago = morning().secs() - 900_000;
     let mut older = events.iter_mut().rev();
@@ -283,12 +288,10 @@ async fn orders_that_were_never_brought_or_are_gone_are_found_by_counting() {
     house.clock.advance(hours(25));
     let before = house.requests().0;
     let summary = look(&mut house).await;
-    let requests = &summary.traffic.by_endpoint;
-    let of = |name| requests.get(&(Api::Shopify, name)).copied().unwrap_or(0);
     println!(
         "3 orders missing and 1 gone of {}: {} requests for counts in {} of the pass",
         numbers.len(),
-        of("order_counts"),
+        requests(&summary, "order_counts"),
         house.requests().0 - before
     );
     assert_eq!(summary.pulled["orders that were missing"], 3);
@@ -299,14 +302,68 @@ async fn orders_that_were_never_brought_or_are_gone_are_found_by_counting() {
     let here = orders(house.mirror());
     assert_eq!(here, orders(house.undisturbed().await));
     house.clock.advance(hours(1));
-    assert_eq!(
-        look(&mut house)
-            .await
-            .traffic
-            .by_endpoint
-            .get(&(Api::Shopify, "order_counts")),
-        None
-    );
+    assert_eq!(requests(&look(&mut house).await, "order_counts"), 0);
+}
+
+fn requests(summary: &Summary, endpoint: &'static str) -> u64 {
+    let requests = &summary.traffic.by_endpoint;
+    let counts = requests.get(&(Api::Shopify, endpoint));
+    counts.copied().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_missing_and_one_that_is_gone_do_not_cancel_out() {
+    let mut state = crowd(250);
+    let numbers: Vec<u64> = state.shopify.orders.keys().copied().collect();
+    let pick = |part: usize| numbers[numbers.len() * part / 8];
+    let withheld = state.shopify.orders.remove_entry(&pick(1)).unwrap();
+    let mut house = House::build(state, morning(), Speed::Fast, &[ALONE]).await;
+    look(&mut house).await;
+    house.world.state().shopify.orders.extend([withheld]);
+    house.world.state().shopify.orders.remove(&pick(6));
+    house.clock.advance(hours(25));
+    let summary = look(&mut house).await;
+    assert_eq!(summary.pulled["orders that were missing"], 1);
+    assert_eq!(summary.pulled["records gone upstream"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_nobody_can_read_is_looked_for_once_a_week_however_the_shop_grows() {
+    let mut state = crowd(250);
+    let numbers: Vec<u64> = state.shopify.orders.keys().copied().collect();
+    let unreadable = state.shopify.orders.get_mut(&numbers[40]).unwrap();
+    // A year that no date of Shopify's has.
+    unreadable.processed = Moment(i64::MAX / 2);
+    let mut house = House::build(state, morning(), Speed::Fast, &[ALONE]).await;
+    look(&mut house).await;
+    let buyer = *house.world.state().shopify.customers.keys().next().unwrap();
+    let mut listed = Vec::new();
+    for _ in 0..10 {
+        house.clock.advance(hours(24));
+        let now = house.clock.now();
+        merchant::buy(&mut house.world.state(), buyer, now);
+        listed.push(requests(&look(&mut house).await, "orders"));
+    }
+    println!("lists of orders by day: {listed:?}");
+    // One for what is new.
+    let again = listed.iter().map(|lists| lists - 1).collect::<Vec<_>>();
+    assert_eq!(again, [0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_from_before_the_first_that_is_here_are_found() {
+    let state = crowd(150);
+    let metric = opened(&state);
+    let first = state.klaviyo.events[&metric][0].clone();
+    let mut house = House::build(state, morning(), Speed::Fast, &[ALONE, DAILY]).await;
+    look(&mut house).await;
+    let older = Event {
+        id: "OLDER".to_owned(),
+        timestamp: first.timestamp - 360 * 86_400,
+        ..first
+    };
+    merchant::show(&mut house.world.state(), &metric, older, morning());
+    assert_eq!(live(&mut house, 8).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -326,13 +383,7 @@ async fn without_the_scope_for_all_orders_nothing_is_compared_and_that_is_said()
     assert_eq!((row.proven, row.next), (None, None));
     let text = driftless::report::text(&summary);
     assert!(text.contains("the token lacks read_all_orders"), "{text}");
-    assert_eq!(
-        summary
-            .traffic
-            .by_endpoint
-            .get(&(Api::Shopify, "order_counts")),
-        None
-    );
+    assert_eq!(requests(&summary, "order_counts"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
