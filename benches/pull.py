@@ -48,21 +48,31 @@ class Sandbox:
         self.klaviyo, self.shopify = re.findall(r'base_url = "([^"]+)"', self.config)
 
 
-def run_driftless(driftless, sandbox, directory):
-    """A first fill that writes nothing; its CPU seconds by stage."""
+def config_in(directory, sandbox):
+    """A config of a mirror of its own."""
     config = directory / "shop.toml"
     text = re.sub(r'state_dir = "[^"]*"', f'state_dir = "{directory}/state"', sandbox.config)
     # Reading Klaviyo's segments, too, is more than the plain client does.
     config.write_text(text.replace('read = "all"', 'read = "none"'))
     config.chmod(0o600)
+    return config
+
+
+def start(driftless, sandbox, config, out=subprocess.PIPE, told=subprocess.PIPE):
+    """A pass that writes nothing."""
     command = [driftless, "--config", config, "--reconcile", "--observe", "--json"]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command,
         env=os.environ | sandbox.secrets,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=out,
+        stderr=told,
         text=True,
     )
+
+
+def run_driftless(driftless, sandbox, directory):
+    """A first fill that writes nothing; its CPU seconds by stage."""
+    process = start(driftless, sandbox, config_in(directory, sandbox))
     stages, before = {}, 0.0
     for line in process.stderr:
         if stage := re.fullmatch(r"([a-z ]+): (\d+)\n", line):

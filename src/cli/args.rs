@@ -261,6 +261,9 @@ pub struct Verify {
     /// Where the shops are described.
     #[command(flatten)]
     pub shops: Shops,
+    /// Also tell a digest of what each mirror says: mirrors that say the same have the same one.
+    #[arg(long)]
+    pub digest: bool,
 }
 
 /// Copy everything a shop holds into one file.

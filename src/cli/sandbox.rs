@@ -83,6 +83,11 @@ pub(super) async fn run(args: &Args) -> Exit {
             }
         }
     }
+    for ((method, path), (asked, throttled)) in sandbox.requests() {
+        output::say(&format!(
+            "# {asked} requests, {throttled} of them answered with 429: {method} {path}"
+        ));
+    }
     Exit::Done
 }
 

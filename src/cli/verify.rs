@@ -6,6 +6,8 @@ use crate::clock::Clock;
 use crate::config;
 use crate::journal;
 use crate::mirror::{self, Mirror, MirrorError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 
 /// Reads both to their end and says what is wrong; changes nothing upstream.
 pub(super) fn run(args: &Verify) -> Exit {
@@ -15,7 +17,7 @@ pub(super) fn run(args: &Verify) -> Exit {
     };
     let verified = shops
         .iter()
-        .map(|shop| of_journal(shop).max(of_mirror(shop)));
+        .map(|shop| of_journal(shop).max(of_mirror(shop, args.digest)));
     verified.max().unwrap_or_default()
 }
 
@@ -70,7 +72,7 @@ fn told(audit: &journal::Audit) -> String {
     format!("files {files}, runs {runs}, intents {intents}: {ends}{open} open{torn}; link {link}")
 }
 
-fn of_mirror(shop: &config::Shop) -> Exit {
+fn of_mirror(shop: &config::Shop, with_digest: bool) -> Exit {
     match shop.state_dir.join("mirror").try_exists() {
         Ok(true) => {}
         Ok(false) => {
@@ -82,8 +84,11 @@ fn of_mirror(shop: &config::Shop) -> Exit {
     let vault = shop.vault().map_err(MirrorError::from);
     let now = Clock::System.now();
     let opened = vault.and_then(|vault| Mirror::open(&shop.state_dir, &vault, now));
-    let audited = opened.and_then(|(mirror, repaired)| Ok((mirror.audit()?, repaired)));
-    let (audit, repaired) = match audited {
+    let audited = opened.and_then(|(mirror, repaired)| {
+        let digest = with_digest.then(|| mirror.digest()).transpose()?;
+        Ok((mirror.audit()?, digest, repaired))
+    });
+    let (audit, digest, repaired) = match audited {
         Ok(found) => found,
         Err(error) => {
             let exit = shops::exit_of_mirror(&error);
@@ -98,17 +103,23 @@ fn of_mirror(shop: &config::Shop) -> Exit {
         );
         output::note(&text);
     }
-    report(shop, &audit)
+    report(shop, &audit, digest)
 }
 
-fn report(shop: &config::Shop, audit: &mirror::Audit) -> Exit {
+fn report(shop: &config::Shop, audit: &mirror::Audit, digest: Option<[u8; 32]>) -> Exit {
     let name = &shop.name;
     let mirror::Audit { values, totals, .. } = audit;
     if audit.faults.is_empty() {
+        let digest = digest.map(|digest| format!("; digest {}", BASE64.encode(digest)));
         output::say(&format!(
             "{name}: the mirror is sound: {values} values, {} profiles, {} customers, {} guests, \
-             {} orders, {} events",
-            totals.profiles, totals.customers, totals.guests, totals.orders, totals.events
+             {} orders, {} events{}",
+            totals.profiles,
+            totals.customers,
+            totals.guests,
+            totals.orders,
+            totals.events,
+            digest.unwrap_or_default()
         ));
         return Exit::Done;
     }

@@ -6,6 +6,7 @@ use super::{Mirror, MirrorError, codec};
 use crate::model::{Atom, Event, Vocabulary};
 use crate::model::{Customer, List, ListId, Metric, Order, Profile, ProfileId, Segment, Slot};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// One line. Slots and vocabulary numbers depend on the order of arrival and do not appear.
@@ -57,6 +58,17 @@ impl Mirror {
             .chain(lazily(|| Ok(all(self.lists()?, Line::List))))
             .chain(lazily(|| Ok(all(self.segments()?, Line::Segment))))
             .chain(lazily(|| Ok(all(self.metrics()?, Line::Metric))))
+    }
+
+    /// A digest of everything observed (SHA-256 over the lines of [`Mirror::export`]): mirrors that say
+    /// the same have the same one, in whatever order it arrived.
+    pub fn digest(&self) -> Result<[u8; 32], MirrorError> {
+        let mut hash = Sha256::new();
+        for line in self.export() {
+            hash.update(line?);
+            hash.update(b"\n");
+        }
+        Ok(hash.finalize().into())
     }
 
     /// Guests by address: the keys they lie under are hashes.

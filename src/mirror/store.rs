@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Decides the memory: with 64 MiB a scan of a million people stays under 256 MiB in all, at
-/// little cost in speed (store.md, measured).
-const CACHE_BYTES: u64 = 64 << 20;
+/// Decides the memory: filled with a million profiles the store takes 200 MiB, with twice this cache
+/// 240 MiB, and no more time (benches/segments, measured).
+const CACHE_BYTES: u64 = 32 << 20;
 
 /// sled gives its file lock back a moment after it was closed; a reopening waits this long.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);

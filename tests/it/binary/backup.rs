@@ -102,7 +102,12 @@ fn a_backup_of_a_running_daemon_goes_on_elsewhere_and_observes_first() {
         "{}",
         occupied.err
     );
-    run(&mut elsewhere.driftless(["verify", "--config", moved.to_str().unwrap()])).expect(0);
+    let digest = |lab: &Lab, shop: &Path| {
+        let verify = ["verify", "--digest", "--config", shop.to_str().unwrap()];
+        let sound = run(&mut lab.driftless(verify)).expect(0);
+        sound.out.split_once("; digest ").unwrap().1.to_owned()
+    };
+    assert_eq!(digest(&elsewhere, &moved), digest(&lab, &shop));
 
     let observed = run(&mut elsewhere.reconcile(&moved, &[])).expect(10);
     assert!(observed.out.contains("guard first_run"), "{}", observed.out);
