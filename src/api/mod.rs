@@ -21,7 +21,7 @@ mod transport;
 mod vendors;
 
 pub use budget::{BudgetMemory, Budgets, Drawer, Keeper, WindowBudget};
-pub use error::{ApiError, Fault, Phase, Place, Verdict};
+pub use error::{ApiError, Cause, Fault, Phase, Place, Verdict};
 pub use exchange::{Answer, Call, Class, Exchange, Headers, Limits, Method};
 pub use grant::WriteGrant;
 pub use klaviyo::Klaviyo;

@@ -34,6 +34,7 @@ labels! {
     ApiLabels { store: Store, api: &'static str }
     ClassLabels { store: Store, api: &'static str, class: &'static str }
     ExchangeLabels { store: Store, api: &'static str, class: &'static str, outcome: &'static str }
+    LossLabels { store: Store, api: &'static str, phase: &'static str, cause: &'static str }
     EffectLabels { store: Store, kind: &'static str, end: &'static str }
     GuardLabels { store: Store, guard: &'static str }
     PassLabels { store: Store, end: &'static str }
@@ -81,6 +82,8 @@ macro_rules! metrics {
 metrics! {
     /// Attempts at requests to a vendor by endpoint class and outcome
     exchanges: Family<ExchangeLabels, Counter> = Family::default(), "http_requests";
+    /// Requests that ended without a whole answer, by how far they got and by what ended them
+    losses: Family<LossLabels, Counter> = Family::default(), "http_requests_lost";
     /// Seconds that one attempt at a request took
     durations: Family<ClassLabels, Histogram, Buckets> =
         Family::new_with_constructor(REQUEST_BUCKETS), "http_request_duration_seconds";
@@ -295,6 +298,16 @@ impl Metrics {
         families.exchanges.get_or_create(&counted).inc();
     }
 
+    pub(super) fn lost(&self, store: &Store, api: Api, phase: &'static str, cause: &'static str) {
+        let labels = LossLabels {
+            store: store.clone(),
+            api: api.as_str(),
+            phase,
+            cause,
+        };
+        self.0.families.losses.get_or_create(&labels).inc();
+    }
+
     pub(super) fn waited(&self, store: &Store, api: Api, span: Duration) {
         let (store, api) = (store.clone(), api.as_str());
         let waits = &self.0.families.waits;
@@ -406,6 +419,7 @@ mod tests {
         let took = Duration::from_millis(300);
         meter.exchange(Api::Klaviyo, "profiles", Outcome::Ok, took);
         meter.exchange(Api::Klaviyo, "profiles", Outcome::Throttled, took);
+        meter.lost(Api::Shopify, "body", "timeout");
         meter.waited(Api::Shopify, "graphql", Duration::from_secs(7));
         meter.effects(EffectKind::ListAdd, End::Confirmed, 25);
         meter.recovered(2);
@@ -433,6 +447,8 @@ mod tests {
         # TYPE driftless_build info
         # HELP driftless_http_requests Attempts at requests to a vendor by endpoint class and outcome.
         # TYPE driftless_http_requests counter
+        # HELP driftless_http_requests_lost Requests that ended without a whole answer, by how far they got and by what ended them.
+        # TYPE driftless_http_requests_lost counter
         # HELP driftless_http_request_duration_seconds Seconds that one attempt at a request took.
         # TYPE driftless_http_request_duration_seconds histogram
         # HELP driftless_rate_limit_wait_seconds Seconds that requests waited for their budget before they were sent.
@@ -479,6 +495,7 @@ mod tests {
             r#"driftless_http_requests_total{store="acme",api="klaviyo",class="profiles",outcome="ok"} 1"#,
             r#"driftless_http_requests_total{store="acme",api="klaviyo",class="profiles",outcome="throttled"} 1"#,
             r#"driftless_http_request_duration_seconds_bucket{le="0.5",store="acme",api="klaviyo",class="profiles"} 2"#,
+            r#"driftless_http_requests_lost_total{store="acme",api="shopify",phase="body",cause="timeout"} 1"#,
             r#"driftless_rate_limited_total{store="acme",api="klaviyo"} 1"#,
             r#"driftless_over_limit_total{store="acme",api="klaviyo"} 1"#,
             r#"driftless_rate_headers_unusable_total{store="acme",api="klaviyo"} 1"#,
