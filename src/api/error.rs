@@ -167,8 +167,8 @@ pub enum Fault {
         "a link in the answer leads to another place than the listing it continues: it is not followed"
     )]
     ForeignLink,
-    /// A listing whose next page is the same page.
-    #[error("the listing repeats a page: it was stopped")]
+    /// A listing that comes back to a page that it gave before, or goes on without a record.
+    #[error("the listing has no end: it repeats a page, or holds nothing for a thousand of them")]
     Loop,
     /// A base URL or result URL that must not be used.
     #[error(

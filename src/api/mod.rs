@@ -25,7 +25,7 @@ pub use error::{ApiError, Cause, Fault, Phase, Place, Verdict};
 pub use exchange::{Answer, Call, Class, Exchange, Headers, Limits, Method};
 pub use grant::WriteGrant;
 pub use klaviyo::Klaviyo;
-pub use page::{Cursor, Page};
+pub use page::{Cursor, Page, Trail};
 pub use record::Record;
 pub use retry::{Conduct, Judge, Retry};
 pub use shopify::Shopify;

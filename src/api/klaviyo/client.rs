@@ -6,14 +6,13 @@ use crate::api::error::{label, scope_in};
 use crate::api::page::{check_path, next_cursor};
 use crate::api::{Answer, ApiError, BudgetMemory, Budgets, Call, Class, Conduct, Cursor, Drawer};
 use crate::api::{Exchange, Fault, Keeper};
-use crate::api::{Method, Page, Record, Retry, Transport, WindowBudget};
+use crate::api::{Method, Page, Record, Retry, Trail, Transport, WindowBudget};
 use crate::clock::Clock;
 use crate::config::KlaviyoAccess;
 use crate::telemetry::Meter;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeSeed;
-use std::collections::BTreeSet;
 use std::time::Duration;
 use url::Url;
 
@@ -183,6 +182,7 @@ impl<E: Exchange> Klaviyo<E> {
         let page = jsonapi::collection(&answer.body, seed).map_err(|f| answer.error(class, f))?;
         let next = next_cursor(page.next.as_deref(), &self.base, listing.path, &place);
         Ok(Page {
+            class,
             items: page.items,
             next: next.map_err(|fault| answer.error(class, fault))?,
             server_time: answer.headers.date.unwrap_or_else(|| self.clock.now()),
@@ -200,12 +200,11 @@ impl<E: Exchange> Klaviyo<E> {
         S: for<'de> DeserializeSeed<'de, Value = T> + Copy,
     {
         let mut whole = self.page(listing, None, seed).await?;
-        let mut seen = BTreeSet::new();
+        let mut trail = Trail::default();
+        trail.step(&whole)?;
         while let Some(cursor) = whole.next.take() {
             let page = self.page(listing, Some(&cursor), seed).await?;
-            if !seen.insert(cursor) {
-                return Err(ApiError::new(listing.class, Fault::Loop));
-            }
+            trail.step(&page)?;
             whole.items.extend(page.items);
             whole.quarantined += page.quarantined;
             whole.next = page.next;

@@ -178,6 +178,7 @@ impl<E: Exchange> Shopify<E> {
         let (items, quarantined) = sift(&connection.nodes, read);
         let next = connection.page_info.next(after);
         Ok(Page {
+            class: &operation.class,
             items,
             next: next.map_err(|fault| reply.error(fault))?,
             server_time: reply.server_time,
