@@ -214,6 +214,20 @@ impl Meter {
         }
     }
 
+    /// So many records could not be understood.
+    pub fn quarantined(&self, count: u64) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.quarantined(store, count);
+        }
+    }
+
+    /// So many records turned out to be gone upstream, shown by a `webhook` or a `sweep`.
+    pub fn gone(&self, found_by: &'static str, count: u64) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.gone(store, found_by, count);
+        }
+    }
+
     /// By so many seconds our clock is ahead of Klaviyo's.
     pub fn clock_skew(&self, seconds: f64) {
         if let Some((metrics, store)) = &self.0.shown {

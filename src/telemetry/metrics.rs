@@ -40,6 +40,7 @@ labels! {
     PassLabels { store: Store, end: &'static str }
     FindingLabels { store: Store, code: &'static str }
     DeliveryLabels { store: Store, api: &'static str, result: &'static str }
+    GoneLabels { store: Store, found_by: &'static str }
     RecordLabels { store: Store, kind: &'static str }
 }
 
@@ -119,6 +120,10 @@ metrics! {
     findings: Family<FindingLabels, Gauge> = Family::default(), "findings";
     /// Webhook deliveries by vendor and what became of them
     deliveries: Family<DeliveryLabels, Counter> = Family::default(), "webhook_deliveries";
+    /// Records that could not be understood and were left out
+    quarantined: Family<StoreLabels, Counter> = Family::default(), "records_quarantined";
+    /// Records found deleted or merged upstream, by what showed it
+    gone: Family<GoneLabels, Counter> = Family::default(), "records_gone";
     /// Records in the mirror by kind
     records: Family<RecordLabels, Gauge> = Family::default(), "mirror_records";
 }
@@ -341,6 +346,21 @@ impl Metrics {
         repairs.get_or_create(&StoreLabels { store }).inc();
     }
 
+    pub(super) fn quarantined(&self, store: &Store, count: u64) {
+        let store = store.clone();
+        let quarantined = &self.0.families.quarantined;
+        quarantined
+            .get_or_create(&StoreLabels { store })
+            .inc_by(count);
+    }
+
+    pub(super) fn gone(&self, store: &Store, found_by: &'static str, count: u64) {
+        let store = store.clone();
+        let gone = &self.0.families.gone;
+        gone.get_or_create(&GoneLabels { store, found_by })
+            .inc_by(count);
+    }
+
     pub(super) fn clock_skew(&self, store: &Store, seconds: f64) {
         let store = store.clone();
         let skew = &self.0.families.clock_skew;
@@ -430,6 +450,8 @@ mod tests {
         meter.guard_tripped(Guard::EmptySource);
         meter.delivery(Api::Shopify, "forged");
         meter.findings(&BTreeMap::from([(Code::StaleQuiet, 12)]));
+        meter.quarantined(4);
+        meter.gone("sweep", 3);
         meter.records("profiles", 20_000);
         let now = Moment::from_secs(1_700_000_000);
         metrics.pass("acme", PassEnd::Ok, Duration::from_secs(9), now);
@@ -479,6 +501,10 @@ mod tests {
         # TYPE driftless_findings gauge
         # HELP driftless_webhook_deliveries Webhook deliveries by vendor and what became of them.
         # TYPE driftless_webhook_deliveries counter
+        # HELP driftless_records_quarantined Records that could not be understood and were left out.
+        # TYPE driftless_records_quarantined counter
+        # HELP driftless_records_gone Records found deleted or merged upstream, by what showed it.
+        # TYPE driftless_records_gone counter
         # HELP driftless_mirror_records Records in the mirror by kind.
         # TYPE driftless_mirror_records gauge
         # EOF
@@ -511,6 +537,8 @@ mod tests {
             r#"driftless_pass_duration_seconds_sum{store="acme"} 9.0"#,
             r#"driftless_findings{store="acme",code="stale-quiet"} 12"#,
             r#"driftless_findings{store="acme",code="group-empty"} 0"#,
+            r#"driftless_records_quarantined_total{store="acme"} 4"#,
+            r#"driftless_records_gone_total{store="acme",found_by="sweep"} 3"#,
             r#"driftless_mirror_records{store="acme",kind="profiles"} 20000"#,
         ] {
             assert!(page.lines().any(|found| found == line), "{line}\n{page}");
