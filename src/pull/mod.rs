@@ -147,16 +147,6 @@ pub enum PullError {
     /// The token lacks scopes that reading needs.
     #[error("the Shopify token lacks the scopes {}; grant them in the app's settings", .0.join(", "))]
     MissingScopes(Vec<String>),
-    /// A bulk operation did not deliver.
-    #[error(
-        "the Shopify bulk operation for {what} ended as {status}; the next pass starts it again"
-    )]
-    Bulk {
-        /// `customers` or `orders`.
-        what: &'static str,
-        /// Shopify's status and error code.
-        status: String,
-    },
     /// Asked to stop.
     #[error("stopped on request; the next start goes on from here")]
     Stopped,

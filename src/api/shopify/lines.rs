@@ -30,7 +30,6 @@ pub struct BulkLines {
     /// How much of the buffer holds no line end.
     searched: usize,
     ended: bool,
-    unterminated: bool,
 }
 
 impl BulkLines {
@@ -52,13 +51,12 @@ impl BulkLines {
             buffer: BytesMut::new(),
             searched: 0,
             ended: false,
-            unterminated: false,
         })
     }
 
     /// The next line that is not blank, without its end; `None` after the last. A cut-off line comes
-    /// as it is: it will not decode, and the count of lines tells. One that is not UTF-8 comes as a
-    /// replacement character alone, which will not decode either.
+    /// as it is, and is no JSON. One that is not UTF-8 comes as a
+    /// replacement character alone, which is none either.
     ///
     /// # Errors
     /// [`Fault::TooLarge`] for a line over 10 MiB, [`Fault::Unreachable`] when the connection breaks or
@@ -71,11 +69,6 @@ impl BulkLines {
             }
         }
         Ok(None)
-    }
-
-    /// Whether the last line came without its end: it may be cut off.
-    pub fn is_unterminated(&self) -> bool {
-        self.unterminated
     }
 
     async fn next_raw(&mut self) -> Result<Option<BytesMut>, ApiError> {
@@ -93,7 +86,6 @@ impl BulkLines {
             if self.ended {
                 self.searched = 0;
                 let rest = self.buffer.split();
-                self.unterminated |= !rest.is_empty();
                 return Ok((!rest.is_empty()).then_some(rest));
             }
             let chunk = self.body.chunk().await;

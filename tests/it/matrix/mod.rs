@@ -3,6 +3,7 @@
 //! Most rows are shown where their subject is tested; here is the map, and what no other room has.
 
 mod clocks;
+mod odd;
 mod rows;
 mod throttled;
 
