@@ -148,7 +148,8 @@ impl Pull<'_> {
             self.check_stop()?;
             let now = match self.vendors.shopify.bulk(operation).await {
                 Err(error) if error.fault == Fault::NotFound => {
-                    return self.read_by_pages(bulk, "forgotten");
+                    self.give_up(bulk, "forgotten")?;
+                    return Ok(None);
                 }
                 other => other?,
             };
@@ -160,8 +161,8 @@ impl Pull<'_> {
                 | BulkStatus::Other(_) => {}
                 BulkStatus::Completed => return Ok(Some((now.url, now.roots))),
                 BulkStatus::Failed | BulkStatus::Canceled | BulkStatus::Expired => {
-                    let code = now.error.as_deref();
-                    return self.read_by_pages(bulk, code.unwrap_or("ended early"));
+                    self.give_up(bulk, now.error.as_deref().unwrap_or("ended early"))?;
+                    return Ok(None);
                 }
             }
             let seconds = if look < 10 {
@@ -177,16 +178,12 @@ impl Pull<'_> {
     }
 
     /// Forgets an operation that will not deliver. What it read until then lacks nobody knows what.
-    fn read_by_pages<T, U>(&self, bulk: &Bulk<T>, reason: &str) -> Result<Option<U>, PullError> {
-        tracing::info!(
-            stream = bulk.name,
-            reason,
-            "bulk operation failed; reading by pages"
-        );
+    fn give_up<T>(&self, bulk: &Bulk<T>, reason: &str) -> Result<(), PullError> {
+        let stream = bulk.name;
+        tracing::info!(stream, reason, "bulk operation failed; reading by pages");
         let mut page = self.mirror.page();
         page.cursor(&bulk.stream, &Cursor::default());
-        page.commit()?;
-        Ok(None)
+        Ok(page.commit()?)
     }
 
     /// Stores all lines after the first `stored`, and counts all but those that were damaged on their way:
@@ -221,21 +218,13 @@ impl Pull<'_> {
             if batch.len() == BATCH || (last && !batch.is_empty()) {
                 self.check_stop()?;
                 pulled.add(bulk.name, batch.len() as u64);
-                let mut page = self.mirror.page();
-                batch
-                    .drain(..)
-                    .try_for_each(|record| (bulk.store)(&mut page, record))?;
                 // After a kill the damage must be seen again.
                 let sound = damaged.first().map_or(read, |first| first - 1);
-                let position = Some(position(operation, sound));
-                page.cursor(
-                    &bulk.stream,
-                    &Cursor {
-                        position,
-                        ..cursor.clone()
-                    },
-                );
-                page.commit()?;
+                let reached = Cursor {
+                    position: Some(position(operation, sound)),
+                    ..cursor.clone()
+                };
+                self.keep_lines(bulk, batch.drain(..), &reached)?;
                 self.progress.at(bulk.name, read, None);
             }
             if last {
@@ -244,8 +233,22 @@ impl Pull<'_> {
             }
         }
     }
+
+    /// Commits records together with the cursor behind them.
+    fn keep_lines<T>(
+        &self,
+        bulk: &Bulk<T>,
+        mut records: impl Iterator<Item = T>,
+        reached: &Cursor,
+    ) -> Result<(), PullError> {
+        let mut page = self.mirror.page();
+        records.try_for_each(|record| (bulk.store)(&mut page, record))?;
+        page.cursor(&bulk.stream, reached);
+        Ok(page.commit()?)
+    }
 }
 
+/// Whether a line is whole, whatever it says.
 fn is_json(line: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok()
 }

@@ -1,13 +1,15 @@
 //! Answers that come, and are not what they should be.
 
-use crate::house::{Edit, House, ROOMY, only, records};
+use crate::bulk_writes::customers;
+use crate::house::{Edit, House, ROOMY, morning, only, records};
 use driftless::api::Fault;
+use driftless::clock::Brake;
 use driftless::pass::{Options, PassError, Summary, put_on_probation};
 use driftless::policy::Guard;
 use driftless::pull::PullError;
-use driftless::sandbox::World;
 use driftless::sandbox::faults::FaultKind;
 use driftless::sandbox::world::Write;
+use driftless::sandbox::{Speed, World};
 use driftless::telemetry::Progress;
 use serde_json::{Value as Json, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -312,6 +314,35 @@ async fn a_bulk_result_with_half_a_character_is_not_whole_and_is_asked_for_again
     assert_eq!(house.world.state().shopify.operations.len(), begun + 1);
     assert!(house.writes() > 0);
     assert_whole(&mut house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_in_a_bulk_result_is_not_forgotten_over_a_stop_behind_it() {
+    let mut house = House::build(customers(2_100), morning(), Speed::Fast, &EDITS).await;
+    alter(&house, BULK, 1, damage);
+    let (brake, stop) = Brake::new();
+    let progress = Progress::new(move |step| {
+        if step.stage == "customers" && step.done >= 1_000 {
+            brake.set();
+        }
+    });
+    let options = Options {
+        progress,
+        stop,
+        ..Options::default()
+    };
+    let error = house.unreleased(&options).await.unwrap_err();
+    assert!(
+        matches!(error, PassError::Pull(PullError::Stopped)),
+        "{error}"
+    );
+    assert!(house.shop().mirror().totals().unwrap().customers >= 900);
+    house.close();
+    house.pass().await;
+    let totals = house.shop().mirror().totals().unwrap();
+    assert_eq!(totals.customers, 2_100);
+    let begun = house.world.state().shopify.operations.len();
+    assert_eq!(begun, 2, "what was prepared is read again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

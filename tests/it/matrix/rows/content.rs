@@ -164,6 +164,7 @@ pub const ROWS: &[Row] = &[
             "a_truncated_bulk_file_stops_the_plan_and_is_asked_for_again",
             "a_bulk_file_cut_within_its_last_line_is_not_taken_for_whole",
             "a_bulk_result_with_half_a_character_is_not_whole_and_is_asked_for_again",
+            "damage_in_a_bulk_result_is_not_forgotten_over_a_stop_behind_it",
             "lines_come_one_by_one_and_without_a_credential",
         ],
         "Nothing at all is written before a result is whole. No line has a parent: the queries \
