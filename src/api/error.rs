@@ -106,19 +106,21 @@ pub enum Fault {
         /// Into the request.
         pointer: Option<Box<str>>,
     },
-    /// No answer.
+    /// No answer, or not all of it.
     #[error("{host} could not be reached ({cause}): check the network, the name and the firewall")]
     Unreachable {
         /// The host.
         host: Box<str>,
-        /// Connecting, sending, reading.
+        /// How far the request got.
         phase: Phase,
-        /// Kind of failure.
-        cause: &'static str,
+        /// What ended it.
+        cause: Cause,
     },
-    /// The server's certificate is not trusted; nothing was sent.
+    /// The server does not prove who it is, by its certificate or by a safe version of TLS; nothing was
+    /// sent.
     #[error(
-        "the certificate of {host} is not trusted: check this machine's clock and root certificates"
+        "{host} is not trusted (its certificate, or its version of TLS): check this machine's clock and \
+         root certificates, and what stands in between"
     )]
     Untrusted {
         /// The host.
@@ -165,8 +167,8 @@ pub enum Fault {
         "a link in the answer leads to another place than the listing it continues: it is not followed"
     )]
     ForeignLink,
-    /// A listing whose next page is the same page.
-    #[error("the listing repeats a page: it was stopped")]
+    /// A listing that comes back to a page that it gave before, or goes on without a record.
+    #[error("the listing has no end: it repeats a page, or holds nothing for a thousand of them")]
     Loop,
     /// A base URL or result URL that must not be used.
     #[error(
@@ -215,8 +217,61 @@ pub enum Fault {
 pub enum Phase {
     /// Not sent.
     Connect,
-    /// Perhaps carried out.
-    Sent,
+    /// Perhaps carried out: the head of the reply is missing.
+    Head,
+    /// Answered; what is missing is in the body.
+    Body,
+}
+
+impl Phase {
+    /// The spelling in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Head => "head",
+            Self::Body => "body",
+        }
+    }
+}
+
+/// What ends a request without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The name does not resolve.
+    Name,
+    /// There is no connection to be had.
+    Refused,
+    /// Nothing came for too long, or not all of it within the time a request may take.
+    Timeout,
+    /// It came too slowly to go on.
+    Slow,
+    /// The connection broke.
+    Lost,
+}
+
+impl Cause {
+    /// The spelling in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Slow => "slow",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "its name does not resolve",
+            Self::Refused => "no connection",
+            Self::Timeout => "timed out",
+            Self::Slow => "too slow",
+            Self::Lost => "connection lost",
+        })
+    }
 }
 
 /// Whether trying again can help.
@@ -272,7 +327,7 @@ impl ApiError {
                 | Fault::Shape { .. }
                 | Fault::TooLarge { .. }
                 | Fault::Unreachable {
-                    phase: Phase::Sent,
+                    phase: Phase::Head | Phase::Body,
                     ..
                 }
         )
@@ -294,15 +349,6 @@ impl Place {
             (Some(status), None) => format!(" (status {status})"),
             (Some(status), Some(id)) => format!(" (status {status}, request {id})"),
         }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "connect",
-            Self::Sent => "sent",
-        })
     }
 }
 
@@ -398,14 +444,16 @@ mod tests {
                 Fault::Unreachable {
                     host,
                     phase,
-                    cause: "reset",
+                    cause: Cause::Lost,
                 },
             )
         };
         assert_eq!(lost(Phase::Connect).verdict(false), Verdict::Backoff);
-        assert_eq!(lost(Phase::Sent).verdict(false), Verdict::GiveUp);
-        assert_eq!(lost(Phase::Sent).verdict(true), Verdict::Backoff);
-        assert!(lost(Phase::Sent).is_outcome_unknown());
+        for sent in [Phase::Head, Phase::Body] {
+            assert_eq!(lost(sent).verdict(false), Verdict::GiveUp);
+            assert_eq!(lost(sent).verdict(true), Verdict::Backoff);
+            assert!(lost(sent).is_outcome_unknown());
+        }
         assert!(!lost(Phase::Connect).is_outcome_unknown());
         let throttled = ApiError::new(class, Fault::Throttled { wait: None });
         assert_eq!(throttled.verdict(false), Verdict::After(None));

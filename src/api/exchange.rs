@@ -1,12 +1,13 @@
 //! What passes between the layers: a call goes down, an answer comes up.
 
-use super::ApiError;
 use super::shopify::Envelope;
+use super::{ApiError, Fault, Place};
 use crate::model::Moment;
 use crate::pace::RateHeaders;
 use crate::telemetry::Api;
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 pub use reqwest::Method;
@@ -111,6 +112,34 @@ pub struct Answer {
     pub envelope: Option<Envelope>,
 }
 
+impl Answer {
+    /// An error that this answer gave rise to. Of a body that is no JSON the log gets what tells one from
+    /// another, and never the body.
+    pub(super) fn error(&self, class: &Class, fault: Fault) -> ApiError {
+        if fault == Fault::NotJson {
+            let hash = Sha256::digest(&self.body);
+            let start = hash
+                .iter()
+                .take(8)
+                .fold(0, |start: u64, byte| start << 8 | u64::from(*byte));
+            tracing::warn!(
+                class = class.name,
+                media = self.headers.media.as_deref(),
+                bytes = self.body.len(),
+                sha256 = %format_args!("{start:016x}"),
+                "an answer that is not JSON"
+            );
+        }
+        let place = Place {
+            api: class.api,
+            class: class.name,
+            status: Some(self.status),
+            request_id: self.headers.request_id.clone(),
+        };
+        ApiError { fault, place }
+    }
+}
+
 /// The headers that some layer reads.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
@@ -124,6 +153,8 @@ pub struct Headers {
     pub request_id: Option<Box<str>>,
     /// The API version that really answered.
     pub api_version: Option<Box<str>>,
+    /// What the body claims to be, such as `text/html`.
+    pub media: Option<Box<str>>,
     /// The origin that was asked.
     pub origin: Box<str>,
     /// Origin of a redirect's target.
@@ -134,4 +165,52 @@ pub struct Headers {
 pub trait Exchange: Send + Sync {
     /// Sends a call on its way and brings back the answer.
     fn exchange(&self, call: &Call) -> impl Future<Output = Result<Answer, ApiError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::fake::{body, call};
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn of_an_answer_that_is_not_json_the_log_has_kind_and_hash_and_not_the_body() {
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false);
+        let lines = lines.with_writer(move || writer.clone()).finish();
+        let mut portal = body("<html>jane@example.com, welcome to the hotel</html>");
+        portal.headers.media = Some("text/html".into());
+        tracing::subscriber::with_default(lines, || {
+            portal.error(call().class, Fault::NotFound);
+            let error = portal.error(call().class, Fault::NotJson);
+            assert_eq!(error.place.status, Some(200));
+        });
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        // The beginning of what `sha256sum` says of it.
+        for part in [
+            "get_profiles",
+            "text/html",
+            "bytes=51",
+            "sha256=feee5d722630defa",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("jane") && !text.contains("hotel"), "{text}");
+    }
 }

@@ -21,11 +21,11 @@ mod transport;
 mod vendors;
 
 pub use budget::{BudgetMemory, Budgets, Drawer, Keeper, WindowBudget};
-pub use error::{ApiError, Fault, Phase, Place, Verdict};
+pub use error::{ApiError, Cause, Fault, Phase, Place, Verdict};
 pub use exchange::{Answer, Call, Class, Exchange, Headers, Limits, Method};
 pub use grant::WriteGrant;
 pub use klaviyo::Klaviyo;
-pub use page::{Cursor, Page};
+pub use page::{Cursor, Page, Trail};
 pub use record::Record;
 pub use retry::{Conduct, Judge, Retry};
 pub use shopify::Shopify;

@@ -1,12 +1,15 @@
 //! One page of a listing, and where the next one is.
 
-use super::Fault;
+use super::{ApiError, Class, Fault};
 use crate::model::Moment;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 /// Longest link that is believed to be one.
 const LONGEST_LINK: usize = 16 * 1024;
+
+/// A listing that goes on for so many pages without a record has no end.
+const MOST_EMPTY: u32 = 1_000;
 
 /// Where a listing goes on: opaque, and only good for the listing that gave it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +31,8 @@ impl Cursor {
 /// One page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
+    /// What it was asked by.
+    pub class: &'static Class,
     /// The records that fit their type.
     pub items: Vec<T>,
     /// Where the listing goes on; `None` at its end.
@@ -43,11 +48,46 @@ impl<T> Page<T> {
     /// The same page of other records.
     pub(super) fn map<U>(self, each: impl FnMut(T) -> U) -> Page<U> {
         Page {
+            class: self.class,
             items: self.items.into_iter().map(each).collect(),
             next: self.next,
             server_time: self.server_time,
             quarantined: self.quarantined,
         }
+    }
+}
+
+/// Follows a listing from page to page in constant memory, and knows when it goes in a circle, of whatever
+/// length, or on about nothing.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// A cursor of earlier on, left behind ever further apart (Brent): a circle comes back to it.
+    mark: Option<Cursor>,
+    since_mark: u64,
+    until_next: u64,
+    empty: u32,
+}
+
+impl Trail {
+    /// Goes on to the page after this one.
+    ///
+    /// # Errors
+    /// [`Fault::Loop`] when that would lead in a circle, or the last thousand pages held nothing.
+    pub fn step<T>(&mut self, page: &Page<T>) -> Result<(), ApiError> {
+        let Some(next) = &page.next else {
+            return Ok(());
+        };
+        let is_empty = page.items.is_empty() && page.quarantined == 0;
+        self.empty = if is_empty { self.empty + 1 } else { 0 };
+        if self.mark.as_ref() == Some(next) || self.empty >= MOST_EMPTY {
+            return Err(ApiError::new(page.class, Fault::Loop));
+        }
+        self.since_mark += 1;
+        if self.since_mark > self.until_next {
+            self.mark = Some(next.clone());
+            (self.since_mark, self.until_next) = (0, 2 * self.until_next + 1);
+        }
+        Ok(())
     }
 }
 
@@ -178,6 +218,42 @@ mod tests {
     #[test]
     fn a_link_to_the_same_page_is_a_loop() {
         assert_eq!(next("/api/profiles?page%5Bsize%5D=100"), Err(Fault::Loop));
+    }
+
+    /// Steps until a listing is found out, whose pages after the first `lead` go round in `circle`.
+    fn found_out(lead: u64, circle: u64, items: &[u8]) -> u64 {
+        let mut trail = Trail::default();
+        for step in 0u64.. {
+            let at = step.min(lead + step.saturating_sub(lead) % circle);
+            let page = Page {
+                class: &crate::api::klaviyo::limits::GET_PROFILES,
+                items: items.to_vec(),
+                next: Some(Cursor(at.to_string().into())),
+                server_time: Moment(0),
+                quarantined: 0,
+            };
+            match trail.step(&page) {
+                Ok(()) if step < 20_000 => {}
+                Ok(()) => return u64::MAX,
+                Err(error) => {
+                    assert_eq!(error.fault, Fault::Loop);
+                    return step;
+                }
+            }
+        }
+        unreachable!("it returns")
+    }
+
+    #[test]
+    fn a_circle_of_any_length_and_a_listing_of_nothing_are_found_out() {
+        for (lead, circle) in [(0, 1), (0, 2), (5, 3), (100, 7), (3, 1_000), (1_000, 1_000)] {
+            let steps = found_out(lead, circle, &[1]);
+            assert!(steps >= lead + circle, "{lead} {circle}: {steps}");
+            assert!(steps <= 3 * (lead + circle), "{lead} {circle}: {steps}");
+        }
+        // Ever new cursors: with records for ever, without them for a thousand pages.
+        assert_eq!(found_out(u64::MAX - 1, 1, &[1]), u64::MAX);
+        assert_eq!(found_out(u64::MAX - 1, 1, &[]), 999);
     }
 
     #[test]

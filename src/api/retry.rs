@@ -159,9 +159,9 @@ impl<E: Exchange> Exchange for Retry<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Phase;
     use crate::api::fake::{Fake, answer, call};
     use crate::api::klaviyo::judge;
+    use crate::api::{Cause, Phase};
     use crate::model::Moment;
 
     fn throttled(wait: Option<u64>) -> Answer {
@@ -284,8 +284,8 @@ mod tests {
             call().class,
             Fault::Unreachable {
                 host: "a".into(),
-                phase: Phase::Sent,
-                cause: "reset",
+                phase: Phase::Head,
+                cause: Cause::Lost,
             },
         );
         let mut write = call();

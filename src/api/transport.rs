@@ -1,8 +1,12 @@
 //! The bottom layer: bytes over TLS, to one origin only.
 
+mod body;
+
+pub(super) use body::Body;
+
 use super::error::label;
 use super::page::is_loopback;
-use super::{Answer, ApiError, Call, Class, Exchange, Fault, Headers, Phase};
+use super::{Answer, ApiError, Call, Cause, Class, Exchange, Fault, Headers, Phase};
 use crate::model::Moment;
 use crate::pace::RateHeaders;
 use bytes::{Bytes, BytesMut};
@@ -17,6 +21,7 @@ const BODY_CAP: usize = 32 * 1024 * 1024;
 const LONGEST_PARK: Duration = Duration::from_secs(86_400);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a reply's head, and for each further piece of its body.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An HTTP client bound to one origin.
@@ -77,11 +82,11 @@ impl Transport {
     }
 
     async fn send(&self, class: &Class, request: reqwest::Request) -> Result<Answer, ApiError> {
-        let lost = |error| ApiError::new(class, unreachable(&self.host, &error));
-        let mut response = self.client.execute(request).await.map_err(lost)?;
+        let head = head(&self.host, self.client.execute(request)).await;
+        let response = head.map_err(|fault| ApiError::new(class, fault))?;
         let status = response.status().as_u16();
-        let headers = read_headers(response.headers(), &self.origin);
-        let body = read_body(&mut response, &self.host).await;
+        let headers = read_headers(response.headers(), response.url());
+        let body = read_body(Body::new(response, &self.host)).await;
         match body {
             Ok(body) => Ok(Answer {
                 status,
@@ -118,7 +123,21 @@ pub(super) fn builder(https_only: bool) -> reqwest::ClientBuilder {
         .referer(false)
         .https_only(https_only)
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
+}
+
+/// The head of the reply to a request that is on its way.
+pub(super) async fn head(
+    host: &str,
+    sent: impl Future<Output = reqwest::Result<reqwest::Response>>,
+) -> Result<reqwest::Response, Fault> {
+    match tokio::time::timeout(READ_TIMEOUT, sent).await {
+        Ok(head) => head.map_err(|error| unreachable(host, Phase::Head, &error)),
+        Err(_) => Err(Fault::Unreachable {
+            host: host.into(),
+            phase: Phase::Head,
+            cause: Cause::Timeout,
+        }),
+    }
 }
 
 /// Https, or plain http to loopback; no user-info.
@@ -132,56 +151,62 @@ pub(super) fn check_origin(url: &Url) -> Result<(), Fault> {
     })
 }
 
-async fn read_body(response: &mut reqwest::Response, host: &str) -> Result<Bytes, Fault> {
+async fn read_body(mut from: Body) -> Result<Bytes, Fault> {
     let mut body = BytesMut::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_CAP => {
-                return Err(Fault::TooLarge { cap: BODY_CAP });
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body.freeze()),
-            Err(error) => return Err(unreachable(host, &error)),
+    while let Some(chunk) = from.chunk().await? {
+        if body.len() + chunk.len() > BODY_CAP {
+            return Err(Fault::TooLarge { cap: BODY_CAP });
         }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body.freeze())
 }
 
-/// Sorts a transport error. Its own text is not used: it holds the URL.
-pub(super) fn unreachable(host: &str, error: &reqwest::Error) -> Fault {
+/// Sorts a transport error that came after `phase` had begun, or before any connection. Its own text is
+/// not used: it holds the URL.
+fn unreachable(host: &str, phase: Phase, error: &reqwest::Error) -> Fault {
     let host = host.into();
-    if is_untrusted(error) {
-        return Fault::Untrusted { host };
+    if !error.is_connect() {
+        let cause = match error.is_timeout() {
+            true => Cause::Timeout,
+            false => Cause::Lost,
+        };
+        return Fault::Unreachable { host, phase, cause };
     }
-    let phase = if error.is_connect() {
-        Phase::Connect
-    } else {
-        Phase::Sent
+    let cause = match error {
+        error if error.is_timeout() => Cause::Timeout,
+        // By its certificate, or because what is there speaks no TLS that is safe.
+        error if sources(error).any(|cause| cause.is::<rustls::Error>()) => {
+            return Fault::Untrusted { host };
+        }
+        error if sources(error).any(|cause| cause.to_string() == "dns error") => Cause::Name,
+        _ => Cause::Refused,
     };
-    let cause = match (error.is_timeout(), phase) {
-        (true, _) => "timed out",
-        (false, Phase::Connect) => "no connection",
-        (false, Phase::Sent) => "connection lost",
-    };
+    let phase = Phase::Connect;
     Fault::Unreachable { host, phase, cause }
 }
 
-fn is_untrusted(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let io = cause.downcast_ref::<std::io::Error>();
-        let inner = io.and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
-            return true;
+/// Everything that an error came of.
+fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |error| {
+        // What an IO error wraps it does not call its source.
+        let io = error.downcast_ref::<std::io::Error>();
+        match io.and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
         }
-        source = cause.source();
-    }
-    false
+    })
 }
 
-fn read_headers(headers: &HeaderMap, asked: &str) -> Headers {
+/// The origin that a redirect leads to.
+pub(super) fn redirect(headers: &HeaderMap, asked: &Url) -> Option<Box<str>> {
+    let link = headers.get(header::LOCATION)?.to_str().ok()?;
+    let target = asked.join(link).ok()?;
+    Some(target.origin().ascii_serialization().into())
+}
+
+fn read_headers(headers: &HeaderMap, asked: &Url) -> Headers {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let origin = |link: &str| Some(Url::parse(link).ok()?.origin().ascii_serialization().into());
     Headers {
         date: text("date").and_then(http_date),
         rate: rate_headers(&text),
@@ -190,9 +215,15 @@ fn read_headers(headers: &HeaderMap, asked: &str) -> Headers {
             .or_else(|| text("cf-ray"))
             .and_then(label),
         api_version: text("x-shopify-api-version").and_then(label),
-        origin: asked.into(),
-        redirect: text("location").and_then(origin),
+        media: text("content-type").and_then(media),
+        origin: asked.origin().ascii_serialization().into(),
+        redirect: redirect(headers, asked),
     }
+}
+
+/// `text/html` out of `text/html; charset=utf-8`.
+fn media(text: &str) -> Option<Box<str>> {
+    label(text.split(';').next().unwrap_or_default().trim())
 }
 
 fn rate_headers<'a>(text: &impl Fn(&str) -> Option<&'a str>) -> Option<RateHeaders> {

@@ -185,6 +185,9 @@ impl daemon::Worker for Worker {
                     self.meter.effects(*kind, *end, *count);
                 }
                 self.meter.recovered(summary.effects.recovered);
+                self.meter.quarantined(summary.quarantined);
+                self.meter.gone("webhook", summary.gone.named);
+                self.meter.gone("sweep", summary.gone.swept);
                 self.meter.clock_skew(summary.clock_skew_ms as f64 / 1000.0);
                 summary
                     .trips

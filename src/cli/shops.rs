@@ -159,7 +159,6 @@ pub(super) fn exit_of(error: &PassError) -> Exit {
             PullError::Mirror(error) => exit_of_mirror(error),
             PullError::WrongAccount { .. } => Exit::Config,
             PullError::MissingScopes(_) => Exit::Refused,
-            PullError::Bulk { .. } => Exit::Unreachable,
             PullError::Stopped => Exit::Done,
         },
         PassError::Push(error) => exit_of_push(error),

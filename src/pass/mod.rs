@@ -229,6 +229,7 @@ impl Shop {
             dry_run,
             pulled: pulled.counts,
             quarantined: pulled.quarantined,
+            gone: pulled.gone,
             clock_skew_ms: pulled.clock_skew_ms,
             sweeps: pulled.sweeps,
             freshness: pulled.freshness,

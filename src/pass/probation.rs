@@ -25,9 +25,6 @@ use std::time::Duration;
 
 /// So many complete readings prove a mirror.
 pub(super) const READINGS: u64 = 2;
-/// With more records than this share (one in so many) that cannot be understood, nothing was read to
-/// its end (reliability.md, section 7, row 47).
-const UNREADABLE: u64 = 100;
 
 /// What the file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +77,7 @@ impl Probation {
         if pulled.missing_sentinels > 0 {
             return Err("sentinels are missing");
         }
-        if pulled.quarantined > read / UNREADABLE {
+        if pulled.quarantined > read / guard::UNREADABLE {
             return Err("too many records cannot be understood");
         }
         let mut began = BTreeMap::new();

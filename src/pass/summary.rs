@@ -5,7 +5,7 @@ use crate::journal::{DataRequest, RunId};
 use crate::model::{Code, EffectKind, End, HeldBack, Moment, Money};
 use crate::plan::{ListChange, Trip};
 use crate::policy::{Lock, Mode, Stage, Tier};
-use crate::pull::{Freshness, Swept};
+use crate::pull::{Freshness, Gone, Swept};
 use crate::push::PushError;
 use crate::score::Facts;
 use crate::telemetry::{Api, Totals};
@@ -31,6 +31,8 @@ pub struct Summary {
     pub pulled: BTreeMap<&'static str, u64>,
     /// Records that did not fit their type and were skipped.
     pub quarantined: u64,
+    /// Records that turned out to be gone upstream.
+    pub gone: Gone,
     /// Milliseconds by which our clock was ahead of Klaviyo's.
     pub clock_skew_ms: i64,
     /// How far the sweeps have come, by what they look at.

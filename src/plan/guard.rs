@@ -23,6 +23,10 @@ pub struct Circumstances {
     pub listings: Vec<Listing>,
     /// Sentinel profiles that upstream no longer shows.
     pub missing_sentinels: u64,
+    /// Records that this pass read.
+    pub read: u64,
+    /// Records besides that it could not understand.
+    pub unreadable: u64,
     /// Whether an operator released these very rules, or this very plan.
     pub released: bool,
     /// Complete readings that a new or restored mirror still lacks.
@@ -64,6 +68,12 @@ pub struct Trip {
     pub note: String,
 }
 
+/// More records than this share, one in so many, that cannot be understood are not the fault of a few: what
+/// the vendor sends has changed (reliability.md, section 7, row 47).
+pub const UNREADABLE: u64 = 100;
+/// So few stop nothing, or one odd record would stop a quiet hour.
+const A_FEW: u64 = 10;
+
 /// Every guard that stops this plan. An empty plan trips nothing: there is nothing to stop, unless
 /// there should have been.
 pub fn check(
@@ -79,6 +89,7 @@ pub fn check(
     }
     first_run(plan, circumstances, guards, &mut trips);
     probation(circumstances, &mut trips);
+    unreadable(circumstances, &mut trips);
     budgets(plan, circumstances, guards, &mut trips);
     listings(circumstances, guards, &mut trips);
     segment_jump(plan, guards, &mut trips);
@@ -134,6 +145,20 @@ fn probation(now: &Circumstances, trips: &mut Vec<Trip>) {
                 "the mirror was filled anew or restored: everybody is looked at twice before anything is \
                  written, {} times from now on",
                 now.readings_due
+            ),
+        });
+    }
+}
+
+fn unreadable(now: &Circumstances, trips: &mut Vec<Trip>) {
+    let all = now.read + now.unreadable;
+    if now.unreadable > A_FEW.max(all / UNREADABLE) {
+        trips.push(Trip {
+            guard: Guard::Unreadable,
+            count: now.unreadable,
+            note: format!(
+                "{} of {all} records could not be understood",
+                now.unreadable
             ),
         });
     }
@@ -224,5 +249,30 @@ fn segment_jump(plan: &Plan, guards: &Guards, trips: &mut Vec<Trip>) {
                 note,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_one_record_in_a_hundred_and_more_than_ten_stop_everything() {
+        let stops = |read, unreadable| {
+            let now = Circumstances {
+                read,
+                unreadable,
+                ..Circumstances::default()
+            };
+            let mut trips = Vec::new();
+            super::unreadable(&now, &mut trips);
+            trips.first().map(|trip| (trip.guard, trip.count))
+        };
+        assert_eq!(
+            (stops(0, 0), stops(0, 10), stops(9_900, 100)),
+            (None, None, None)
+        );
+        assert_eq!(stops(0, 11), Some((Guard::Unreadable, 11)));
+        assert_eq!(stops(9_899, 101), Some((Guard::Unreadable, 101)));
     }
 }

@@ -32,6 +32,8 @@ pub enum Guard {
     FirstRun,
     /// A mirror that was filled anew or restored has not proved itself yet.
     Probation,
+    /// Too many records could not be understood.
+    Unreadable,
     /// A plan file says more than the shop still needs.
     StalePlan,
     /// Effects of the canary did not read back.
@@ -40,7 +42,7 @@ pub enum Guard {
 
 impl Guard {
     /// Every guard.
-    pub const ALL: [Guard; 13] = [
+    pub const ALL: [Guard; 14] = [
         Self::MaxSuppressions,
         Self::MaxUnsubscriptions,
         Self::MaxListRemovals,
@@ -52,6 +54,7 @@ impl Guard {
         Self::SegmentJump,
         Self::FirstRun,
         Self::Probation,
+        Self::Unreadable,
         Self::StalePlan,
         Self::Canary,
     ];
@@ -70,6 +73,7 @@ impl Guard {
             Self::SegmentJump => "segment_jump",
             Self::FirstRun => "first_run",
             Self::Probation => "probation",
+            Self::Unreadable => "unreadable",
             Self::StalePlan => "stale_plan",
             Self::Canary => "canary",
         }

@@ -76,7 +76,8 @@ impl Pull<'_> {
         Ok(page.commit()?)
     }
 
-    /// Waits for the operation and stores its lines. `false` when the stream is past its first fill.
+    /// Waits for the operation and stores its lines. `false` when the stream is past its first fill, or to
+    /// be read by pages.
     pub(super) async fn finish<T>(
         &self,
         bulk: &Bulk<T>,
@@ -87,7 +88,9 @@ impl Pull<'_> {
         let (Some((operation, stored)), None) = (under_way, cursor.watermark) else {
             return Ok(false);
         };
-        let (url, roots) = self.completed(bulk, &operation).await?;
+        let Some((url, roots)) = self.completed(bulk, &operation).await? else {
+            return Ok(false);
+        };
         let read = match url {
             Some(url) => {
                 let lines = self.lines(bulk, &cursor, &operation, stored, &url, pulled);
@@ -134,17 +137,19 @@ impl Pull<'_> {
         Ok(true)
     }
 
-    /// Polls until the operation is over: every second at first, then every 5, then every 30.
+    /// Polls until the operation is over: every second at first, then every 5, then every 30. `None` for
+    /// one that will not deliver: what was too much at once is read by pages.
     async fn completed<T>(
         &self,
         bulk: &Bulk<T>,
         operation: &BulkId,
-    ) -> Result<(Option<String>, u64), PullError> {
+    ) -> Result<Option<(Option<String>, u64)>, PullError> {
         for look in 0u32.. {
             self.check_stop()?;
             let now = match self.vendors.shopify.bulk(operation).await {
                 Err(error) if error.fault == Fault::NotFound => {
-                    return Err(self.start_over(bulk, "forgotten".to_owned())?);
+                    self.give_up(bulk, "forgotten")?;
+                    return Ok(None);
                 }
                 other => other?,
             };
@@ -154,13 +159,10 @@ impl Pull<'_> {
                 | BulkStatus::Running
                 | BulkStatus::Canceling
                 | BulkStatus::Other(_) => {}
-                BulkStatus::Completed => return Ok((now.url, now.roots)),
-                over => {
-                    let status = match now.error {
-                        Some(code) => format!("{over:?} ({code})"),
-                        None => format!("{over:?}"),
-                    };
-                    return Err(self.start_over(bulk, status)?);
+                BulkStatus::Completed => return Ok(Some((now.url, now.roots))),
+                BulkStatus::Failed | BulkStatus::Canceled | BulkStatus::Expired => {
+                    self.give_up(bulk, now.error.as_deref().unwrap_or("ended early"))?;
+                    return Ok(None);
                 }
             }
             let seconds = if look < 10 {
@@ -175,18 +177,17 @@ impl Pull<'_> {
         unreachable!("the loop above ends only by returning")
     }
 
-    /// Forgets an operation that will not deliver, so that the next pass starts another.
-    fn start_over<T>(&self, bulk: &Bulk<T>, status: String) -> Result<PullError, PullError> {
+    /// Forgets an operation that will not deliver. What it read until then lacks nobody knows what.
+    fn give_up<T>(&self, bulk: &Bulk<T>, reason: &str) -> Result<(), PullError> {
+        let stream = bulk.name;
+        tracing::info!(stream, reason, "bulk operation failed; reading by pages");
         let mut page = self.mirror.page();
         page.cursor(&bulk.stream, &Cursor::default());
-        page.commit()?;
-        Ok(PullError::Bulk {
-            what: bulk.name,
-            status,
-        })
+        Ok(page.commit()?)
     }
 
-    /// Stores all lines after the first `stored`, and counts them all.
+    /// Stores all lines after the first `stored`, and counts all but those that were damaged on their way:
+    /// what these held is missing, whatever their number says.
     async fn lines<T>(
         &self,
         bulk: &Bulk<T>,
@@ -197,47 +198,57 @@ impl Pull<'_> {
         pulled: &mut Pulled,
     ) -> Result<u64, PullError> {
         let mut lines = self.vendors.shopify.bulk_lines(url).await?;
-        let (mut read, mut misfits, mut last_fits) = (0, 0, true);
+        let (mut read, mut misfits) = (0, 0);
+        let mut damaged = Vec::new();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let line = lines.next().await?;
             let last = line.is_none();
-            if last && lines.is_unterminated() && !last_fits {
-                // The half of a record proves that its rest is missing, whatever the count says.
-                (read, misfits) = (read - 1, misfits - 1);
-            }
             if let Some(line) = line {
                 read += 1;
                 if read <= stored {
                     continue;
                 }
-                let record = (bulk.decode)(&line);
-                last_fits = record.is_some();
-                misfits += u64::from(!last_fits);
-                batch.extend(record);
+                match (bulk.decode)(&line) {
+                    Some(record) => batch.push(record),
+                    None if is_json(&line) => misfits += 1,
+                    None => damaged.push(read),
+                }
             }
             if batch.len() == BATCH || (last && !batch.is_empty()) {
                 self.check_stop()?;
                 pulled.add(bulk.name, batch.len() as u64);
-                let mut page = self.mirror.page();
-                batch
-                    .drain(..)
-                    .try_for_each(|record| (bulk.store)(&mut page, record))?;
-                let position = Some(position(operation, read));
-                page.cursor(
-                    &bulk.stream,
-                    &Cursor {
-                        position,
-                        ..cursor.clone()
-                    },
-                );
-                page.commit()?;
+                // After a kill the damage must be seen again.
+                let sound = damaged.first().map_or(read, |first| first - 1);
+                let reached = Cursor {
+                    position: Some(position(operation, sound)),
+                    ..cursor.clone()
+                };
+                self.keep_lines(bulk, batch.drain(..), &reached)?;
                 self.progress.at(bulk.name, read, None);
             }
             if last {
                 pulled.quarantined += misfits;
-                return Ok(read);
+                return Ok(read - damaged.len() as u64);
             }
         }
     }
+
+    /// Commits records together with the cursor behind them.
+    fn keep_lines<T>(
+        &self,
+        bulk: &Bulk<T>,
+        mut records: impl Iterator<Item = T>,
+        reached: &Cursor,
+    ) -> Result<(), PullError> {
+        let mut page = self.mirror.page();
+        records.try_for_each(|record| (bulk.store)(&mut page, record))?;
+        page.cursor(&bulk.stream, reached);
+        Ok(page.commit()?)
+    }
+}
+
+/// Whether a line is whole, whatever it says.
+fn is_json(line: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok()
 }

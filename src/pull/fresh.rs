@@ -2,7 +2,7 @@
 
 use super::{Pull, PullError};
 use crate::api::klaviyo::MOST_IDS;
-use crate::api::{Fault, Page};
+use crate::api::{Fault, Page, Trail};
 use crate::model::{
     IncomingEvent, ListId, Member, Mentions, MetricId, Moment, Profile, ProfileId, SegmentId,
 };
@@ -57,7 +57,7 @@ impl Pull<'_> {
     /// All members of a segment, up to so many.
     pub async fn segment_members(&self, id: &SegmentId, most: u64) -> Result<Members, PullError> {
         let mut members = Vec::new();
-        let mut cursor = None;
+        let (mut cursor, mut trail) = (None, Trail::default());
         loop {
             self.check_stop()?;
             let klaviyo = &self.vendors.klaviyo;
@@ -69,6 +69,7 @@ impl Pull<'_> {
                 }
                 page => page?,
             };
+            trail.step(&page)?;
             members.extend(page.items);
             cursor = page.next;
             let end = match cursor {

@@ -65,6 +65,8 @@ pub struct Pulled {
     pub counts: BTreeMap<&'static str, u64>,
     /// Records that did not fit their type and were skipped.
     pub quarantined: u64,
+    /// Records that turned out to be gone upstream.
+    pub gone: Gone,
     /// Listings that conclusions rest on, for the guards.
     pub listings: Vec<Counted>,
     /// Sentinel profiles that upstream no longer shows.
@@ -83,6 +85,15 @@ pub struct Pulled {
     pub account_zone: String,
     /// What definitions, rules and our own properties read.
     pub mentions: Mentions,
+}
+
+/// Records that turned out to be gone upstream, by what showed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Webhooks named them.
+    pub named: u64,
+    /// Nobody told of them: where webhooks are heard, their share tells how many of these get lost.
+    pub swept: u64,
 }
 
 /// A listing, and the stream whose next listing it measures once it is found sound.
@@ -136,16 +147,6 @@ pub enum PullError {
     /// The token lacks scopes that reading needs.
     #[error("the Shopify token lacks the scopes {}; grant them in the app's settings", .0.join(", "))]
     MissingScopes(Vec<String>),
-    /// A bulk operation did not deliver.
-    #[error(
-        "the Shopify bulk operation for {what} ended as {status}; the next pass starts it again"
-    )]
-    Bulk {
-        /// `customers` or `orders`.
-        what: &'static str,
-        /// Shopify's status and error code.
-        status: String,
-    },
     /// Asked to stop.
     #[error("stopped on request; the next start goes on from here")]
     Stopped,

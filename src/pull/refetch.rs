@@ -8,7 +8,7 @@ use crate::model::{CustomerId, Mentions, OrderId, ProfileId};
 use crate::vault::Subject;
 
 const FETCHED: &str = "records read by id";
-const GONE: &str = "records gone upstream";
+pub(super) const GONE: &str = "records gone upstream";
 
 impl Pull<'_> {
     /// Reads what is named, and notes what is gone. Only then it is crossed off: a kill costs a repeat.
@@ -41,6 +41,7 @@ impl Pull<'_> {
             let found = self.refetch_profiles(some, mentions, pulled).await;
             tolerated(found)?;
         }
+        pulled.gone.named = pulled.count(GONE);
         if self.awaits_bulk()? {
             // Its file may be older than what was read now: after it they are read once more.
             return Ok(());

@@ -1,7 +1,7 @@
 //! Walks a cursor-paged stream, one committed page at a time.
 
 use super::{Pull, PullError, Pulled};
-use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
+use crate::api::{ApiError, Cursor as PageCursor, Fault, Page, Trail};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
 use crate::model::Moment;
 use std::time::Duration;
@@ -81,6 +81,7 @@ impl Pull<'_> {
         // Lost by a restart; then the watermark stays where it was, and the next walk is longer.
         let mut newest = None;
         let mut restarted = false;
+        let mut trail = Trail::default();
         loop {
             self.check_stop()?;
             let after = cursor.position.as_deref().map(PageCursor::from_stored);
@@ -89,10 +90,12 @@ impl Pull<'_> {
                     // Expired or refused: the walk starts again from where it began, not from zero.
                     tracing::info!(stream = %stream, "cursor refused, walk restarted");
                     (restarted, cursor.position, cursor.seen) = (true, None, 0);
+                    trail = Trail::default();
                     continue;
                 }
                 other => other?,
             };
+            trail.step(&page)?;
             newest = newest.max(source.newest(&page.items));
             pulled.add(S::NAME, page.items.len() as u64);
             pulled.quarantined += page.quarantined;

@@ -4,6 +4,7 @@ use super::batch::{Fate, blames_the_request, fate_of};
 use super::isolate::{Answer, Isolation};
 use super::jobs::Looks;
 use super::{Push, PushError};
+use crate::api::Trail;
 use crate::api::klaviyo::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS, ImportRow, JobStatus};
 use crate::journal::{EffectId, RunId};
 use crate::model::{Effect, JobId};
@@ -138,13 +139,14 @@ impl Push<'_> {
     /// The rows an import refused, with the vendor's code.
     async fn refused_rows(&self, job: &JobId) -> Result<BTreeMap<usize, String>, PushError> {
         let mut refused = BTreeMap::new();
-        let mut after = None;
+        let (mut after, mut trail) = (None, Trail::default());
         loop {
             let page = self
                 .vendors
                 .klaviyo
                 .import_errors(job, after.as_ref())
                 .await?;
+            trail.step(&page)?;
             for error in page.items {
                 refused.extend(error.row.map(|row| (row, error.code.to_string())));
             }

@@ -46,6 +46,8 @@ pub struct Faults {
     pub silence: Arc<Notify>,
     /// Customers (numbers) of whom no tag or metafield can be set.
     pub unwilling: BTreeSet<u64>,
+    /// So many bulk queries that begin from now on fail at half of their rows.
+    pub failing_bulks: u32,
     /// Customers (numbers) whose lines are missing from the results of bulk mutations, though they were
     /// carried out.
     pub unsaid: BTreeSet<u64>,
@@ -67,7 +69,7 @@ pub struct Fault {
 }
 
 /// What happens to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum FaultKind {
     /// Nothing is done, and this status is answered without a JSON body, as a proxy in front would.
     Status(u16),
@@ -79,6 +81,8 @@ pub enum FaultKind {
     Reset,
     /// The work is done, and the reply ends cleanly in its middle.
     Truncate,
+    /// The work is done, and the reply's body is changed so.
+    Alter(fn(Vec<u8>) -> Vec<u8>),
     /// Nothing is done, and nothing is ever answered.
     Deaf,
     /// The work is done, and nothing is ever answered.
@@ -154,6 +158,7 @@ pub(super) async fn disturb(State(world): State<World>, request: Request, next: 
         Some(FaultKind::Hangup) => broken(().into_response().into_parts().0, None),
         Some(FaultKind::Reset) => cut(next.run(request).await, true).await,
         Some(FaultKind::Truncate) => cut(next.run(request).await, false).await,
+        Some(FaultKind::Alter(change)) => altered(next.run(request).await, change).await,
         Some(FaultKind::Deaf) => unanswered(&silence).await,
         Some(FaultKind::Mute) => {
             drop(next.run(request).await);
@@ -175,6 +180,15 @@ fn throttled(seconds: u64, retry_after: Option<String>) -> Response {
         reply.headers_mut().insert(header::RETRY_AFTER, wait);
     }
     reply
+}
+
+async fn altered(reply: Response, change: fn(Vec<u8>) -> Vec<u8>) -> Response {
+    let (mut parts, body) = reply.into_parts();
+    let Ok(whole) = axum::body::to_bytes(body, LARGEST_REPLY).await else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(change(whole.into())))
 }
 
 /// Ends with the connection.

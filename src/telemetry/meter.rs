@@ -58,6 +58,29 @@ impl Outcome {
     }
 }
 
+/// A vendor that cannot be asked, since when and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OutOfReach {
+    /// When the first request failed of which none has been answered since.
+    pub since: Moment,
+    /// It does not prove who it is, so nothing is sent to it.
+    pub untrusted: bool,
+}
+
+impl OutOfReach {
+    /// A network may be gone for so long without a word.
+    const SILENT: Duration = Duration::from_secs(5 * 60);
+
+    /// What an operator is told, if there is something to tell: a vendor that is not trusted at once,
+    /// one that does not answer after five minutes.
+    pub fn told(&self, now: Moment) -> Option<&'static str> {
+        match self.untrusted {
+            true => Some("untrusted"),
+            false => (now >= self.since.plus(Self::SILENT)).then_some("unreachable"),
+        }
+    }
+}
+
 /// Sums since the meter was made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Totals {
@@ -71,6 +94,8 @@ pub struct Totals {
     pub parked_until: Option<Moment>,
     /// Until when endpoint classes of Klaviyo's must not be asked; also of times that are over.
     pub held: BTreeMap<String, Moment>,
+    /// Vendors that gave no answer to the last request.
+    pub out_of_reach: BTreeMap<Api, OutOfReach>,
 }
 
 /// Counts for one shop; clones share the same counts.
@@ -102,9 +127,33 @@ impl Meter {
 
     /// One attempt at a request of an endpoint class ended.
     pub fn exchange(&self, api: Api, class: &'static str, outcome: Outcome, took: Duration) {
-        self.count(|totals| *totals.requests.entry((api, class, outcome)).or_default() += 1);
+        self.count(|totals| {
+            *totals.requests.entry((api, class, outcome)).or_default() += 1;
+            if outcome != Outcome::Unreachable {
+                totals.out_of_reach.remove(&api);
+            }
+        });
         if let Some((metrics, store)) = &self.0.shown {
             metrics.exchange(store, api, class, outcome, took);
+        }
+    }
+
+    /// A vendor gave no answer.
+    pub fn out_of_reach(&self, api: Api, untrusted: bool, now: Moment) {
+        self.count(|totals| {
+            let since = totals
+                .out_of_reach
+                .get(&api)
+                .map_or(now, |known| known.since);
+            let known = OutOfReach { since, untrusted };
+            totals.out_of_reach.insert(api, known);
+        });
+    }
+
+    /// A request got so far and no further, for that reason.
+    pub fn lost(&self, api: Api, phase: &'static str, cause: &'static str) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.lost(store, api, phase, cause);
         }
     }
 
@@ -165,6 +214,20 @@ impl Meter {
         }
     }
 
+    /// So many records could not be understood.
+    pub fn quarantined(&self, count: u64) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.quarantined(store, count);
+        }
+    }
+
+    /// So many records turned out to be gone upstream, shown by a `webhook` or a `sweep`.
+    pub fn gone(&self, found_by: &'static str, count: u64) {
+        if let Some((metrics, store)) = &self.0.shown {
+            metrics.gone(store, found_by, count);
+        }
+    }
+
     /// By so many seconds our clock is ahead of Klaviyo's.
     pub fn clock_skew(&self, seconds: f64) {
         if let Some((metrics, store)) = &self.0.shown {
@@ -219,6 +282,13 @@ impl Meter {
         (totals.beats, totals.parked_until)
     }
 
+    /// Vendors of whom an operator must know that they cannot be asked.
+    pub fn unreached(&self, now: Moment) -> BTreeMap<Api, OutOfReach> {
+        let mut known = self.totals_mut().out_of_reach.clone();
+        known.retain(|_, one| one.told(now).is_some());
+        known
+    }
+
     /// Which of Klaviyo's endpoint classes must not be asked after `now`, and until when.
     pub fn holding(&self, now: Moment) -> BTreeMap<String, Moment> {
         let mut held = self.totals_mut().held.clone();
@@ -240,6 +310,33 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vendor_without_an_answer_is_told_of_after_five_minutes_and_an_untrusted_one_at_once() {
+        let (meter, begun) = (Meter::default(), Moment::from_secs(1_000));
+        let after = |secs| begun.plus(Duration::from_secs(secs));
+        let fails = |api, untrusted, secs| {
+            meter.exchange(api, "any", Outcome::Unreachable, Duration::ZERO);
+            meter.out_of_reach(api, untrusted, after(secs));
+        };
+        fails(Api::Klaviyo, false, 0);
+        fails(Api::Klaviyo, false, 200);
+        assert!(meter.unreached(after(299)).is_empty());
+        let told = meter.unreached(after(300))[&Api::Klaviyo];
+        assert_eq!(
+            (told.since, told.told(after(300))),
+            (begun, Some("unreachable"))
+        );
+        fails(Api::Shopify, true, 299);
+        let told = meter.unreached(after(299))[&Api::Shopify];
+        assert_eq!(told.told(after(299)), Some("untrusted"));
+        // Whatever it says, it is there again.
+        meter.exchange(Api::Klaviyo, "any", Outcome::Failed, Duration::ZERO);
+        let left: Vec<Api> = meter.unreached(after(900)).into_keys().collect();
+        assert_eq!(left, [Api::Shopify]);
+        fails(Api::Klaviyo, false, 900);
+        assert_eq!(meter.totals().out_of_reach[&Api::Klaviyo].since, after(900));
+    }
 
     #[test]
     fn everything_that_moves_on_is_a_sign_of_life() {

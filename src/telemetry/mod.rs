@@ -10,7 +10,7 @@ mod persona;
 mod progress;
 
 pub use logs::{LogError, LogFormat, UnknownLogFormat, init};
-pub use meter::{Api, Meter, Outcome, Totals};
+pub use meter::{Api, Meter, OutOfReach, Outcome, Totals};
 pub use metrics::{Metrics, PassEnd};
 pub use persona::{PseudonymError, Pseudonyms};
 pub use progress::{Progress, Step};

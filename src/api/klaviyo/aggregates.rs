@@ -1,6 +1,6 @@
 //! How many events of a metric Klaviyo counts, by day or hour (klaviyo.md, section 7).
 
-use super::client::{Klaviyo, at};
+use super::client::Klaviyo;
 use super::jsonapi::single;
 use super::limits::METRIC_AGGREGATES;
 use crate::api::{ApiError, Exchange, Method, lenient};
@@ -110,7 +110,7 @@ impl<E: Exchange> Klaviyo<E> {
         let answer = self
             .send(class, Method::POST, path, &document, true)
             .await?;
-        let aggregate: Aggregate = single(&answer.body).map_err(|f| at(class, &answer, f))?;
+        let aggregate: Aggregate = single(&answer.body).map_err(|f| answer.error(class, f))?;
         Ok(aggregate.attributes.counts)
     }
 }

@@ -6,14 +6,13 @@ use crate::api::error::{label, scope_in};
 use crate::api::page::{check_path, next_cursor};
 use crate::api::{Answer, ApiError, BudgetMemory, Budgets, Call, Class, Conduct, Cursor, Drawer};
 use crate::api::{Exchange, Fault, Keeper};
-use crate::api::{Method, Page, Place, Record, Retry, Transport, WindowBudget};
+use crate::api::{Method, Page, Record, Retry, Trail, Transport, WindowBudget};
 use crate::clock::Clock;
 use crate::config::KlaviyoAccess;
 use crate::telemetry::Meter;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeSeed;
-use std::collections::BTreeSet;
 use std::time::Duration;
 use url::Url;
 
@@ -180,11 +179,12 @@ impl<E: Exchange> Klaviyo<E> {
         call.surcharge = listing.surcharge;
         call.urgent = listing.is_urgent();
         let answer = self.ask(&call).await?;
-        let page = jsonapi::collection(&answer.body, seed).map_err(|f| at(class, &answer, f))?;
+        let page = jsonapi::collection(&answer.body, seed).map_err(|f| answer.error(class, f))?;
         let next = next_cursor(page.next.as_deref(), &self.base, listing.path, &place);
         Ok(Page {
+            class,
             items: page.items,
-            next: next.map_err(|fault| at(class, &answer, fault))?,
+            next: next.map_err(|fault| answer.error(class, fault))?,
             server_time: answer.headers.date.unwrap_or_else(|| self.clock.now()),
             quarantined: page.quarantined,
         })
@@ -200,30 +200,16 @@ impl<E: Exchange> Klaviyo<E> {
         S: for<'de> DeserializeSeed<'de, Value = T> + Copy,
     {
         let mut whole = self.page(listing, None, seed).await?;
-        let mut seen = BTreeSet::new();
+        let mut trail = Trail::default();
+        trail.step(&whole)?;
         while let Some(cursor) = whole.next.take() {
             let page = self.page(listing, Some(&cursor), seed).await?;
-            if !seen.insert(cursor) {
-                return Err(ApiError::new(listing.class, Fault::Loop));
-            }
+            trail.step(&page)?;
             whole.items.extend(page.items);
             whole.quarantined += page.quarantined;
             whole.next = page.next;
         }
         Ok(whole)
-    }
-}
-
-/// An error that an answer gave rise to.
-pub(super) fn at(class: &Class, answer: &Answer, fault: Fault) -> ApiError {
-    ApiError {
-        fault,
-        place: Place {
-            api: class.api,
-            class: class.name,
-            status: Some(answer.status),
-            request_id: answer.headers.request_id.clone(),
-        },
     }
 }
 
@@ -270,7 +256,7 @@ pub(in crate::api) fn judge(call: &Call, answer: Answer) -> Result<Answer, ApiEr
         },
         status => refusal(status, &answer.body),
     };
-    Err(at(call.class, &answer, fault))
+    Err(answer.error(call.class, fault))
 }
 
 fn refusal(status: u16, body: &[u8]) -> Fault {
@@ -359,7 +345,6 @@ mod tests {
         assert_eq!(judged(403, body).fault, Fault::MissingScope { scope });
         assert_eq!(judged(403, body).verdict(true), Verdict::GiveUp);
         assert_eq!(judged(401, "").fault, Fault::WrongKey);
-        assert!(matches!(judged(302, "").fault, Fault::Redirected { .. }));
         assert!(matches!(
             judged(410, "").fault,
             Fault::VersionChanged { .. }

@@ -1,6 +1,6 @@
 //! Lists and who is on them.
 
-use super::client::{Klaviyo, Listing, at, encode, quoted, segment};
+use super::client::{Klaviyo, Listing, encode, quoted, segment};
 use super::jsonapi::{plain, single};
 use super::limits::{GET_LIST, GET_LIST_PROFILES, GET_LISTS, PROFILE_COUNT};
 use super::members::joined_at_or_after;
@@ -76,7 +76,7 @@ impl<E: Exchange> Klaviyo<E> {
         let mut call = Call::get(&GET_LIST, path);
         call.surcharge = Some(&PROFILE_COUNT);
         let answer = self.ask(&call).await?;
-        let failed = |fault| at(&GET_LIST, &answer, fault);
+        let failed = |fault| answer.error(&GET_LIST, fault);
         let counted: Counted = single(&answer.body).map_err(failed)?;
         let missing = Fault::Shape { line: 1, column: 1 };
         counted.attributes.profile_count.ok_or(failed(missing))

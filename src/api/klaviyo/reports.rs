@@ -1,6 +1,6 @@
 //! Sizes of many segments for one call: the cheap drift sensor (klaviyo.md, section 7).
 
-use super::client::{Klaviyo, at, quoted};
+use super::client::{Klaviyo, quoted};
 use super::jsonapi::single;
 use super::limits::SEGMENT_VALUES;
 use super::profiles::check_count;
@@ -81,7 +81,7 @@ impl<E: Exchange> Klaviyo<E> {
         let answer = self
             .send(class, Method::POST, path, &document, true)
             .await?;
-        let report: Report = single(&answer.body).map_err(|f| at(class, &answer, f))?;
+        let report: Report = single(&answer.body).map_err(|f| answer.error(class, f))?;
         let size = |row: Row| {
             let size = SegmentSize {
                 total: row.statistics.total_members?,

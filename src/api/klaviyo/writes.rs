@@ -1,7 +1,7 @@
 //! Writes. Each states a target, so a repeat is harmless, the creation of a list excepted. None
 //! subscribes anybody or lifts a suppression.
 
-use super::client::{Klaviyo, Listing, at, segment};
+use super::client::{Klaviyo, Listing, segment};
 use super::jsonapi::{Source, plain, single};
 use super::limits::{ADD_TO_LIST, CREATE_LIST, DELETE_PROFILE};
 use super::limits::{GET_IMPORT_ERRORS, GET_IMPORT_JOB};
@@ -369,7 +369,7 @@ impl<E: Exchange> Klaviyo<E> {
     ) -> Result<JobAttributes, ApiError> {
         let path = format!("{path}/{}", segment(job.as_str()));
         let answer = self.ask(&Call::get(class, path)).await?;
-        let job: Job = single(&answer.body).map_err(|fault| at(class, &answer, fault))?;
+        let job: Job = single(&answer.body).map_err(|fault| answer.error(class, fault))?;
         Ok(job.attributes)
     }
 }
@@ -410,7 +410,7 @@ impl JobStatus {
 
 fn created(class: &Class, answer: &Answer) -> Result<String, ApiError> {
     let made: Result<Created, Fault> = single(&answer.body);
-    Ok(made.map_err(|fault| at(class, answer, fault))?.id)
+    Ok(made.map_err(|fault| answer.error(class, fault))?.id)
 }
 
 /// `7` out of `/data/attributes/profiles/data/7/attributes/phone_number`.

@@ -191,7 +191,7 @@ impl<E: Exchange> Shopify<E> {
     /// # Errors
     /// [`Fault::ForeignHost`] for a URL that is not the vendor's, and whatever the request meets.
     pub async fn bulk_lines(&self, url: &str) -> Result<BulkLines, ApiError> {
-        BulkLines::open(&self.results, &self.base, url).await
+        BulkLines::open((&self.results, &self.meter), &self.base, url).await
     }
 
     /// The query as text. It takes no variables: only instants and checked names are written in.

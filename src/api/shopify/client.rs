@@ -6,7 +6,7 @@ use super::token::{Door, TOKEN};
 use crate::api::lenient::{misfit, sift};
 use crate::api::transport::builder;
 use crate::api::{Answer, ApiError, Call, Class, Conduct, Cursor, Exchange, Fault, Method};
-use crate::api::{Page, Place, Record, Retry, Transport};
+use crate::api::{Page, Record, Retry, Transport};
 use crate::clock::Clock;
 use crate::config::ShopifyAccess;
 use crate::policy::MetafieldMap;
@@ -35,6 +35,7 @@ pub struct Shopify<E = HttpStack> {
     pub(super) metafield: Option<(String, String)>,
     /// For bulk results: holds no credential.
     pub(super) results: reqwest::Client,
+    pub(super) meter: Meter,
 }
 
 /// An operation with its price.
@@ -90,8 +91,8 @@ impl Shopify {
         let opened = Opened(transport.map_err(failed)?);
         let record = Record::new(opened, clock.clone(), meter.clone());
         let budget = CostBudget::new(record, conduct.patience, clock.clone(), meter.clone());
-        let stack = Retry::new(budget, judge, conduct, clock.clone(), meter);
-        Self::over(stack, access, metafield, clock).map_err(failed)
+        let stack = Retry::new(budget, judge, conduct, clock.clone(), meter.clone());
+        Self::over(stack, access, metafield, clock, meter).map_err(failed)
     }
 }
 
@@ -102,6 +103,7 @@ impl<E: Exchange> Shopify<E> {
         access: &ShopifyAccess,
         metafield: Option<&MetafieldMap>,
         clock: Clock,
+        meter: Meter,
     ) -> Result<Self, Fault> {
         let names = metafield.map(|map| (map.namespace.clone(), map.key.clone()));
         if let Some((namespace, key)) = &names {
@@ -117,6 +119,7 @@ impl<E: Exchange> Shopify<E> {
             base: access.base_url.clone(),
             metafield: names,
             results: builder(false).build().map_err(|_| Fault::Setup)?,
+            meter,
         })
     }
 
@@ -175,6 +178,7 @@ impl<E: Exchange> Shopify<E> {
         let (items, quarantined) = sift(&connection.nodes, read);
         let next = connection.page_info.next(after);
         Ok(Page {
+            class: &operation.class,
             items,
             next: next.map_err(|fault| reply.error(fault))?,
             server_time: reply.server_time,
@@ -216,7 +220,7 @@ impl Reply {
 
     /// An error this reply gave rise to.
     pub fn error(&self, fault: Fault) -> ApiError {
-        at(self.class, &self.answer, fault)
+        self.answer.error(self.class, fault)
     }
 }
 
@@ -252,27 +256,15 @@ impl PageInfo {
     }
 }
 
-fn at(class: &Class, answer: &Answer, fault: Fault) -> ApiError {
-    ApiError {
-        fault,
-        place: Place {
-            api: class.api,
-            class: class.name,
-            status: Some(answer.status),
-            request_id: answer.headers.request_id.clone(),
-        },
-    }
-}
-
 /// What Shopify's statuses and envelopes mean (shopify.md, section 9).
-fn judge(call: &Call, answer: Answer) -> Result<Answer, ApiError> {
+pub(in crate::api) fn judge(call: &Call, answer: Answer) -> Result<Answer, ApiError> {
     let fault = match answer.status {
         200 => graphql_fault(call, &answer),
         status => Some(status_fault(call, status, &answer)),
     };
     match fault {
         None => Ok(answer),
-        Some(fault) => Err(at(call.class, &answer, fault)),
+        Some(fault) => Err(answer.error(call.class, fault)),
     }
 }
 
@@ -360,7 +352,7 @@ pub(super) mod tests_support {
             key: "facts".to_owned(),
             facts: Vec::new(),
         };
-        Shopify::over(stack, &access(auth), Some(&map), clock).unwrap()
+        Shopify::over(stack, &access(auth), Some(&map), clock, Meter::default()).unwrap()
     }
 }
 
@@ -474,7 +466,13 @@ mod tests {
             ("a b", false),
         ] {
             let fake = Fake::default();
-            let made = Shopify::over(&fake, &access(auth.clone()), Some(&map(key)), clock.clone());
+            let made = Shopify::over(
+                &fake,
+                &access(auth.clone()),
+                Some(&map(key)),
+                clock.clone(),
+                Meter::default(),
+            );
             assert_eq!(made.is_ok(), good, "{key}");
         }
     }

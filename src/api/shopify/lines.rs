@@ -1,9 +1,10 @@
 //! The result of a bulk operation: JSON lines of any length in all, in constant memory.
 
 use crate::api::page::is_loopback;
-use crate::api::transport::unreachable;
-use crate::api::{ApiError, Class, Fault, Phase};
-use crate::telemetry::Api;
+use crate::api::record::note_loss;
+use crate::api::transport::{Body, head, redirect};
+use crate::api::{ApiError, Class, Fault};
+use crate::telemetry::{Api, Meter};
 use bytes::BytesMut;
 use url::Url;
 
@@ -23,61 +24,51 @@ const OWN: [&str; 2] = [".shopify.com", ".shopifycloud.com"];
 /// The lines of one result.
 #[derive(Debug)]
 pub struct BulkLines {
-    response: reqwest::Response,
-    host: Box<str>,
+    body: Body,
+    meter: Meter,
     buffer: BytesMut,
     /// How much of the buffer holds no line end.
     searched: usize,
     ended: bool,
-    unterminated: bool,
 }
 
 impl BulkLines {
     pub(super) async fn open(
-        client: &reqwest::Client,
+        (client, meter): (&reqwest::Client, &Meter),
         base: &Url,
         url: &str,
     ) -> Result<Self, ApiError> {
         let url = checked(url, base, RESULTS).map_err(|fault| ApiError::new(&RESULT, fault))?;
         let host: Box<str> = url.host_str().unwrap_or_default().into();
-        let lost = |error| ApiError::new(&RESULT, unreachable(&host, &error));
-        let response = client.get(url).send().await.map_err(lost)?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            let mut error = ApiError::new(&RESULT, status_fault(status, &host));
-            error.place.status = Some(status);
-            return Err(error);
+        let head = head(&host, client.get(url).send()).await;
+        let response = head.map_err(|fault| lost(meter, fault))?;
+        if response.status().as_u16() != 200 {
+            return Err(refusal(&RESULT, &response));
         }
         Ok(Self {
-            response,
-            host,
+            body: Body::new(response, &host),
+            meter: meter.clone(),
             buffer: BytesMut::new(),
             searched: 0,
             ended: false,
-            unterminated: false,
         })
     }
 
     /// The next line that is not blank, without its end; `None` after the last. A cut-off line comes
-    /// as it is: it will not decode, and the count of lines tells.
+    /// as it is, and is no JSON. One that is not UTF-8 comes as a
+    /// replacement character alone, which is none either.
     ///
     /// # Errors
-    /// [`Fault::TooLarge`] for a line over 10 MiB, [`Fault::NotJson`] for one that is not UTF-8,
-    /// [`Fault::Unreachable`] when the connection breaks: start the result over.
+    /// [`Fault::TooLarge`] for a line over 10 MiB, [`Fault::Unreachable`] when the connection breaks or
+    /// brings too little: start the result over.
     pub async fn next(&mut self) -> Result<Option<String>, ApiError> {
         while let Some(line) = self.next_raw().await? {
-            let text = std::str::from_utf8(&line);
-            let text = text.map_err(|_| ApiError::new(&RESULT, Fault::NotJson))?;
+            let text = std::str::from_utf8(&line).unwrap_or("\u{fffd}");
             if !text.trim().is_empty() {
                 return Ok(Some(text.trim().to_owned()));
             }
         }
         Ok(None)
-    }
-
-    /// Whether the last line came without its end: it may be cut off.
-    pub fn is_unterminated(&self) -> bool {
-        self.unterminated
     }
 
     async fn next_raw(&mut self) -> Result<Option<BytesMut>, ApiError> {
@@ -95,19 +86,22 @@ impl BulkLines {
             if self.ended {
                 self.searched = 0;
                 let rest = self.buffer.split();
-                self.unterminated |= !rest.is_empty();
                 return Ok((!rest.is_empty()).then_some(rest));
             }
-            match self.response.chunk().await {
-                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk),
-                Ok(None) => self.ended = true,
-                Err(error) => {
-                    let fault = unreachable(&self.host, &error);
-                    return Err(ApiError::new(&RESULT, fault));
-                }
+            let chunk = self.body.chunk().await;
+            match chunk.map_err(|fault| lost(&self.meter, fault))? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                None => self.ended = true,
             }
         }
     }
+}
+
+/// A result that came to no end is counted as any exchange is.
+fn lost(meter: &Meter, fault: Fault) -> ApiError {
+    let error = ApiError::new(&RESULT, fault);
+    note_loss(meter, &error);
+    error
 }
 
 /// Https to a host of the vendor's, or to its store; loopback only when the shop itself is on loopback.
@@ -126,29 +120,36 @@ pub(super) fn checked(url: &str, base: &Url, store: &str) -> Result<Url, Fault> 
     Err(foreign(url.host_str()))
 }
 
-pub(super) fn status_fault(status: u16, host: &str) -> Fault {
-    match status {
+/// What a place that is not the shop's own answers instead of what was asked of it.
+pub(super) fn refusal(class: &Class, response: &reqwest::Response) -> ApiError {
+    let status = response.status().as_u16();
+    let fault = match status {
         403 | 404 | 410 => Fault::NotFound,
         300..=399 => Fault::Redirected {
-            from: host.into(),
-            to: None,
+            from: response.url().origin().ascii_serialization().into(),
+            to: redirect(response.headers(), response.url()),
         },
         500.. => Fault::VendorDown,
-        _ => Fault::Unreachable {
-            host: host.into(),
-            phase: Phase::Sent,
-            cause: "unexpected status",
+        status => Fault::Invalid {
+            code: format!("status {status}").into(),
+            title: None,
+            pointer: None,
         },
-    }
+    };
+    let mut error = ApiError::new(class, fault);
+    error.place.status = Some(status);
+    error
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Cause;
     use crate::api::transport::builder;
     use axum::Router;
     use axum::http::{HeaderMap, StatusCode};
     use axum::routing::get;
+    use std::time::Duration;
 
     async fn serve(app: Router) -> Url {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -159,7 +160,7 @@ mod tests {
 
     async fn open(url: &Url) -> Result<BulkLines, ApiError> {
         let client = builder(false).build().unwrap();
-        BulkLines::open(&client, url, url.as_str()).await
+        BulkLines::open((&client, &Meter::default()), url, url.as_str()).await
     }
 
     #[tokio::test]
@@ -182,9 +183,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endless_line_is_cut_off_and_half_a_character_is_not_json() {
+    async fn an_endless_line_is_cut_off_and_half_a_character_spoils_its_line_alone() {
         let long = || async { vec![b'x'; LINE_CAP + 100_000] };
-        let half = || async { vec![b'"', 0xc3, b'\n'] };
+        let half = || async { b"{\"a\":1}\n{\"b\":\"\xc3\"}\n{\"c\":3}\n".to_vec() };
         let app = Router::new()
             .route("/bulk.jsonl", get(long))
             .route("/half", get(half));
@@ -192,8 +193,10 @@ mod tests {
         let error = open(&url).await.unwrap().next().await.unwrap_err();
         assert_eq!(error.fault, Fault::TooLarge { cap: LINE_CAP });
         url.set_path("/half");
-        let error = open(&url).await.unwrap().next().await.unwrap_err();
-        assert_eq!(error.fault, Fault::NotJson);
+        let mut lines = open(&url).await.unwrap();
+        for expected in [Some("{\"a\":1}"), Some("\u{fffd}"), Some("{\"c\":3}"), None] {
+            assert_eq!(lines.next().await.unwrap().as_deref(), expected);
+        }
     }
 
     #[tokio::test]
@@ -205,9 +208,61 @@ mod tests {
             .route("/gone", get(gone));
         let mut url = serve(app).await;
         let error = open(&url).await.unwrap_err();
-        assert!(matches!(error.fault, Fault::Redirected { .. }));
+        let home: Box<str> = url.origin().ascii_serialization().into();
+        let (from, to) = (home.clone(), Some(home));
+        assert_eq!(error.fault, Fault::Redirected { from, to });
         url.set_path("/gone");
         assert_eq!(open(&url).await.unwrap_err().fault, Fault::NotFound);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_result_that_drips_is_cut_off_however_long_its_reader_takes_elsewhere() {
+        let minute = Duration::from_secs(60);
+        let dripping = || async {
+            let drops = futures_util::stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Some((Ok::<_, std::io::Error>("{}\n"), ()))
+            });
+            axum::body::Body::from_stream(drops)
+        };
+        // Each piece lies ready long before it is read.
+        let swift = || async {
+            let pieces = futures_util::stream::unfold(0, |piece| async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                let lines = "{\"a\":1}\n".repeat(100);
+                (piece < 20).then_some((Ok::<_, std::io::Error>(lines), piece + 1))
+            });
+            axum::body::Body::from_stream(pieces)
+        };
+        let app = Router::new()
+            .route("/bulk.jsonl", get(dripping))
+            .route("/swift", get(swift));
+        let mut url = serve(app).await;
+        let mut lines = open(&url).await.unwrap();
+        let mut read = 0;
+        let error = loop {
+            match lines.next().await {
+                Ok(line) => read += u32::from(line.is_some()),
+                Err(error) => break error,
+            }
+        };
+        let slow = matches!(
+            &error.fault,
+            Fault::Unreachable {
+                cause: Cause::Slow,
+                ..
+            }
+        );
+        assert!(slow && (28..=30).contains(&read), "{read}: {error}");
+        url.set_path("/swift");
+        let mut lines = open(&url).await.unwrap();
+        for line in 0..2_000 {
+            assert!(lines.next().await.unwrap().is_some());
+            if line % 100 == 99 {
+                tokio::time::sleep(minute).await;
+            }
+        }
+        assert_eq!(lines.next().await, Ok(None));
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod writes;
 pub use budget::CostBudget;
 pub use bulk::{Bulk, BulkQuery, BulkStatus};
 pub use bulk_mutations::{BulkEnd, BulkLine, BulkMutation, MarkedBulk, Staged};
+#[cfg(test)]
+pub(in crate::api) use client::judge;
 pub use client::{HttpStack, Shopify};
 pub use customers::decode_customer;
 pub use envelope::{Envelope, Opened};

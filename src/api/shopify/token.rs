@@ -109,7 +109,7 @@ async fn grant(
         form.into_bytes(),
     );
     let answer = stack.exchange(&call).await?;
-    let failed = |fault| ApiError::new(&TOKEN, fault);
+    let failed = |fault| answer.error(&TOKEN, fault);
     let granted: Granted =
         serde_json::from_slice(&answer.body).map_err(|_| failed(Fault::NotJson))?;
     let life = Duration::from_secs(granted.expires_in.min(30 * 86_400));

@@ -1,7 +1,7 @@
 //! A file for Shopify to read, sent to where it asks for it: a form without any credential of ours.
 
-use super::lines::{checked, status_fault};
-use crate::api::transport::unreachable;
+use super::lines::{checked, refusal};
+use crate::api::transport::head;
 use crate::api::{ApiError, Class};
 use crate::telemetry::Api;
 use reqwest::header::CONTENT_TYPE;
@@ -59,15 +59,10 @@ impl Target {
                 format!("multipart/form-data; boundary={BOUNDARY}"),
             )
             .body(self.form(file));
-        let answer = request.send().await;
-        let answer = answer.map_err(|error| failed(unreachable(&host, &error)))?;
+        let answer = head(&host, request.send()).await.map_err(failed)?;
         match answer.status().as_u16() {
             200..=299 => Ok(()),
-            status => {
-                let mut error = failed(status_fault(status, &host));
-                error.place.status = Some(status);
-                Err(error)
-            }
+            _ => Err(refusal(&UPLOAD, &answer)),
         }
     }
 

@@ -1,5 +1,9 @@
+mod sockets;
+mod trust;
+
 use super::*;
 use crate::api::fake::call;
+use crate::api::{Verdict, klaviyo, shopify};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -43,7 +47,29 @@ async fn a_redirect_is_an_answer_and_not_followed() {
     same_origin.path_and_query = "/local".to_owned();
     let answer = transport(&base).exchange(&same_origin).await.unwrap();
     assert_eq!(answer.status, 308);
+    let home = base.origin().ascii_serialization();
+    assert_eq!(answer.headers.redirect.as_deref(), Some(&*home));
     assert_eq!(visits.load(Ordering::SeqCst), 0);
+    // What either vendor's judge makes of it names both ends.
+    let moved = transport(&base).exchange(&call()).await.unwrap();
+    let wanted = Fault::Redirected {
+        from: home.into(),
+        to: Some("https://evil.example".into()),
+    };
+    let error = klaviyo::judge(&call(), moved.clone()).unwrap_err();
+    assert_eq!(error.fault, wanted);
+    assert!(
+        error
+            .to_string()
+            .contains(base.as_str().trim_end_matches('/'))
+    );
+    assert!(
+        error.to_string().contains("https://evil.example"),
+        "{error}"
+    );
+    assert_eq!(error.verdict(true), Verdict::GiveUp);
+    let error = shopify::judge(&call(), moved).unwrap_err();
+    assert_eq!(error.fault, wanted);
 }
 
 #[tokio::test]
@@ -105,7 +131,7 @@ async fn no_listener_is_unreachable_and_surely_not_sent() {
     let expected = Fault::Unreachable {
         host: "127.0.0.1".into(),
         phase: Phase::Connect,
-        cause: "no connection",
+        cause: Cause::Refused,
     };
     assert_eq!(error.fault, expected);
 }

@@ -8,8 +8,8 @@ use crate::daemon::http::serve;
 use crate::daemon::lock::KeyLocks;
 use crate::daemon::shop::House;
 use crate::listen::{Listen, ListenError, Server};
-use crate::telemetry::{Meter, Metrics};
-use serde_json::Value;
+use crate::telemetry::{Api, Meter, Metrics};
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -127,8 +127,11 @@ async fn the_status_tells_each_shops_state_and_problem() {
     meter.parked(later);
     let bolt = house.board.enter("bolt", meter, START);
     bolt.unopened(error, later, START);
-    let acme = house.board.enter("acme", Meter::default(), START);
+    let silent = Meter::default();
+    let acme = house.board.enter("acme", silent.clone(), START);
     acme.running(START);
+    silent.out_of_reach(Api::Klaviyo, false, START.minus(Duration::from_secs(300)));
+    silent.out_of_reach(Api::Shopify, false, START);
     house
         .board
         .note_reload(START, Err("shop.toml:3:1 unknown key".to_owned()));
@@ -141,6 +144,11 @@ async fn the_status_tells_each_shops_state_and_problem() {
     assert_eq!(status["shops"][0]["name"], "acme");
     assert_eq!(status["shops"][0]["state"], "running");
     assert_eq!(status["shops"][0]["problem"], Value::Null);
+    let klaviyo = json!({ "how": "unreachable", "since": "2023-11-14T22:08:20Z" });
+    assert_eq!(
+        status["shops"][0]["out_of_reach"],
+        json!({ "klaviyo": klaviyo })
+    );
     assert_eq!(status["shops"][1]["state"], "unopened");
     assert_eq!(status["shops"][1]["problem"]["exit"], 75);
     assert_eq!(status["shops"][1]["next_pass"], "2023-11-14T22:13:50Z");

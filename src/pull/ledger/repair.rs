@@ -1,6 +1,7 @@
 //! From a day whose counts differ to the hours that lack something, which are read again.
 
 use super::{Check, Doubt, Read, witnessed};
+use crate::api::Trail;
 use crate::api::klaviyo::Interval;
 use crate::mirror::Stream;
 use crate::model::{Mentions, MetricId, Moment};
@@ -107,7 +108,7 @@ impl Pull<'_> {
         let mut read = Read::default();
         for hours in spans {
             let [since, until] = [hours.start, hours.end].map(|hour| Moment(hour * HOUR_MS));
-            let mut cursor = None;
+            let (mut cursor, mut trail) = (None, Trail::default());
             loop {
                 *pages = pages.saturating_sub(1);
                 self.check_stop()?;
@@ -116,6 +117,7 @@ impl Pull<'_> {
                 let Some(events) = witnessed(events.await)? else {
                     break;
                 };
+                trail.step(&events)?;
                 read.unreadable += events.quarantined;
                 let mut page = self.mirror.page();
                 read.ownerless += page.events(metric, events.items)?.orphans as u64;

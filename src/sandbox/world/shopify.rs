@@ -154,7 +154,7 @@ pub struct BulkOperation {
     pub canceled: Option<Moment>,
     /// When it ended, whichever way.
     pub completed: Option<Moment>,
-    /// `ACCESS_DENIED`, once it failed.
+    /// `ACCESS_DENIED` or another code, when it fails.
     pub error: Option<&'static str>,
     /// What to read: index of the root field, number of the record. Of a mutation: 0, number of the line.
     pub roots: Vec<(usize, u64)>,

@@ -27,6 +27,16 @@ fn two_shops_are_served_on_a_loopback_port() {
         let label = format!("store=\"{shop}\"");
         let lines = metrics.lines().filter(|line| line.contains(&label));
         assert!(lines.count() > 5, "{metrics}");
+        for line in [
+            format!("driftless_records_quarantined_total{{{label}}} 0"),
+            format!("driftless_records_gone_total{{{label},found_by=\"sweep\"}} 0"),
+            format!("driftless_records_gone_total{{{label},found_by=\"webhook\"}} 0"),
+        ] {
+            assert!(
+                metrics.lines().any(|shown| shown == line),
+                "{line}\n{metrics}"
+            );
+        }
     }
 
     let taken = run(lab

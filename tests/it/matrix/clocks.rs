@@ -1,12 +1,13 @@
 //! A clock of ours that is not the vendors'.
 
-use crate::house::{Edit, House, ROOMY, hours, morning};
+use crate::house::{Edit, House, ROOMY, crowd, hours, morning};
 use crate::merchant;
 use crate::modes::suppress_at_risk;
 use driftless::clock::Clock;
 use driftless::model::{EffectKind, Moment};
 use driftless::pass::{Options, Summary};
 use driftless::policy::Guard;
+use driftless::sandbox::Speed;
 use fastrand::Rng;
 use std::time::Duration;
 
@@ -133,6 +134,29 @@ async fn whichever_way_the_clocks_differ_no_change_is_missed() {
         assert_eq!(missed, Vec::<&String>::new());
         assert!(mirror == fresh);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_eight_hours_asleep_a_pass_asks_for_what_any_other_does() {
+    let mut house = House::build(crowd(120), morning(), Speed::Real, &EDITS).await;
+    let mut costs = Vec::new();
+    for span in [
+        A_MINUTE,
+        A_MINUTE * 15,
+        A_MINUTE * 15,
+        hours(8),
+        A_MINUTE * 15,
+    ] {
+        house.clock.advance(span);
+        let (before, _) = house.requests();
+        house.unreleased(&Options::default()).await.unwrap();
+        costs.push(house.requests().0 - before);
+    }
+    let [.., ordinary, asleep, after] = costs[..] else {
+        unreachable!("five passes");
+    };
+    assert!(asleep <= ordinary && after <= ordinary, "{costs:?}");
+    assert_eq!(house.requests().1, 0, "none was too much");
 }
 
 /// Somebody buys, somebody clicks, somebody joins.

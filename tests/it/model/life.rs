@@ -370,7 +370,7 @@ impl Life {
                 let cut = [FaultKind::Reset, FaultKind::Truncate];
                 let kinds = [&status[..], &cut, &cut].concat();
                 let kind = *random.choice(&kinds).unwrap();
-                self.resent |= cut.contains(&kind);
+                self.resent |= matches!(kind, FaultKind::Reset | FaultKind::Truncate);
                 faults.plan_after(random.u32(..50), kind);
                 let fault = faults.planned.last_mut().unwrap();
                 fault.times = random.u32(1..=4);

@@ -7,10 +7,11 @@ use crate::merchant;
 use driftless::hooks::Hooks;
 use driftless::listen::{Listen, Server};
 use driftless::model::CustomerId;
-use driftless::pass::Options;
+use driftless::pass::{Options, Summary};
 use driftless::sandbox::courier::{Courier, Habits, Letter, deliver};
 use driftless::sandbox::faults::FaultKind;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub const SECRET: &str = "what-both-vendors-sign-with";
@@ -81,12 +82,12 @@ impl Ear {
     }
 }
 
-async fn observe(house: &mut House) {
+async fn observe(house: &mut House) -> Summary {
     let options = Options {
         observe: true,
         ..Options::default()
     };
-    house.unreleased(&options).await.unwrap();
+    house.unreleased(&options).await.unwrap()
 }
 
 /// Orders, clicks and changes of customers, all over the shop.
@@ -219,6 +220,31 @@ async fn a_delivery_brings_what_no_feed_shows_whatever_its_order() {
         (only(&heard, &truth), only(&truth, &heard)),
         (vec![], vec![])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_delivery_told_is_found_within_the_sweep_and_counted_apart() {
+    let mut ear = Ear::new(120, Habits::default()).await;
+    let quiet = {
+        let shopify = &mut ear.house.world.state().shopify;
+        let orders = shopify.orders.values().filter_map(|order| order.customer);
+        let buyers: BTreeSet<u64> = orders.collect();
+        let all = shopify.customers.keys().copied();
+        let quiet: Vec<u64> = all.filter(|id| !buyers.contains(id)).take(3).collect();
+        quiet
+            .iter()
+            .for_each(|id| drop(shopify.customers.remove(id)));
+        quiet
+    };
+    assert_eq!(quiet.len(), 3);
+    ear.told("customers/delete", &json!({"id": quiet[0]})).await;
+    ear.house.clock.advance(Duration::from_mins(7));
+    let told = observe(&mut ear.house).await.gone;
+    assert_eq!((told.named, told.swept), (1, 0));
+    // As long as a sweep takes.
+    ear.house.clock.advance(hours(24 * 7));
+    let found = observe(&mut ear.house).await.gone;
+    assert_eq!((found.named, found.swept), (0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,6 +123,11 @@ fn begin(
         Err(fault) => return Err(invalid(fault.message)),
     }
     operation.due = now.plus(duration(operation.roots.len(), ROWS_PER_SECOND, speed));
+    if state.faults.failing_bulks > 0 {
+        state.faults.failing_bulks -= 1;
+        operation.error = Some("INTERNAL_SERVER_ERROR");
+        operation.roots.truncate(operation.roots.len() / 2);
+    }
     let number = state.shopify.next_number();
     state.shopify.operations.insert(number, operation);
     Ok(number)

@@ -66,7 +66,7 @@ fn end(operation: &mut BulkOperation, now: Moment) {
         operation.completed = (now >= stops).then_some(stops);
         return;
     }
-    let all_read = operation.error.is_some() || operation.read == operation.roots.len();
+    let all_read = operation.read == operation.roots.len();
     if all_read && now >= operation.due {
         operation.completed = Some(operation.due);
     }
