@@ -281,7 +281,10 @@ async fn a_bulk_file_that_is_older_than_a_deletion_does_not_bring_it_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_named_is_read_and_only_once() {
     let mut ear = Ear::new(120, Habits::default()).await;
-    ear.mirror().await;
+    // The first passes compare what they filled.
+    for _ in 0..4 {
+        ear.mirror().await;
+    }
     let asked = |house: &House| house.requests().0;
     let before = asked(&ear.house);
     ear.mirror().await;
