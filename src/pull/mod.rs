@@ -12,9 +12,11 @@ mod freshness;
 mod identity;
 mod ledger;
 mod members;
+mod parts;
 mod profiles;
 mod refetch;
 mod shopify;
+mod split;
 mod sweep;
 mod walk;
 
