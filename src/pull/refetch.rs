@@ -1,5 +1,5 @@
-//! The records that webhooks named, before everything else: read by id, so that neither the order nor
-//! the age of deliveries matters.
+//! The records that webhooks named: read by id, so that neither the order nor the age of deliveries
+//! matters, and after the feeds and files that may be behind.
 
 use super::{Pull, PullError, Pulled};
 use crate::api::{Fault, klaviyo, shopify};
@@ -40,10 +40,6 @@ impl Pull<'_> {
         for some in profiles.chunks(klaviyo::MOST_IDS) {
             let found = self.refetch_profiles(some, mentions, pulled).await;
             tolerated(found)?;
-        }
-        if self.awaits_bulk()? {
-            // Its file may be older than what was read now: after it they are read once more.
-            return Ok(());
         }
         if let Err(error) = inbox.fetched(&taken) {
             // Read once more by the next pass; nothing depends on it.
