@@ -1,6 +1,7 @@
 //! Profiles, cut down to what is mentioned while they are read.
 
 use super::client::{Klaviyo, Listing, quoted};
+use super::jsonapi;
 use super::limits::{GET_PROFILES, PREDICTIONS};
 use super::profile_resource::{ProfileSeed, location_key};
 use crate::api::{ApiError, Cursor, Exchange, Fault, Page};
@@ -129,7 +130,9 @@ impl<E: Exchange> Klaviyo<E> {
             path: PATH,
             query: &query,
         };
-        self.page(&listing, cursor, ProfileSeed(mentions)).await
+        let mentions = mentions.clone();
+        let read = move |body: &[u8]| jsonapi::collection(body, ProfileSeed(&mentions));
+        self.large_page(&listing, cursor, read).await
     }
 }
 
@@ -298,6 +301,28 @@ mod tests {
             let additional = &pairs["additional-fields[profile]"];
             assert_eq!(additional.contains("predictive_analytics"), predictions);
         }
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_read_on_another_thread_is_the_same_page() {
+        let long = "x".repeat(1_000);
+        let profile = |n| {
+            format!(
+                r#"{{"type":"profile","id":"P{n}","attributes":{{"email":"{long}@example.org"}}}}"#
+            )
+        };
+        let profiles: Vec<String> = (0..100).map(profile).collect();
+        let reply = |rest: &str| body(&format!(r#"{{"data":[{},{{}}]{rest}"#, profiles.join(",")));
+        let fake = Fake::new([reply("}"), reply("")]);
+        let (klaviyo, query) = (client(&fake), ProfileQuery::default());
+        let page = klaviyo.profiles(&query, &mentions()).await.unwrap();
+        assert_eq!((page.items.len(), page.quarantined), (100, 1));
+        assert_eq!(page.items[99].id, "P99".into());
+        let torn = klaviyo.profiles(&query, &mentions()).await.unwrap_err();
+        assert!(
+            matches!(torn.fault, Fault::Shape { .. } | Fault::NotJson),
+            "{torn:?}"
+        );
     }
 
     #[tokio::test]
