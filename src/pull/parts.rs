@@ -50,7 +50,7 @@ impl Pull<'_> {
     /// parts.
     pub(super) fn is_first_fill(&self, stream: &Stream) -> Result<bool, PullError> {
         let cursor = self.mirror.cursor(stream)?.unwrap_or_default();
-        Ok(cursor.watermark.is_none() && cursor.position.is_none())
+        Ok(!cursor.done && cursor.watermark.is_none() && cursor.position.is_none())
     }
 
     /// Fills streams for the first time, so many requests at a time; how many records each has.
