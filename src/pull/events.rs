@@ -23,15 +23,15 @@ const PAGE: u64 = 1_000;
 /// is some 30 pages a second, beside the 9 of the profiles; the pages under way take some 50 MB.
 const ABREAST: usize = 48;
 
-struct Events<'a, E> {
-    klaviyo: &'a Klaviyo<E>,
-    metric: &'a MetricId,
-    mentions: &'a Mentions,
+pub(super) struct Events<'a, E> {
+    pub klaviyo: &'a Klaviyo<E>,
+    pub metric: &'a MetricId,
+    pub mentions: &'a Mentions,
     /// The server's clock when the walk began: windows close here, never at the newest event, whose
     /// date may lie in the future.
-    until: Moment,
+    pub until: Moment,
     /// Events have no arrival time: one that arrives late is found only by reading its hour again.
-    look_back: Duration,
+    pub look_back: Duration,
 }
 
 impl<E: Exchange> Source for Events<'_, E> {

@@ -1,6 +1,6 @@
 //! Fills the mirror from both vendors, from where the last pull left off.
 //!
-//! Every page's records and its cursor commit together, so a kill costs at most the page in flight.
+//! Every page's records and its cursor commit together, so a kill costs at most the pages in flight.
 //! Watermarks come from the servers' clocks and never run ahead of them; every walk starts a little
 //! before its watermark and upserts by id, so that reading twice changes nothing.
 

@@ -9,6 +9,7 @@ use crate::config::{self, Environment};
 use crate::mirror::Mirror;
 use crate::model::{Mentions, MetricId};
 use crate::policy::Policy;
+use crate::pull::events::Events;
 use crate::pull::profiles::Profiles;
 use crate::telemetry::{Meter, Progress};
 use crate::vault::Vault;
@@ -62,9 +63,8 @@ impl House {
         }
     }
 
-    /// Fills the profiles; how many there are.
-    async fn fill(&self, vendor: &Vendor) -> Result<u64, PullError> {
-        let pull = Pull {
+    fn pull(&self) -> Pull<'_> {
+        Pull {
             vendors: &self.vendors,
             mirror: &self.mirror,
             inbox: None,
@@ -74,7 +74,11 @@ impl House {
             clock: &self.clock,
             progress: &self.progress,
             stop: &self.stop,
-        };
+        }
+    }
+
+    /// Fills the profiles; how many there are.
+    async fn fill(&self, vendor: &Vendor) -> Result<u64, PullError> {
         let klaviyo = client(vendor, &self.clock);
         let mut pulled = Pulled::default();
         let mentions = Mentions::default();
@@ -82,8 +86,31 @@ impl House {
             klaviyo: &klaviyo,
             mentions: &mentions,
         };
+        let pull = self.pull();
         let walked = pull.first_profiles(source, NOW, &mut pulled).await?;
         Ok(walked.count)
+    }
+
+    /// Fills the events of some metrics; how many of each there are.
+    async fn fill_events(&self, vendor: &Vendor, metrics: &[MetricId]) -> Vec<u64> {
+        let klaviyo = client(vendor, &self.clock);
+        let mentions = Mentions::default();
+        let sources = metrics.iter().map(|metric| Events {
+            klaviyo: &klaviyo,
+            metric,
+            mentions: &mentions,
+            until: NOW,
+            look_back: Duration::ZERO,
+        });
+        let sources: Vec<_> = sources.collect();
+        let (pull, mut pulled) = (self.pull(), Pulled::default());
+        let counts = pull
+            .first_fill(&sources, 48, NOW, &mut pulled)
+            .await
+            .unwrap();
+        assert_eq!(pulled.count("events"), counts.iter().sum::<u64>());
+        self.mirror.fold().unwrap();
+        counts
     }
 
     fn lines(&self) -> Vec<String> {
@@ -208,6 +235,33 @@ async fn thousands_of_the_same_instant_are_each_read_once() {
     let vendor = Vendor::new(&clock, &created, Duration::from_millis(1_500));
     assert_eq!(house.fill(&vendor).await.unwrap(), 600);
     assert_eq!(house.lines(), expected(&created).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_share_the_places_and_each_event_is_kept_once() {
+    let created = growing(600);
+    let metrics = ["M1", "M2", "M3"].map(MetricId::from);
+    let filled = async |clock: Clock, latency| {
+        let house = House::new(&clock);
+        let vendor = Vendor::new(&clock, &created, latency);
+        let counts = house.fill_events(&vendor, &metrics).await;
+        assert_eq!(counts, [600; 3]);
+        println!(
+            "{} requests, {} at once at most, {:?}",
+            vendor.requests(),
+            vendor.most_at_once(),
+            clock.now().since(NOW)
+        );
+        (house.lines(), vendor)
+    };
+    let (one_by_one, calm) = filled(Clock::manual(NOW), Duration::ZERO).await;
+    let latency = Duration::from_millis(1_500);
+    let (at_once, busy) = filled(Clock::with_timers(NOW), latency).await;
+    assert_eq!(calm.requests(), 3 * calm.fewest());
+    assert!(at_once.len() >= 3 * 600);
+    assert!(at_once == one_by_one);
+    assert!(busy.most_at_once() > 20 && busy.most_at_once() <= 48);
+    assert!(busy.requests() <= calm.requests() + calm.requests() / 8);
 }
 
 #[tokio::test(start_paused = true)]

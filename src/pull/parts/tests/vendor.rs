@@ -1,4 +1,4 @@
-//! A vendor of profiles: sorted by creation, filtered by range, two on a page.
+//! A vendor of profiles and events: sorted by their instants, filtered by range, two on a page.
 
 use crate::api::klaviyo::{Klaviyo, Stack};
 use crate::api::{Answer, ApiError, Budgets, Call, Conduct, Exchange, Headers};
@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config::KlaviyoAccess;
 use crate::model::Moment;
 use crate::telemetry::Meter;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Vendor(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
-    /// Seconds, ascending.
+    /// Of every profile, and of every event of each metric: seconds, ascending.
     created: Vec<i64>,
     latency: Duration,
     seen: Mutex<Seen>,
@@ -98,19 +98,18 @@ impl Vendor {
     }
 
     /// The document of a page; `None` for a cursor of another generation.
-    fn page(&self, query: &BTreeMap<String, String>) -> Option<serde_json::Value> {
+    fn page(&self, path: &str, query: &BTreeMap<String, String>) -> Option<Json> {
         let generation = self.seen().generation;
-        assert_eq!(query["sort"], "created");
         let filter = query.get("filter").map_or("", String::as_str);
         let bound = |name: &str| {
-            let (_, rest) = filter.split_once(&format!("{name}(created,"))?;
+            let (_, rest) = filter.split_once(&format!("{name}({},", query["sort"]))?;
             Moment::parse(rest.split(')').next()?).map(|at| at.secs())
         };
         let created = &self.0.created;
-        let begin =
-            bound("greater-than").map_or(0, |from| created.partition_point(|at| *at <= from));
-        let end =
-            bound("less-than").map_or(created.len(), |to| created.partition_point(|at| *at < to));
+        let below = |limit: i64| created.partition_point(|at| *at < limit);
+        let begin = bound("greater-than").map(|from| from + 1);
+        let begin = begin.or(bound("greater-or-equal")).map_or(0, below);
+        let end = bound("less-than").map_or(created.len(), below);
         let start = match query.get("page[cursor]") {
             None => begin,
             Some(cursor) => {
@@ -119,21 +118,37 @@ impl Vendor {
             }
         };
         let stop = (start + PAGE).min(end).max(start);
-        let profile = |n: usize| {
-            let at = Moment::from_secs(created[n]).to_string();
-            let attributes =
-                json!({"email": format!("p{n}@example.com"), "created": at, "updated": at});
-            json!({"type": "profile", "id": format!("P{n:06}"), "attributes": attributes})
+        let metric = filter.split('"').nth(1);
+        let record = |n| match metric {
+            None => profile(n, created[n]),
+            Some(metric) => event(metric, n, created[n]),
         };
-        let data: Vec<_> = (start..stop).map(profile).collect();
+        let data: Vec<_> = (start..stop).map(record).collect();
         let next = (stop < end).then(|| {
             let mut pairs = url::form_urlencoded::Serializer::new(String::new());
             pairs.extend_pairs(query.iter().filter(|(name, _)| *name != "page[cursor]"));
             pairs.append_pair("page[cursor]", &format!("{generation}.{stop}"));
-            format!("https://a.klaviyo.com/api/profiles?{}", pairs.finish())
+            format!("https://a.klaviyo.com{path}?{}", pairs.finish())
         });
         Some(json!({"data": data, "links": {"next": next}}))
     }
+}
+
+fn profile(n: usize, at: i64) -> Json {
+    let at = Moment::from_secs(at).to_string();
+    let attributes = json!({"email": format!("p{n}@example.com"), "created": at, "updated": at});
+    json!({"type": "profile", "id": format!("P{n:06}"), "attributes": attributes})
+}
+
+fn event(metric: &str, n: usize, at: i64) -> Json {
+    let at = Moment::from_secs(at).to_string();
+    let owner = json!({"data": {"type": "profile", "id": format!("P{:06}", n % 50)}});
+    json!({
+        "type": "event",
+        "id": format!("{metric}{n}"),
+        "attributes": {"datetime": at, "event_properties": {}},
+        "relationships": {"profile": owner},
+    })
 }
 
 impl Exchange for Vendor {
@@ -145,9 +160,9 @@ impl Exchange for Vendor {
             seen.most_at_once = seen.most_at_once.max(seen.at_once);
         }
         self.0.clock.sleep(self.0.latency).await;
-        let (_, query) = call.path_and_query.split_once('?').unwrap();
+        let (path, query) = call.path_and_query.split_once('?').unwrap();
         let query = url::form_urlencoded::parse(query.as_bytes());
-        let page = self.page(&query.into_owned().collect());
+        let page = self.page(path, &query.into_owned().collect());
         let mut seen = self.seen();
         seen.at_once -= 1;
         seen.refused += u64::from(page.is_none());
