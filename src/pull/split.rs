@@ -8,7 +8,7 @@ use crate::mirror::Part;
 use crate::model::Moment;
 
 /// Fewer pages than this are read one after the other: the saving would not be worth the page.
-const LEAST_PAGES: f64 = 8.0;
+const LEAST_PAGES: f64 = 16.0;
 
 /// A page tells no more than this of what follows it: a burst of imported records is followed by years
 /// with few.
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(later.part.from, range.part.to);
         assert_eq!(later.part.to, None);
         assert!(range.changed && later.changed && later.is_waiting());
-        assert_eq!(begun(125_000).cut(END), None);
+        assert_eq!(begun(62_500).cut(END), None);
         assert_eq!(
             Range::of(Part::default()).cut(END),
             None,
