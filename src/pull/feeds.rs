@@ -19,44 +19,44 @@ impl Pull<'_> {
         pulled: &mut Pulled,
     ) -> Result<BTreeMap<MetricId, Moment>, PullError> {
         let mut asked_before = BTreeMap::new();
-        let ServerTimes { klaviyo, shopify } = times;
         let profiles = async {
             let mut pulled = Pulled::default();
-            self.profiles(klaviyo, mentions, &mut pulled).await?;
+            self.profiles(times.klaviyo, mentions, &mut pulled).await?;
             // Followed from where the first walk over all profiles began.
-            self.suppressions(klaviyo, mentions, &mut pulled).await?;
+            self.suppressions(times.klaviyo, mentions, &mut pulled)
+                .await?;
             self.sentinels(&mut pulled).await?;
             Ok(pulled)
         };
         let events = async {
             let mut pulled = Pulled::default();
-            asked_before = self.events(klaviyo, mentions, &mut pulled).await?;
+            asked_before = self.events(times.klaviyo, mentions, &mut pulled).await?;
             Ok(pulled)
         };
         let members = async {
             let mut pulled = Pulled::default();
-            self.members(klaviyo, mentions, &mut pulled).await?;
-            Ok(pulled)
+            let read = self.members(times.klaviyo, mentions, &mut pulled).await;
+            read.map(|()| pulled)
         };
         let shop = async {
             let mut pulled = Pulled::default();
-            self.customers(shopify, &mut pulled).await?;
-            self.orders(shopify, &mut pulled).await?;
+            self.customers(times.shopify, &mut pulled).await?;
+            self.orders(times.shopify, &mut pulled).await?;
             Ok(pulled)
         };
-        let readings: [Reading<'_>; 4] = [
-            profiles.boxed(),
-            events.boxed(),
-            members.boxed(),
-            shop.boxed(),
-        ];
-        let read = self.side_by_side(readings).await?;
+        let klaviyo = [profiles.boxed(), events.boxed(), members.boxed()];
+        let read = self.side_by_side(klaviyo, shop.boxed()).await?;
         read.into_iter().for_each(|some| pulled.absorb(some));
         Ok(asked_before)
     }
 
     /// Whatever all of them bring, in their order. The first that fails ends all.
-    async fn side_by_side(&self, readings: [Reading<'_>; 4]) -> Result<Vec<Pulled>, PullError> {
+    async fn side_by_side(
+        &self,
+        klaviyo: [Reading<'_>; 3],
+        shopify: Reading<'_>,
+    ) -> Result<Vec<Pulled>, PullError> {
+        let readings = klaviyo.into_iter().chain([shopify]);
         if self.clock.sleeps_overlap() {
             return try_join_all(readings).await;
         }

@@ -211,10 +211,7 @@ async fn a_fill_ended_at_any_moment_goes_on_and_reads_only_what_was_under_way_ag
             }
         };
         let asked = vendor.requests() - vendor.refused() - lost;
-        println!(
-            "run {run}: {asked} pages, {lost} lost under way, {} cursors refused",
-            vendor.refused()
-        );
+        println!("run {run}: {asked} pages, {lost} lost under way");
         assert_eq!(count, created.len() as u64, "run {run}");
         assert!(house.lines() == expected, "run {run}");
         // A fill that goes on must learn anew how dense its ranges are, and a refusal reads a page again.
