@@ -92,7 +92,6 @@ impl<E> WindowBudget<E> {
 
     /// Returns when the call may leave; its send is counted by then. Whether it is a probe.
     async fn acquire(&self, call: &Call) -> Result<bool, ApiError> {
-        let begun = self.clock.monotonic();
         let (id, called) = self.quota.join(&self.shop, call);
         let place = Place {
             quota: &self.quota,
@@ -105,9 +104,9 @@ impl<E> WindowBudget<E> {
             let turn = turn.map_err(|_| ApiError::new(call.class, Fault::Uncounted))?;
             match turn {
                 Turn::Go { probes } => {
-                    let waited = self.clock.monotonic().saturating_sub(begun);
-                    if !waited.is_zero() {
-                        self.meter.waited(call.class.api, call.class.name, waited);
+                    // Of those who wait together only the first: time is to be counted once.
+                    if !held.is_zero() {
+                        self.meter.waited(call.class.api, call.class.name, held);
                     }
                     return Ok(probes);
                 }

@@ -59,7 +59,7 @@ impl<T> Page<T> {
 
 /// Follows a listing from page to page in constant memory, and knows when it goes in a circle, of whatever
 /// length, or on about nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trail {
     /// A cursor of earlier on, left behind ever further apart (Brent): a circle comes back to it.
     mark: Option<Cursor>,

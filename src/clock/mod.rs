@@ -77,6 +77,12 @@ impl Clock {
         }
     }
 
+    /// Whether those who sleep at the same time wait together. On a manual clock every sleep moves the
+    /// time of all, so that work is done one after the other there.
+    pub fn sleeps_overlap(&self) -> bool {
+        !matches!(self, Self::Manual(_))
+    }
+
     /// Moves a manual clock forward, and the wall time of one that goes with timers; does nothing to
     /// the machine's.
     pub fn advance(&self, span: Duration) {

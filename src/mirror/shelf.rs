@@ -35,6 +35,8 @@ shelves! {
     Mentions = 4, "mentions";
     /// Name of a managed list -> list id.
     Bindings = 5, "bindings";
+    /// Stream, number -> a part of its first fill.
+    Parts = 6, "parts of fills";
     /// Kind byte, vendor id -> slot.
     Ids = 16, "ids";
     /// Slot -> identity of a record that was named but has not arrived.

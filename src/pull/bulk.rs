@@ -39,18 +39,6 @@ fn parse_position(text: &str) -> Option<(BulkId, u64)> {
 }
 
 impl Pull<'_> {
-    /// Whether a file is yet to be read that was begun before.
-    pub(super) fn awaits_bulk(&self) -> Result<bool, MirrorError> {
-        for stream in [Stream::ShopifyCustomers, Stream::ShopifyOrders] {
-            let cursor = self.mirror.cursor(&stream)?.unwrap_or_default();
-            let position = cursor.position.as_deref();
-            if cursor.watermark.is_none() && position.and_then(parse_position).is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Starts the operation unless the stream was filled before or one is under way. The id is
     /// stored before anything waits for it.
     pub(super) async fn start<T>(&self, bulk: &Bulk<T>, now: Moment) -> Result<(), PullError> {

@@ -1,5 +1,6 @@
 //! Members of every list, and the daily size of every list and segment.
 
+use super::parts::Ranged;
 use super::walk::Source;
 use super::{Counted, Pull, PullError, Pulled};
 use crate::api::klaviyo::Klaviyo;
@@ -9,6 +10,10 @@ use crate::model::{GroupId, List, ListId, Member, Mentions, Moment, SegmentId};
 use crate::plan::Listing;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Requests at a time of first listings, of all lists together: as for profiles.
+const ABREAST: usize = 20;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Lists up to this size are read whole in every pass: twenty requests.
 const SMALL: u64 = 2_000;
@@ -45,7 +50,9 @@ impl Source for Members<'_> {
         _since: Option<Moment>,
         after: Option<&PageCursor>,
     ) -> Result<Page<Member>, ApiError> {
-        self.klaviyo.list_members(self.list, None, after).await
+        self.klaviyo
+            .list_members(self.list, None, None, after)
+            .await
     }
 
     fn begin(&self, page: &mut MirrorPage<'_>, start: Moment) -> Result<(), MirrorError> {
@@ -76,6 +83,28 @@ impl Source for Members<'_> {
     }
 }
 
+/// For the first listing only, when nobody is taken for gone who is not in it: that members without a time
+/// of joining would be in a range is not documented.
+impl Ranged for Members<'_> {
+    fn until(&self) -> Option<Moment> {
+        None
+    }
+
+    fn at(member: &Member) -> Option<Moment> {
+        member.joined
+    }
+
+    async fn range(
+        &self,
+        from: Option<Moment>,
+        to: Option<Moment>,
+        after: Option<&PageCursor>,
+    ) -> Result<Page<Member>, ApiError> {
+        let from = from.map(|from| from.minus(SECOND));
+        self.klaviyo.list_members(self.list, from, to, after).await
+    }
+}
+
 /// Who joined since the last look.
 struct Joiners<'a> {
     klaviyo: &'a Klaviyo,
@@ -99,7 +128,9 @@ impl Source for Joiners<'_> {
         since: Option<Moment>,
         after: Option<&PageCursor>,
     ) -> Result<Page<Member>, ApiError> {
-        self.klaviyo.list_members(self.list, since, after).await
+        self.klaviyo
+            .list_members(self.list, since, None, after)
+            .await
     }
 
     fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Member>) -> Result<(), MirrorError> {
@@ -117,9 +148,16 @@ impl Pull<'_> {
         mentions: &Mentions,
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
+        let mut first = Vec::new();
         for list in self.mirror.lists()? {
             let keep_times = mentions.joined.contains(list.id.as_str());
-            let due = self.lacks_times(&list.id, keep_times)?
+            let lacks_times = self.lacks_times(&list.id, keep_times)?;
+            let stream = Stream::ListMembers(list.id.clone());
+            if self.mirror.listed_at(&list.id)?.is_none() && self.is_first_fill(&stream)? {
+                first.push((list, keep_times));
+                continue;
+            }
+            let due = lacks_times
                 || self.is_due(&list.id, SWEEP_EVERY, now)?
                 || (self.joiners(&list.id, now, pulled).await?
                     && self.is_due(&list.id, SWEEP_AT_MOST_EVERY, now)?);
@@ -127,8 +165,43 @@ impl Pull<'_> {
                 self.all_members(list, keep_times, now, pulled).await?;
             }
         }
+        self.first_members(&first, now, pulled).await?;
         self.progress
             .over(Members::NAME, pulled.count(Members::NAME));
+        Ok(())
+    }
+
+    /// The members of lists that were never read.
+    async fn first_members(
+        &self,
+        lists: &[(List, bool)],
+        now: Moment,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        let klaviyo = &self.vendors.klaviyo;
+        let sources = lists.iter().map(|(list, keep_times)| Members {
+            klaviyo,
+            list: &list.id,
+            keep_times: *keep_times,
+        });
+        let sources: Vec<Members<'_>> = sources.collect();
+        let counts = self.first_fill(&sources, ABREAST, now, pulled).await?;
+        for ((list, _), count) in lists.iter().zip(counts) {
+            self.listed(list, count, pulled)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what a listing of all members gave, for the guards.
+    fn listed(&self, list: &List, count: u64, pulled: &mut Pulled) -> Result<(), PullError> {
+        let stream = Stream::ListMembers(list.id.clone());
+        let listing = Listing {
+            name: format!("list `{}`", list.name),
+            count,
+            before: self.mirror.complete_count(&stream)?,
+            complete: true,
+        };
+        pulled.listings.push(Counted { stream, listing });
         Ok(())
     }
 
@@ -146,29 +219,18 @@ impl Pull<'_> {
 
     async fn all_members(
         &self,
-        List { id, name, .. }: List,
+        list: List,
         keep_times: bool,
         now: Moment,
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
-        let stream = Stream::ListMembers(id.clone());
-        let before = self.mirror.complete_count(&stream)?;
-        let klaviyo = &self.vendors.klaviyo;
         let members = Members {
-            klaviyo,
-            list: &id,
+            klaviyo: &self.vendors.klaviyo,
+            list: &list.id,
             keep_times,
         };
         let walked = self.walk(&members, now, pulled).await?;
-        let (count, name) = (walked.count, format!("list `{name}`"));
-        let listing = Listing {
-            name,
-            count,
-            before,
-            complete: true,
-        };
-        pulled.listings.push(Counted { stream, listing });
-        Ok(())
+        self.listed(&list, walked.count, pulled)
     }
 
     /// Reads who joined; tells whether Klaviyo still counts other members than we do.

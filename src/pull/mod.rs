@@ -1,20 +1,23 @@
 //! Fills the mirror from both vendors, from where the last pull left off.
 //!
-//! Every page's records and its cursor commit together, so a kill costs at most the page in flight.
+//! Every page's records and its cursor commit together, so a kill costs at most the pages in flight.
 //! Watermarks come from the servers' clocks and never run ahead of them; every walk starts a little
 //! before its watermark and upserts by id, so that reading twice changes nothing.
 
 mod bulk;
 mod catalogue;
 mod events;
+mod feeds;
 mod fresh;
 mod freshness;
 mod identity;
 mod ledger;
 mod members;
+mod parts;
 mod profiles;
 mod refetch;
 mod shopify;
+mod split;
 mod sweep;
 mod walk;
 
@@ -117,6 +120,16 @@ impl Pulled {
         }
     }
 
+    /// Takes in what another part of the pull brought.
+    fn absorb(&mut self, other: Self) {
+        for (stream, count) in other.counts {
+            self.add(stream, count);
+        }
+        self.quarantined += other.quarantined;
+        self.listings.extend(other.listings);
+        self.missing_sentinels += other.missing_sentinels;
+    }
+
     fn count(&self, stream: &str) -> u64 {
         self.counts.get(stream).copied().unwrap_or(0)
     }
@@ -160,15 +173,9 @@ impl Pull<'_> {
         self.begin_bulk(times.shopify).await?;
         let mentions = self.catalogue(&mut pulled).await?;
         pulled.mentions = mentions.clone();
-        self.profiles(times.klaviyo, &mentions, &mut pulled).await?;
-        self.suppressions(times.klaviyo, &mentions, &mut pulled)
-            .await?;
-        self.sentinels(&mut pulled).await?;
+        let arrived = self.feeds(times, &mentions, &mut pulled).await?;
+        // A feed may be behind: what it told of these is older, so they come after it.
         self.refetch(&mentions, &mut pulled).await?;
-        let arrived = self.events(times.klaviyo, &mentions, &mut pulled).await?;
-        self.members(times.klaviyo, &mentions, &mut pulled).await?;
-        self.customers(times.shopify, &mut pulled).await?;
-        self.orders(times.shopify, &mut pulled).await?;
         self.sweep(times, &mentions, &mut pulled).await?;
         let folded = self.mirror.fold_arrived(&arrived)?;
         self.progress.over("timelines", folded.timelines);

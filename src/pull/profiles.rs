@@ -1,9 +1,10 @@
 //! Klaviyo profiles with their subscriptions: one complete walk, then what changed.
 
-use super::walk::Source;
+use super::parts::Ranged;
+use super::walk::{Source, Walked};
 use super::{Counted, Pull, PullError, Pulled};
 use crate::api::klaviyo::{Klaviyo, ProfileQuery};
-use crate::api::{ApiError, Cursor as PageCursor, Page};
+use crate::api::{ApiError, Cursor as PageCursor, Exchange, Page};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
 use crate::model::{Mentions, Moment, Profile, ProfileId};
 use crate::plan::Listing;
@@ -12,12 +13,16 @@ use std::time::Duration;
 /// Clocks of the servers behind one API may differ by this much.
 const OVERLAP: Duration = Duration::from_secs(5 * 60);
 
-struct Profiles<'a> {
-    klaviyo: &'a Klaviyo,
-    mentions: &'a Mentions,
+/// Requests at a time of a first fill. Seven tenths of 750 a minute take 18 of them where a page takes two
+/// seconds; the rest is for slower ones.
+const ABREAST: usize = 20;
+
+pub(super) struct Profiles<'a, E> {
+    pub klaviyo: &'a Klaviyo<E>,
+    pub mentions: &'a Mentions,
 }
 
-impl Source for Profiles<'_> {
+impl<E: Exchange> Source for Profiles<'_, E> {
     type Item = Profile;
     const NAME: &'static str = "profiles";
 
@@ -37,6 +42,7 @@ impl Source for Profiles<'_> {
         let query = ProfileQuery {
             updated_since: since,
             cursor: after.cloned(),
+            ..ProfileQuery::default()
         };
         self.klaviyo.profiles(&query, self.mentions).await
     }
@@ -58,6 +64,33 @@ impl Source for Profiles<'_> {
         items
             .into_iter()
             .try_for_each(|profile| page.profile(profile).map(drop))
+    }
+}
+
+/// By `created`, the one sort key whose value never changes and that may be filtered by range. The last
+/// part has no end, so that whoever is new meanwhile is in it.
+impl<E: Exchange> Ranged for Profiles<'_, E> {
+    fn until(&self) -> Option<Moment> {
+        None
+    }
+
+    fn at(profile: &Profile) -> Option<Moment> {
+        profile.created
+    }
+
+    async fn range(
+        &self,
+        from: Option<Moment>,
+        to: Option<Moment>,
+        after: Option<&PageCursor>,
+    ) -> Result<Page<Profile>, ApiError> {
+        let query = ProfileQuery {
+            created_from: from,
+            created_to: to,
+            cursor: after.cloned(),
+            ..ProfileQuery::default()
+        };
+        self.klaviyo.profiles(&query, self.mentions).await
     }
 }
 
@@ -110,8 +143,11 @@ impl Pull<'_> {
             klaviyo: &self.vendors.klaviyo,
             mentions,
         };
-        let walked = self.walk(&source, now, pulled).await?;
-        self.progress.over(Profiles::NAME, walked.count);
+        let walked = match self.is_first_fill(&Stream::KlaviyoProfiles)? {
+            true => self.first_profiles(source, now, pulled).await?,
+            false => self.walk(&source, now, pulled).await?,
+        };
+        self.progress.over("profiles", walked.count);
         if walked.complete {
             let stream = Stream::KlaviyoProfiles;
             let listing = Listing {
@@ -123,6 +159,19 @@ impl Pull<'_> {
             pulled.listings.push(Counted { stream, listing });
         }
         Ok(())
+    }
+
+    pub(super) async fn first_profiles<E: Exchange>(
+        &self,
+        source: Profiles<'_, E>,
+        now: Moment,
+        pulled: &mut Pulled,
+    ) -> Result<Walked, PullError> {
+        let counts = self.first_fill(&[source], ABREAST, now, pulled).await?;
+        Ok(Walked {
+            count: counts.iter().sum(),
+            complete: true,
+        })
     }
 
     /// What was never kept is missing from every stored profile: they are all read again.

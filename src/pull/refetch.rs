@@ -1,5 +1,5 @@
-//! The records that webhooks named, before everything else: read by id, so that neither the order nor
-//! the age of deliveries matters.
+//! The records that webhooks named: read by id, so that neither the order nor the age of deliveries
+//! matters, and after the feeds and files that may be behind.
 
 use super::{Pull, PullError, Pulled};
 use crate::api::{Fault, klaviyo, shopify};
@@ -42,10 +42,6 @@ impl Pull<'_> {
             tolerated(found)?;
         }
         pulled.gone.named = pulled.count(GONE);
-        if self.awaits_bulk()? {
-            // Its file may be older than what was read now: after it they are read once more.
-            return Ok(());
-        }
         if let Err(error) = inbox.fetched(&taken) {
             // Read once more by the next pass; nothing depends on it.
             tracing::warn!(%error, "what webhooks named is not crossed off");

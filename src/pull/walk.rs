@@ -149,7 +149,7 @@ impl Pull<'_> {
 }
 
 /// Whether a page was refused in a way that a cursor of another day may cause.
-fn refuses_cursor(error: &ApiError) -> bool {
+pub(super) fn refuses_cursor(error: &ApiError) -> bool {
     matches!(
         error.fault,
         Fault::Invalid { .. } | Fault::GraphqlErrors { .. }

@@ -4,7 +4,7 @@ use crate::house::{House, ROOMY, hours};
 use crate::merchant;
 use crate::modes::suppress_at_risk;
 use crate::oracle;
-use driftless::mirror::{Cursor, Stream};
+use driftless::mirror::{Cursor, MirrorError, Stream};
 use driftless::model::EffectKind;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -242,4 +242,40 @@ async fn a_quiet_pass_asks_a_handful_of_questions() {
     );
     assert_eq!(quiet.pulled["profiles"], 0);
     assert_eq!(quiet.pulled["customers"], 0);
+}
+
+/// Every value as it lies in the mirror.
+fn values(house: &mut House) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut values = BTreeMap::new();
+    let visit = |key: &[u8], value: &[u8]| {
+        values.insert(key.to_vec(), value.to_vec());
+        Ok::<_, MirrorError>(())
+    };
+    house.shop().mirror().copy(visit).unwrap();
+    values
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_without_changes_writes_nothing_but_cursors_and_small_lists() {
+    let mut house = settled(250).await;
+    house.pass().await;
+    let before = values(&mut house);
+    house.clock.advance(Duration::from_secs(900));
+    assert!(house.pass().await.is_quiet());
+    let after = values(&mut house);
+    let changed = after
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value));
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    // Facts and cursors; and of lists up to 2,000 members, which are read whole in every pass, the
+    // listing and its members.
+    let (facts, cursors, listings, members) = (1, 2, 66, 67);
+    let mut by_shelf: BTreeMap<u8, usize> = BTreeMap::new();
+    for key in changed.map(|(key, _)| key).chain(gone) {
+        *by_shelf.entry(key[0]).or_default() += 1;
+    }
+    println!("of {} values changed by shelf: {by_shelf:?}", after.len());
+    assert!(by_shelf[&cursors] > 0 && by_shelf.get(&facts).is_none_or(|n| *n <= 1));
+    let expected = |shelf: &u8| [facts, cursors, listings, members].contains(shelf);
+    assert!(by_shelf.keys().all(expected), "{by_shelf:?}");
 }

@@ -1,6 +1,6 @@
 //! The client: headers, addresses of listings, and what Klaviyo's statuses mean.
 
-use super::jsonapi::{self, ErrorDocument};
+use super::jsonapi::{self, Collection, ErrorDocument};
 use super::limits;
 use crate::api::error::{label, scope_in};
 use crate::api::page::{check_path, next_cursor};
@@ -10,6 +10,7 @@ use crate::api::{Method, Page, Record, Retry, Trail, Transport, WindowBudget};
 use crate::clock::Clock;
 use crate::config::KlaviyoAccess;
 use crate::telemetry::Meter;
+use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeSeed;
@@ -20,6 +21,8 @@ use url::Url;
 pub const REVISION: &str = "2026-07-15";
 
 const MEDIA: &str = "application/vnd.api+json";
+/// A smaller body is read sooner than another thread takes it up.
+const SMALL_BODY: usize = 32 * 1024;
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The layers over a transport: every attempt pays its budget and is seen.
@@ -166,8 +169,31 @@ impl<E: Exchange> Klaviyo<E> {
     where
         S: for<'de> DeserializeSeed<'de, Value = T> + Copy,
     {
-        let class = listing.class;
-        let failed = |fault| ApiError::new(class, fault);
+        let (place, answer) = self.fetch(listing, cursor).await?;
+        let read = jsonapi::collection(&answer.body, seed);
+        self.turned(listing, &place, &answer, read)
+    }
+
+    /// As [`Klaviyo::page`], for pages so large that they are read on a thread of their own: whoever asks
+    /// may have other requests under way.
+    pub(super) async fn large_page<T: Send + 'static>(
+        &self,
+        listing: &Listing<'_>,
+        cursor: Option<&Cursor>,
+        read: impl FnOnce(&[u8]) -> Result<Collection<T>, Fault> + Send + 'static,
+    ) -> Result<Page<T>, ApiError> {
+        let (place, answer) = self.fetch(listing, cursor).await?;
+        let read = aside(answer.body.clone(), read).await;
+        self.turned(listing, &place, &answer, read)
+    }
+
+    /// Asks for a page; where it is, and the answer.
+    async fn fetch(
+        &self,
+        listing: &Listing<'_>,
+        cursor: Option<&Cursor>,
+    ) -> Result<(String, Answer), ApiError> {
+        let failed = |fault| ApiError::new(listing.class, fault);
         let place = match cursor {
             None => format!("{}?{}", listing.path, encode(listing.query)),
             Some(cursor) => {
@@ -175,16 +201,29 @@ impl<E: Exchange> Klaviyo<E> {
                 cursor.as_str().to_owned()
             }
         };
-        let mut call = Call::get(class, place.clone());
+        let mut call = Call::get(listing.class, place.clone());
         call.surcharge = listing.surcharge;
         call.urgent = listing.is_urgent();
         let answer = self.ask(&call).await?;
-        let page = jsonapi::collection(&answer.body, seed).map_err(|f| answer.error(class, f))?;
-        let next = next_cursor(page.next.as_deref(), &self.base, listing.path, &place);
+        Ok((place, answer))
+    }
+
+    /// The page that was read out of an answer, and where the listing goes on.
+    fn turned<T>(
+        &self,
+        listing: &Listing<'_>,
+        place: &str,
+        answer: &Answer,
+        read: Result<Collection<T>, Fault>,
+    ) -> Result<Page<T>, ApiError> {
+        let class = listing.class;
+        let wrong = |fault| answer.error(class, fault);
+        let page = read.map_err(wrong)?;
+        let next = next_cursor(page.next.as_deref(), &self.base, listing.path, place);
         Ok(Page {
             class,
             items: page.items,
-            next: next.map_err(|fault| answer.error(class, fault))?,
+            next: next.map_err(wrong)?,
             server_time: answer.headers.date.unwrap_or_else(|| self.clock.now()),
             quarantined: page.quarantined,
         })
@@ -210,6 +249,22 @@ impl<E: Exchange> Klaviyo<E> {
             whole.next = page.next;
         }
         Ok(whole)
+    }
+}
+
+/// Reads a body on another thread, if that pays.
+async fn aside<T: Send + 'static>(
+    body: Bytes,
+    read: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> T {
+    if body.len() < SMALL_BODY {
+        return read(&body);
+    }
+    match tokio::task::spawn_blocking(move || read(&body)).await {
+        Ok(read) => read,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The process ends: nobody waits for the answer any more.
+        Err(_) => std::future::pending().await,
     }
 }
 

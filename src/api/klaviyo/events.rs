@@ -2,6 +2,7 @@
 
 use super::client::{Klaviyo, Listing, quoted};
 use super::event_resource::{EventSeed, Owned};
+use super::jsonapi;
 use super::limits::GET_EVENTS;
 use crate::api::{ApiError, Cursor, Exchange, Page};
 use crate::model::{IncomingEvent, Mentions, MetricId, Moment, ProfileId};
@@ -77,7 +78,12 @@ impl<E: Exchange> Klaviyo<E> {
                 ("sort", "datetime"),
             ],
         };
-        self.page(&listing, cursor, EventSeed { wanted }).await
+        let wanted = wanted.cloned();
+        let read = move |body: &[u8]| {
+            let wanted = wanted.as_ref();
+            jsonapi::collection(body, EventSeed { wanted })
+        };
+        self.large_page(&listing, cursor, read).await
     }
 }
 

@@ -91,11 +91,15 @@ impl<E: Exchange> Klaviyo<E> {
         &self,
         list: &ListId,
         joined_since: Option<Moment>,
+        joined_before: Option<Moment>,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Member>, ApiError> {
         let path = format!("{PATH}/{}/profiles", segment(list.as_str()));
         let since = joined_since.map(joined_at_or_after);
-        self.member_page(&GET_LIST_PROFILES, &path, since, cursor)
+        let before = joined_before.map(|at| format!("less-than(joined_group_at,{at})"));
+        let conditions: Vec<String> = since.into_iter().chain(before).collect();
+        let filter = (!conditions.is_empty()).then(|| conditions.join(","));
+        self.member_page(&GET_LIST_PROFILES, &path, filter, cursor)
             .await
     }
 
@@ -129,7 +133,7 @@ mod tests {
             "links":{"next":"/api/lists/Y6nRLr/profiles?page%5Bcursor%5D=z"}}"#;
         let fake = Fake::new([body(reply)]);
         let page = client(&fake)
-            .list_members(&"Y6nRLr".into(), None, None)
+            .list_members(&"Y6nRLr".into(), None, None, None)
             .await;
         let page = page.unwrap();
         assert_eq!(page.items[0].joined, Moment::parse("2026-01-02"));
@@ -139,11 +143,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn members_are_filtered_by_when_they_joined() {
+        let fake = Fake::new([body(r#"{"data":[]}"#), body(r#"{"data":[]}"#)]);
+        let (klaviyo, list) = (client(&fake), "Y6nRLr".into());
+        let [from, to] = [10, 20].map(|at| Some(Moment::from_secs(at)));
+        klaviyo.list_members(&list, from, to, None).await.unwrap();
+        klaviyo.list_members(&list, None, to, None).await.unwrap();
+        let filters: Vec<String> = fake.seen().iter().map(filter_of).collect();
+        let before = "less-than(joined_group_at,1970-01-01T00:00:20Z)";
+        let both = format!("greater-or-equal(joined_group_at,1970-01-01T00:00:10Z),{before}");
+        assert_eq!(filters, [both.as_str(), before]);
+    }
+
+    fn filter_of(call: &crate::api::Call) -> String {
+        let query = call.path_and_query.split_once('?').unwrap().1;
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs
+            .find(|(name, _)| name == "filter")
+            .unwrap()
+            .1
+            .into_owned()
+    }
+
+    #[tokio::test]
     async fn a_cursor_of_another_list_is_refused_before_any_request() {
         let fake = Fake::default();
         let cursor = Cursor::from_stored("/api/lists/OTHER/profiles?page%5Bcursor%5D=z");
         let (klaviyo, list) = (client(&fake), "Y6nRLr".into());
-        let result = klaviyo.list_members(&list, None, Some(&cursor)).await;
+        let result = klaviyo.list_members(&list, None, None, Some(&cursor)).await;
         assert_eq!(result.unwrap_err().fault, Fault::ForeignLink);
         assert!(fake.seen().is_empty());
     }

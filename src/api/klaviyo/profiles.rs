@@ -1,10 +1,12 @@
 //! Profiles, cut down to what is mentioned while they are read.
 
 use super::client::{Klaviyo, Listing, quoted};
+use super::jsonapi;
 use super::limits::{GET_PROFILES, PREDICTIONS};
 use super::profile_resource::{ProfileSeed, location_key};
 use crate::api::{ApiError, Cursor, Exchange, Fault, Page};
 use crate::model::{Mentions, Moment, Profile, ProfileId};
+use std::time::Duration;
 
 const PATH: &str = "/api/profiles";
 const SUPPRESSED_AT: &str = "subscriptions.email.marketing.suppression.timestamp";
@@ -20,16 +22,39 @@ const MORE_FIELDS: &[&str] = &[
     "last_event_date",
 ];
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Most ids in one `any(id, […])`.
 pub const MOST_IDS: usize = 100;
 
 /// Which profiles, and from where on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProfileQuery {
-    /// Only those changed after this instant, in order of change; all by id when absent.
+    /// Only those changed after this instant, in order of change; all in the order of their creation
+    /// when absent.
     pub updated_since: Option<Moment>,
+    /// Only those created from this instant on, and those of the second before it: Klaviyo compares
+    /// strictly, and shows whole seconds.
+    pub created_from: Option<Moment>,
+    /// Only those created before this instant.
+    pub created_to: Option<Moment>,
     /// The page to read; the first when absent.
     pub cursor: Option<Cursor>,
+}
+
+impl ProfileQuery {
+    /// All conditions together; `None` without any.
+    fn filter(&self) -> Option<String> {
+        let above = |name, at| format!("greater-than({name},{at})");
+        let conditions = [
+            self.updated_since.map(|since| above("updated", since)),
+            self.created_from
+                .map(|from| above("created", from.minus(SECOND))),
+            self.created_to.map(|to| format!("less-than(created,{to})")),
+        ];
+        let conditions: Vec<String> = conditions.into_iter().flatten().collect();
+        (!conditions.is_empty()).then(|| conditions.join(","))
+    }
 }
 
 impl<E: Exchange> Klaviyo<E> {
@@ -42,11 +67,11 @@ impl<E: Exchange> Klaviyo<E> {
         query: &ProfileQuery,
         mentions: &Mentions,
     ) -> Result<Page<Profile>, ApiError> {
-        let filter = query
-            .updated_since
-            .map(|since| format!("greater-than(updated,{since})"));
-        let sort = if filter.is_some() { "updated" } else { "id" };
-        let cursor = query.cursor.as_ref();
+        let sort = match query.updated_since {
+            Some(_) => "updated",
+            None => "created",
+        };
+        let (filter, cursor) = (query.filter(), query.cursor.as_ref());
         self.profile_page(filter, sort, cursor, mentions).await
     }
 
@@ -105,7 +130,9 @@ impl<E: Exchange> Klaviyo<E> {
             path: PATH,
             query: &query,
         };
-        self.page(&listing, cursor, ProfileSeed(mentions)).await
+        let mentions = mentions.clone();
+        let read = move |body: &[u8]| jsonapi::collection(body, ProfileSeed(&mentions));
+        self.large_page(&listing, cursor, read).await
     }
 }
 
@@ -191,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_kind_of_walk_asks_for_what_it_needs() {
-        let fake = Fake::new((0..4).map(|_| body(r#"{"data":[]}"#)));
+        let fake = Fake::new((0..5).map(|_| body(r#"{"data":[]}"#)));
         let (klaviyo, mentions) = (client(&fake), mentions());
         let since = Moment::from_secs(1_700_000_000);
         let mut query = ProfileQuery::default();
@@ -202,15 +229,21 @@ mod tests {
         suppressed.await.unwrap();
         let ids = ["01A".into(), "01B".into()];
         klaviyo.profiles_by_id(&ids, &mentions).await.unwrap();
+        let range = ProfileQuery {
+            created_from: Some(since),
+            created_to: Some(Moment::from_secs(1_700_000_010)),
+            ..ProfileQuery::default()
+        };
+        klaviyo.profiles(&range, &mentions).await.unwrap();
         let asked = fake.seen();
         let urgent: Vec<bool> = asked.iter().map(|call| call.urgent).collect();
-        assert_eq!(urgent, [false, false, false, true]);
+        assert_eq!(urgent, [false, false, false, true, false]);
         let query = |index: usize| {
             let query = asked[index].path_and_query.split_once('?').unwrap().1;
             let pairs = url::form_urlencoded::parse(query.as_bytes());
             pairs.into_owned().collect::<BTreeMap<String, String>>()
         };
-        assert_eq!(query(0)["sort"], "id");
+        assert_eq!(query(0)["sort"], "created");
         assert_eq!(query(0)["page[size]"], "100");
         assert_eq!(
             query(1)["filter"],
@@ -222,6 +255,11 @@ mod tests {
             "greater-or-equal(subscriptions.email.marketing.suppression.timestamp,2023-11-14T22:13:20Z)"
         );
         assert_eq!(query(3)["filter"], r#"any(id,["01A","01B"])"#);
+        assert_eq!(
+            query(4)["filter"],
+            "greater-than(created,2023-11-14T22:13:19Z),less-than(created,2023-11-14T22:13:30Z)"
+        );
+        assert_eq!(query(4)["sort"], "created");
     }
 
     #[tokio::test]
@@ -263,6 +301,28 @@ mod tests {
             let additional = &pairs["additional-fields[profile]"];
             assert_eq!(additional.contains("predictive_analytics"), predictions);
         }
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_read_on_another_thread_is_the_same_page() {
+        let long = "x".repeat(1_000);
+        let profile = |n| {
+            format!(
+                r#"{{"type":"profile","id":"P{n}","attributes":{{"email":"{long}@example.org"}}}}"#
+            )
+        };
+        let profiles: Vec<String> = (0..100).map(profile).collect();
+        let reply = |rest: &str| body(&format!(r#"{{"data":[{},{{}}]{rest}"#, profiles.join(",")));
+        let fake = Fake::new([reply("}"), reply("")]);
+        let (klaviyo, query) = (client(&fake), ProfileQuery::default());
+        let page = klaviyo.profiles(&query, &mentions()).await.unwrap();
+        assert_eq!((page.items.len(), page.quarantined), (100, 1));
+        assert_eq!(page.items[99].id, "P99".into());
+        let torn = klaviyo.profiles(&query, &mentions()).await.unwrap_err();
+        assert!(
+            matches!(torn.fault, Fault::Shape { .. } | Fault::NotJson),
+            "{torn:?}"
+        );
     }
 
     #[tokio::test]

@@ -75,7 +75,6 @@ impl<E> CostBudget<E> {
     }
 
     async fn acquire(&self, call: &Call, price: f64) -> Result<(), ApiError> {
-        let begun = self.clock.monotonic();
         // Rounded up, so that nothing is free.
         let points = price.clamp(1.0, 1e6).ceil() as u64;
         let (id, called) = self.lock().lane.join("", call, points);
@@ -95,9 +94,9 @@ impl<E> CostBudget<E> {
                 }
             }
         }
-        let waited = self.clock.monotonic().saturating_sub(begun);
-        if !waited.is_zero() {
-            self.meter.waited(call.class.api, call.class.name, waited);
+        // Of those who wait together only the first: time is to be counted once.
+        if !held.is_zero() {
+            self.meter.waited(call.class.api, call.class.name, held);
         }
         Ok(())
     }

@@ -412,3 +412,29 @@ fn a_record_that_outgrows_its_pack_and_shrinks_again_leaves_its_neighbours_alone
         assert!(swept.eq(wanted), "after {length} bytes");
     }
 }
+
+#[test]
+fn parts_are_kept_by_stream_and_forgotten_as_a_whole() {
+    let dir = dir();
+    let mirror = open(&dir);
+    let [one, other] = ["M1", "M12"].map(|id| Stream::Events(id.into()));
+    let part = |seen| Part {
+        seen,
+        to: Some(NOW),
+        position: Some("next".to_owned()),
+        ..Part::default()
+    };
+    let mut page = mirror.page();
+    for number in [0, 1, 300] {
+        page.part(&one, number, &part(u64::from(number)));
+    }
+    page.part(&other, 7, &part(7));
+    page.commit().unwrap();
+    let expected = [0, 1, 300].map(|number| (number, part(u64::from(number))));
+    assert_eq!(mirror.parts(&one).unwrap(), expected.into());
+    let mut page = mirror.page();
+    page.forget_parts(&one).unwrap();
+    page.commit().unwrap();
+    assert_eq!(mirror.parts(&one).unwrap(), [].into());
+    assert_eq!(mirror.parts(&other).unwrap(), [(7, part(7))].into());
+}

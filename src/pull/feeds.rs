@@ -1,0 +1,69 @@
+//! Every feed, side by side: profiles, events and lists draw on budgets of their own, and Shopify is
+//! another vendor. None needs what another brings: a record that is named before it arrives has its
+//! place in the mirror kept.
+
+use super::{Pull, PullError, Pulled, ServerTimes};
+use crate::model::{Mentions, MetricId, Moment};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join_all};
+use std::collections::BTreeMap;
+
+type Reading<'a> = BoxFuture<'a, Result<Pulled, PullError>>;
+
+impl Pull<'_> {
+    /// Reads whatever is new. Of metrics that were asked for before: until when.
+    pub(super) async fn feeds(
+        &self,
+        times: ServerTimes,
+        mentions: &Mentions,
+        pulled: &mut Pulled,
+    ) -> Result<BTreeMap<MetricId, Moment>, PullError> {
+        let mut asked_before = BTreeMap::new();
+        let profiles = async {
+            let mut pulled = Pulled::default();
+            self.profiles(times.klaviyo, mentions, &mut pulled).await?;
+            // Followed from where the first walk over all profiles began.
+            self.suppressions(times.klaviyo, mentions, &mut pulled)
+                .await?;
+            self.sentinels(&mut pulled).await?;
+            Ok(pulled)
+        };
+        let events = async {
+            let mut pulled = Pulled::default();
+            asked_before = self.events(times.klaviyo, mentions, &mut pulled).await?;
+            Ok(pulled)
+        };
+        let members = async {
+            let mut pulled = Pulled::default();
+            let read = self.members(times.klaviyo, mentions, &mut pulled).await;
+            read.map(|()| pulled)
+        };
+        let shop = async {
+            let mut pulled = Pulled::default();
+            self.customers(times.shopify, &mut pulled).await?;
+            self.orders(times.shopify, &mut pulled).await?;
+            Ok(pulled)
+        };
+        let klaviyo = [profiles.boxed(), events.boxed(), members.boxed()];
+        let read = self.side_by_side(klaviyo, shop.boxed()).await?;
+        read.into_iter().for_each(|some| pulled.absorb(some));
+        Ok(asked_before)
+    }
+
+    /// Whatever all of them bring, in their order. The first that fails ends all.
+    async fn side_by_side(
+        &self,
+        klaviyo: [Reading<'_>; 3],
+        shopify: Reading<'_>,
+    ) -> Result<Vec<Pulled>, PullError> {
+        let readings = klaviyo.into_iter().chain([shopify]);
+        if self.clock.sleeps_overlap() {
+            return try_join_all(readings).await;
+        }
+        let mut read = Vec::new();
+        for reading in readings {
+            read.push(reading.await?);
+        }
+        Ok(read)
+    }
+}

@@ -1,0 +1,248 @@
+//! First fills in parallel: a stream's records are listed by an instant that never changes, its range is
+//! cut where it turns out to be dense, and the parts are walked side by side.
+//!
+//! A page commits with the position of its own part, in whatever order pages arrive, so that a kill costs
+//! at most those under way. A cut is stored with the next page: both halves at once, or neither.
+
+use super::split::Range;
+use super::walk::{Source, refuses_cursor};
+use super::{Pull, PullError, Pulled};
+use crate::api::{ApiError, Cursor as PageCursor, Page};
+use crate::mirror::{Cursor, Part, Stream};
+use crate::model::Moment;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::collections::BTreeMap;
+
+/// Records that can be listed by range.
+pub(super) trait Ranged: Source {
+    /// Until when they are read; `None` for all there are.
+    fn until(&self) -> Option<Moment>;
+
+    /// The instant that a record is listed by. It must never change.
+    fn at(item: &Self::Item) -> Option<Moment>;
+
+    /// Fetches one page of a half-open range, in ascending order. Records of the second before the range
+    /// may be among them.
+    fn range(
+        &self,
+        from: Option<Moment>,
+        to: Option<Moment>,
+        after: Option<&PageCursor>,
+    ) -> impl Future<Output = Result<Page<Self::Item>, ApiError>> + Send;
+}
+
+/// A stream's first fill under way.
+struct Fill<'s, S> {
+    source: &'s S,
+    stream: Stream,
+    /// When it began, by the server's clock.
+    start: Moment,
+    /// Whether its first page is stored.
+    begun: bool,
+    ranges: BTreeMap<u32, Range>,
+}
+
+/// A page that was asked for: of which fill and range.
+type Fetched<T> = ((usize, u32), Result<Page<T>, ApiError>);
+
+impl Pull<'_> {
+    /// Whether nothing of a stream was ever read to the end, nor is a walk under way that is not in
+    /// parts.
+    pub(super) fn is_first_fill(&self, stream: &Stream) -> Result<bool, PullError> {
+        let cursor = self.mirror.cursor(stream)?.unwrap_or_default();
+        Ok(!cursor.done && cursor.watermark.is_none() && cursor.position.is_none())
+    }
+
+    /// Fills streams for the first time, so many requests at a time; how many records each has.
+    pub(super) async fn first_fill<S: Ranged>(
+        &self,
+        sources: &[S],
+        abreast: usize,
+        now: Moment,
+        pulled: &mut Pulled,
+    ) -> Result<Vec<u64>, PullError> {
+        let fills = sources.iter().map(|source| self.taken_up(source, now));
+        let mut fills = fills.collect::<Result<Vec<_>, _>>()?;
+        let abreast = if self.clock.sleeps_overlap() {
+            abreast
+        } else {
+            1
+        };
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            self.check_stop()?;
+            while under_way.len() < abreast
+                && let Some(place) = next_place(&mut fills)
+            {
+                under_way.push(self.fetch(&mut fills, place));
+            }
+            let Some(((nth, number), page)) = under_way.next().await else {
+                break;
+            };
+            self.store_arrived(&mut fills[nth], number, page, pulled)?;
+            let seen = fills.iter().map(Fill::seen).sum();
+            self.progress.at(S::NAME, seen, None);
+        }
+        Ok(fills.iter().map(Fill::seen).collect())
+    }
+
+    /// A fill that goes on where it was left, or begins.
+    fn taken_up<'s, S: Ranged>(
+        &self,
+        source: &'s S,
+        now: Moment,
+    ) -> Result<Fill<'s, S>, PullError> {
+        let stream = source.stream();
+        let known = self.mirror.cursor(&stream)?.unwrap_or_default().run_start;
+        let parts = match known {
+            Some(_) => self.mirror.parts(&stream)?,
+            None => BTreeMap::new(),
+        };
+        let whole = Part {
+            to: source.until(),
+            ..Part::default()
+        };
+        let mut ranges: BTreeMap<u32, Range> = parts
+            .into_iter()
+            .map(|(number, part)| (number, Range::of(part)))
+            .collect();
+        if ranges.is_empty() {
+            ranges.insert(0, Range::of(whole));
+        }
+        Ok(Fill {
+            source,
+            stream,
+            start: known.unwrap_or(now),
+            begun: known.is_some(),
+            ranges,
+        })
+    }
+
+    /// Asks for the next page of a range.
+    fn fetch<'s, S: Ranged>(
+        &self,
+        fills: &mut [Fill<'s, S>],
+        place: (usize, u32),
+    ) -> impl Future<Output = Fetched<S::Item>> + Send + use<'s, S> {
+        let fill = &mut fills[place.0];
+        let range = fill
+            .ranges
+            .get_mut(&place.1)
+            .expect("a range that is there");
+        range.busy = true;
+        let (source, part) = (fill.source, range.part.clone());
+        async move {
+            let after = part.position.as_deref().map(PageCursor::from_stored);
+            let page = source.range(part.from, part.to, after.as_ref()).await;
+            (place, page)
+        }
+    }
+
+    /// Stores a page, unless its cursor was refused.
+    fn store_arrived<S: Ranged>(
+        &self,
+        fill: &mut Fill<'_, S>,
+        number: u32,
+        page: Result<Page<S::Item>, ApiError>,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        let range = fill.ranges.get_mut(&number).expect("a range that is there");
+        range.busy = false;
+        let page = match page {
+            Err(error) if range.may_restart() && refuses_cursor(&error) => {
+                tracing::info!(stream = %fill.stream, number, "cursor refused, range restarted");
+                range.restart();
+                return Ok(());
+            }
+            other => other?,
+        };
+        range.trail.step(&page)?;
+        let listed: Vec<Option<Moment>> = page.items.iter().map(S::at).collect();
+        let kept = page
+            .items
+            .into_iter()
+            .filter(|item| range.holds(S::at(item)));
+        let kept: Vec<S::Item> = kept.collect();
+        range.advance(&listed, page.next.as_ref());
+        pulled.add(S::NAME, kept.len() as u64);
+        pulled.quarantined += page.quarantined;
+        self.keep_part(fill, kept)
+    }
+
+    /// Commits records together with every part that changed; with the last of them, the end of the fill.
+    fn keep_part<S: Ranged>(
+        &self,
+        fill: &mut Fill<'_, S>,
+        items: Vec<S::Item>,
+    ) -> Result<(), PullError> {
+        let (source, stream) = (fill.source, &fill.stream);
+        let walk = Cursor {
+            run_start: Some(fill.start),
+            seen: fill.seen(),
+            ..Cursor::default()
+        };
+        let mut page = self.mirror.page();
+        if !fill.begun {
+            // Parts of a fill that was given up.
+            page.forget_parts(stream)?;
+            page.cursor(stream, &walk);
+            source.begin(&mut page, fill.start)?;
+        }
+        source.store(&mut page, items)?;
+        if fill.ranges.values().all(|range| range.part.done) {
+            source.end(&mut page, &walk)?;
+            let ready = Cursor {
+                watermark: source.watermark(fill.start, None, None),
+                done: true,
+                ..Cursor::default()
+            };
+            page.cursor(stream, &ready);
+            page.forget_parts(stream)?;
+        } else {
+            for (number, range) in fill.ranges.iter().filter(|(_, range)| range.changed) {
+                page.part(stream, *number, &range.part);
+            }
+        }
+        page.commit()?;
+        fill.begun = true;
+        fill.ranges
+            .values_mut()
+            .for_each(|range| range.changed = false);
+        Ok(())
+    }
+}
+
+impl<S> Fill<'_, S> {
+    fn seen(&self) -> u64 {
+        self.ranges.values().map(|range| range.part.seen).sum()
+    }
+
+    /// The range that is expected to take longest: its pages and number.
+    fn longest(&self) -> Option<(f64, u32)> {
+        let ranges = self.ranges.iter();
+        let left =
+            ranges.filter_map(|(number, range)| Some((range.pages_left(self.start)?, *number)));
+        left.max_by(|(a, _), (b, _)| a.total_cmp(b))
+    }
+}
+
+/// A range whose next page may be asked for; a piece of the longest one when all are under way.
+fn next_place<S>(fills: &mut [Fill<'_, S>]) -> Option<(usize, u32)> {
+    for (nth, fill) in fills.iter().enumerate() {
+        let waiting = fill.ranges.iter().find(|(_, range)| range.is_waiting());
+        if let Some((number, _)) = waiting {
+            return Some((nth, *number));
+        }
+    }
+    let longest = fills.iter().enumerate();
+    let longest = longest.filter_map(|(nth, fill)| Some((fill.longest()?, nth)));
+    let ((_, number), nth) = longest.max_by(|(a, _), (b, _)| a.0.total_cmp(&b.0))?;
+    let fill = &mut fills[nth];
+    let later = fill.ranges.get_mut(&number)?.cut(fill.start)?;
+    let number = fill.ranges.last_key_value().map_or(0, |(last, _)| last + 1);
+    fill.ranges.insert(number, later);
+    Some((nth, number))
+}
+
+#[cfg(test)]
+mod tests;

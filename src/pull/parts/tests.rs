@@ -1,0 +1,306 @@
+//! First fills from a vendor without sockets, whose pages take their time.
+
+mod vendor;
+
+use super::*;
+use crate::api::Vendors;
+use crate::clock::{Clock, Stop};
+use crate::config::{self, Environment};
+use crate::mirror::Mirror;
+use crate::model::{Mentions, MetricId};
+use crate::policy::Policy;
+use crate::pull::events::Events;
+use crate::pull::profiles::Profiles;
+use crate::telemetry::{Meter, Progress};
+use crate::vault::Vault;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+use vendor::{Vendor, client};
+
+const NOW: Moment = Moment::from_secs(1_790_000_000);
+const DAY: i64 = 86_400;
+/// Seven tenths of 750 a minute.
+const ALLOWED: f64 = 0.7 * 750.0 / 60.0;
+
+/// A mirror to be filled.
+struct House {
+    mirror: Mirror,
+    vendors: Vendors,
+    policy: Policy,
+    progress: Progress,
+    stop: Stop,
+    clock: Clock,
+    _dir: TempDir,
+}
+
+impl House {
+    fn new(clock: &Clock) -> Self {
+        let in_memory = Path::new("/dev/shm");
+        let dir = match in_memory.is_dir() {
+            true => TempDir::new_in(in_memory).unwrap(),
+            false => TempDir::new().unwrap(),
+        };
+        let text = "[shop]\nname = \"acme\"\nstate_dir = \"state\"\n\
+             [klaviyo]\nkey = { env = \"K\" }\n\
+             [shopify]\ndomain = \"acme.myshopify.com\"\ntoken = { env = \"S\" }\n";
+        let secrets = [
+            ("K", "pk_0123456789abcdef0123456789abcdef01"),
+            ("S", "shpat_0123456789abcdef"),
+        ];
+        let file = dir.path().join("acme.toml");
+        let shop = config::parse(&file, text, &Environment::fixed(secrets)).unwrap();
+        let vault = Vault::open(dir.path(), None).unwrap();
+        let meter = Meter::default();
+        Self {
+            mirror: Mirror::open(dir.path(), &vault, NOW).unwrap().0,
+            vendors: Vendors::new(&shop, &Default::default(), clock, &meter).unwrap(),
+            policy: shop.policy,
+            progress: Progress::default(),
+            stop: Stop::default(),
+            clock: clock.clone(),
+            _dir: dir,
+        }
+    }
+
+    fn pull(&self) -> Pull<'_> {
+        Pull {
+            vendors: &self.vendors,
+            mirror: &self.mirror,
+            inbox: None,
+            policy: &self.policy,
+            sweep: Duration::ZERO,
+            ledger: Duration::ZERO,
+            clock: &self.clock,
+            progress: &self.progress,
+            stop: &self.stop,
+        }
+    }
+
+    /// Fills the profiles; how many there are.
+    async fn fill(&self, vendor: &Vendor) -> Result<u64, PullError> {
+        let klaviyo = client(vendor, &self.clock);
+        let mut pulled = Pulled::default();
+        let mentions = Mentions::default();
+        let source = Profiles {
+            klaviyo: &klaviyo,
+            mentions: &mentions,
+        };
+        let pull = self.pull();
+        let walked = pull.first_profiles(source, NOW, &mut pulled).await?;
+        Ok(walked.count)
+    }
+
+    /// Fills the events of some metrics; how many of each there are.
+    async fn fill_events(&self, vendor: &Vendor, metrics: &[MetricId]) -> Vec<u64> {
+        let klaviyo = client(vendor, &self.clock);
+        let mentions = Mentions::default();
+        let sources = metrics.iter().map(|metric| Events {
+            klaviyo: &klaviyo,
+            metric,
+            mentions: &mentions,
+            until: NOW,
+            look_back: Duration::ZERO,
+        });
+        let sources: Vec<_> = sources.collect();
+        let (pull, mut pulled) = (self.pull(), Pulled::default());
+        let counts = pull
+            .first_fill(&sources, 48, NOW, &mut pulled)
+            .await
+            .unwrap();
+        assert_eq!(pulled.count("events"), counts.iter().sum::<u64>());
+        self.mirror.fold().unwrap();
+        counts
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.mirror.export().map(Result::unwrap).collect()
+    }
+}
+
+/// Instants of creation: a shop that imports a third of its profiles within an hour and then grows for
+/// two years, faster and faster.
+fn growing(count: i64) -> Vec<i64> {
+    let begun = NOW.secs() - 730 * DAY;
+    let imported = (0..count / 3).map(|n| begun + n * 3_600 * 3 / count);
+    let grown = (0..count - count / 3).map(|n| {
+        let share = (n as f64 * 1.5 / count as f64).sqrt();
+        begun + DAY + (share * (728 * DAY) as f64) as i64
+    });
+    imported.chain(grown).collect()
+}
+
+/// What a sequential fill of the same makes.
+async fn expected(created: &[i64]) -> Vec<String> {
+    let clock = Clock::manual(NOW);
+    let house = House::new(&clock);
+    let vendor = Vendor::new(&clock, created, Duration::ZERO);
+    let count = house.fill(&vendor).await.unwrap();
+    assert_eq!(count, created.len() as u64);
+    assert_eq!(vendor.requests(), vendor.fewest(), "one after the other");
+    assert_eq!(vendor.most_at_once(), 1);
+    house.lines()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_fill_takes_as_long_as_the_allowed_rate_and_makes_the_same_mirror() {
+    let created = growing(4_000);
+    let clock = Clock::with_timers(NOW);
+    let house = House::new(&clock);
+    let vendor = Vendor::new(&clock, &created, Duration::from_millis(1_500));
+    let count = house.fill(&vendor).await.unwrap();
+    let took = clock.now().since(NOW).as_secs_f64();
+    let (requests, fewest) = (vendor.requests(), vendor.fewest());
+    let bound = requests as f64 / ALLOWED;
+    println!(
+        "{requests} requests of 1.5 s, {} at once at most, where {fewest} are the fewest: {took:.1} s, \
+         where the allowed rate takes {bound:.1} s",
+        vendor.most_at_once()
+    );
+    assert!(took <= 1.03 * bound, "{took} of {bound}");
+    assert!(
+        requests as f64 <= 1.04 * fewest as f64,
+        "{requests} of {fewest}"
+    );
+    assert!(vendor.most_at_once() <= 20);
+    assert_eq!(count, created.len() as u64);
+    assert_eq!(house.lines(), expected(&created).await);
+    let cursor = house
+        .mirror
+        .cursor(&Stream::KlaviyoProfiles)
+        .unwrap()
+        .unwrap();
+    let done = Cursor {
+        watermark: Some(NOW),
+        done: true,
+        ..Cursor::default()
+    };
+    assert_eq!(cursor, done);
+    assert_eq!(
+        house.mirror.parts(&Stream::KlaviyoProfiles).unwrap(),
+        [].into()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fill_ended_at_any_moment_goes_on_and_reads_only_what_was_under_way_again() {
+    let created = growing(600);
+    let expected = expected(&created).await;
+    let latency = Duration::from_millis(1_500);
+    let calm = {
+        let clock = Clock::with_timers(NOW);
+        let vendor = Vendor::new(&clock, &created, latency);
+        House::new(&clock).fill(&vendor).await.unwrap();
+        vendor.requests()
+    };
+    let mut random = fastrand::Rng::with_seed(3);
+    for run in 0..4 {
+        let clock = Clock::with_timers(NOW);
+        let house = House::new(&clock);
+        let vendor = Vendor::new(&clock, &created, latency);
+        let mut lost = 0;
+        let count = loop {
+            let kill = Duration::from_millis(random.u64(1_000..25_000));
+            if let Ok(filled) = tokio::time::timeout(kill, house.fill(&vendor)).await {
+                break filled.unwrap();
+            }
+            lost += vendor.abandon();
+            // Every other time the cursors are good for nothing afterwards.
+            if random.bool() {
+                vendor.forget_cursors();
+            }
+        };
+        let asked = vendor.requests() - vendor.refused() - lost;
+        println!("run {run}: {asked} pages, {lost} lost under way");
+        assert_eq!(count, created.len() as u64, "run {run}");
+        assert!(house.lines() == expected, "run {run}");
+        // A fill that goes on must learn anew how dense its ranges are, and a refusal reads a page again.
+        assert!(
+            asked <= calm + calm / 10 + vendor.refused(),
+            "run {run}: {asked} of {calm}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_of_the_same_instant_are_each_read_once() {
+    let mut created = vec![NOW.secs() - 100 * DAY; 300];
+    created.extend(growing(300));
+    created.sort_unstable();
+    let clock = Clock::with_timers(NOW);
+    let house = House::new(&clock);
+    let vendor = Vendor::new(&clock, &created, Duration::from_millis(1_500));
+    assert_eq!(house.fill(&vendor).await.unwrap(), 600);
+    assert_eq!(house.lines(), expected(&created).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_share_the_places_and_each_event_is_kept_once() {
+    let created = growing(600);
+    let metrics = ["M1", "M2", "M3"].map(MetricId::from);
+    let filled = async |clock: Clock, latency| {
+        let house = House::new(&clock);
+        let vendor = Vendor::new(&clock, &created, latency);
+        let counts = house.fill_events(&vendor, &metrics).await;
+        assert_eq!(counts, [600; 3]);
+        println!(
+            "{} requests, {} at once at most, {:?}",
+            vendor.requests(),
+            vendor.most_at_once(),
+            clock.now().since(NOW)
+        );
+        (house.lines(), vendor)
+    };
+    let (one_by_one, calm) = filled(Clock::manual(NOW), Duration::ZERO).await;
+    let latency = Duration::from_millis(1_500);
+    let (at_once, busy) = filled(Clock::with_timers(NOW), latency).await;
+    assert_eq!(calm.requests(), 3 * calm.fewest());
+    assert!(at_once.len() >= 3 * 600);
+    assert!(at_once == one_by_one);
+    assert!(busy.most_at_once() > 20 && busy.most_at_once() <= 48);
+    assert!(busy.requests() <= calm.requests() + calm.requests() / 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_is_stored_as_a_whole() {
+    let created = growing(900);
+    let clock = Clock::with_timers(NOW);
+    let house = House::new(&clock);
+    let vendor = Vendor::new(&clock, &created, Duration::from_millis(1_500));
+    let mut looks = 0;
+    while tokio::time::timeout(Duration::from_millis(5_000), house.fill(&vendor))
+        .await
+        .is_err()
+    {
+        let parts = house.mirror.parts(&Stream::KlaviyoProfiles).unwrap();
+        let mut parts: Vec<Part> = parts.into_values().collect();
+        parts.sort_by_key(|part| part.from);
+        assert_eq!((parts[0].from, parts[parts.len() - 1].to), (None, None));
+        for pair in parts.windows(2) {
+            assert_eq!(pair[0].to, pair[1].from, "a gap or an overlap");
+        }
+        looks += usize::from(parts.len() > 2);
+    }
+    assert!(looks > 3, "{looks}");
+}
+
+#[test]
+fn nobody_waits_for_a_range_that_is_read_to_its_end() {
+    let metric = MetricId::from("M");
+    let range = |done| {
+        Range::of(Part {
+            done,
+            ..Part::default()
+        })
+    };
+    let mut fills = [Fill {
+        source: &(),
+        stream: Stream::Events(metric),
+        start: NOW,
+        begun: true,
+        ranges: [(0, range(true)), (3, range(false))].into(),
+    }];
+    assert_eq!(next_place(&mut fills), Some((0, 3)));
+    fills[0].ranges.get_mut(&3).unwrap().busy = true;
+    assert_eq!(next_place(&mut fills), None);
+}

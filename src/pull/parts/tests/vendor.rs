@@ -1,0 +1,182 @@
+//! A vendor of profiles and events: sorted by their instants, filtered by range, two on a page.
+
+use crate::api::klaviyo::{Klaviyo, Stack};
+use crate::api::{Answer, ApiError, Budgets, Call, Conduct, Exchange, Headers};
+use crate::clock::Clock;
+use crate::config::KlaviyoAccess;
+use crate::model::Moment;
+use crate::telemetry::Meter;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Small pages, so that many of them cost little.
+const PAGE: usize = 2;
+
+#[derive(Clone)]
+pub struct Vendor(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    /// Of every profile, and of every event of each metric: seconds, ascending.
+    created: Vec<i64>,
+    latency: Duration,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: u64,
+    at_once: u64,
+    most_at_once: u64,
+    refused: u64,
+    /// Cursors of an earlier one are refused.
+    generation: u64,
+}
+
+pub fn client(vendor: &Vendor, clock: &Clock) -> Klaviyo<Stack<Vendor>> {
+    let access = KlaviyoAccess {
+        base_url: url::Url::parse("https://a.klaviyo.com").unwrap(),
+        key: "pk_test".into(),
+        account: None,
+        budget_share: 0.7,
+        limits: true,
+    };
+    let (budgets, conduct) = (Budgets::default(), Conduct::default());
+    let draws = (&budgets, "acme");
+    let meter = Meter::default();
+    Klaviyo::on(
+        vendor.clone(),
+        &access,
+        draws,
+        clock.clone(),
+        meter,
+        conduct,
+    )
+}
+
+impl Vendor {
+    pub fn new(clock: &Clock, created: &[i64], latency: Duration) -> Self {
+        assert!(created.is_sorted());
+        Self(Arc::new(Inner {
+            clock: clock.clone(),
+            created: created.to_vec(),
+            latency,
+            seen: Mutex::default(),
+        }))
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.0.seen.lock().unwrap()
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.seen().requests
+    }
+
+    pub fn refused(&self) -> u64 {
+        self.seen().refused
+    }
+
+    pub fn most_at_once(&self) -> u64 {
+        self.seen().most_at_once
+    }
+
+    /// As many as one walk takes.
+    pub fn fewest(&self) -> u64 {
+        self.0.created.len().div_ceil(PAGE) as u64
+    }
+
+    /// Whoever asked is gone; how many requests were under way.
+    pub fn abandon(&self) -> u64 {
+        std::mem::take(&mut self.seen().at_once)
+    }
+
+    pub fn forget_cursors(&self) {
+        self.seen().generation += 1;
+    }
+
+    /// The document of a page; `None` for a cursor of another generation.
+    fn page(&self, path: &str, query: &BTreeMap<String, String>) -> Option<Json> {
+        let generation = self.seen().generation;
+        let filter = query.get("filter").map_or("", String::as_str);
+        let bound = |name: &str| {
+            let (_, rest) = filter.split_once(&format!("{name}({},", query["sort"]))?;
+            Moment::parse(rest.split(')').next()?).map(|at| at.secs())
+        };
+        let created = &self.0.created;
+        let below = |limit: i64| created.partition_point(|at| *at < limit);
+        let begin = bound("greater-than").map(|from| from + 1);
+        let begin = begin.or(bound("greater-or-equal")).map_or(0, below);
+        let end = bound("less-than").map_or(created.len(), below);
+        let start = match query.get("page[cursor]") {
+            None => begin,
+            Some(cursor) => {
+                let (of, place) = cursor.split_once('.').unwrap();
+                (of == generation.to_string()).then(|| place.parse().unwrap())?
+            }
+        };
+        let stop = (start + PAGE).min(end).max(start);
+        let metric = filter.split('"').nth(1);
+        let record = |n| match metric {
+            None => profile(n, created[n]),
+            Some(metric) => event(metric, n, created[n]),
+        };
+        let data: Vec<_> = (start..stop).map(record).collect();
+        let next = (stop < end).then(|| {
+            let mut pairs = url::form_urlencoded::Serializer::new(String::new());
+            pairs.extend_pairs(query.iter().filter(|(name, _)| *name != "page[cursor]"));
+            pairs.append_pair("page[cursor]", &format!("{generation}.{stop}"));
+            format!("https://a.klaviyo.com{path}?{}", pairs.finish())
+        });
+        Some(json!({"data": data, "links": {"next": next}}))
+    }
+}
+
+fn profile(n: usize, at: i64) -> Json {
+    let at = Moment::from_secs(at).to_string();
+    let attributes = json!({"email": format!("p{n}@example.com"), "created": at, "updated": at});
+    json!({"type": "profile", "id": format!("P{n:06}"), "attributes": attributes})
+}
+
+fn event(metric: &str, n: usize, at: i64) -> Json {
+    let at = Moment::from_secs(at).to_string();
+    let owner = json!({"data": {"type": "profile", "id": format!("P{:06}", n % 50)}});
+    json!({
+        "type": "event",
+        "id": format!("{metric}{n}"),
+        "attributes": {"datetime": at, "event_properties": {}},
+        "relationships": {"profile": owner},
+    })
+}
+
+impl Exchange for Vendor {
+    async fn exchange(&self, call: &Call) -> Result<Answer, ApiError> {
+        {
+            let mut seen = self.seen();
+            seen.requests += 1;
+            seen.at_once += 1;
+            seen.most_at_once = seen.most_at_once.max(seen.at_once);
+        }
+        self.0.clock.sleep(self.0.latency).await;
+        let (path, query) = call.path_and_query.split_once('?').unwrap();
+        let query = url::form_urlencoded::parse(query.as_bytes());
+        let page = self.page(path, &query.into_owned().collect());
+        let mut seen = self.seen();
+        seen.at_once -= 1;
+        seen.refused += u64::from(page.is_none());
+        let headers = Headers {
+            date: Some(self.0.clock.now()),
+            ..Headers::default()
+        };
+        Ok(Answer {
+            status: if page.is_some() { 200 } else { 400 },
+            headers,
+            body: page
+                .map_or_else(Vec::new, |page| page.to_string().into_bytes())
+                .into(),
+            envelope: None,
+        })
+    }
+}

@@ -1,0 +1,219 @@
+//! Where a range of instants is cut in two, so that more of it can be read at the same time.
+//!
+//! How dense a range is nobody knows beforehand: its pages tell. A cut costs a page more at most, the
+//! half-empty one that either side may end with.
+
+use crate::api::{Cursor as PageCursor, Trail};
+use crate::mirror::Part;
+use crate::model::Moment;
+
+/// Fewer pages than this are read one after the other: the saving would not be worth the page.
+const LEAST_PAGES: f64 = 16.0;
+
+/// A page tells no more than this of what follows it: a burst of imported records is followed by years
+/// with few.
+const FARTHEST_PAGES: f64 = 256.0;
+
+const SECOND_MS: i64 = 1_000;
+
+/// A part of a first fill while it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Range {
+    /// What is stored of it.
+    pub part: Part,
+    /// A request for its next page is under way.
+    pub busy: bool,
+    /// It differs from what is stored.
+    pub changed: bool,
+    /// A refused cursor was given up once.
+    pub restarted: bool,
+    /// The pages that led here.
+    pub trail: Trail,
+    /// Milliseconds that the last page covered.
+    pace: Option<f64>,
+}
+
+impl Range {
+    pub fn of(part: Part) -> Self {
+        Self {
+            part,
+            busy: false,
+            changed: false,
+            restarted: false,
+            trail: Trail::default(),
+            pace: None,
+        }
+    }
+
+    /// Whether its next page is to be asked for.
+    pub fn is_waiting(&self) -> bool {
+        !self.busy && !self.part.done
+    }
+
+    /// Whether a record of an instant is to be kept from here: a page may reach into what was cut off,
+    /// or begin before it. A record without one belongs to whoever finds it.
+    pub fn holds(&self, at: Option<Moment>) -> bool {
+        let after_start = self.part.from.is_none_or(|from| at >= Some(from));
+        let before_end = self.part.to.is_none_or(|to| at < Some(to));
+        at.is_none() || (after_start && before_end)
+    }
+
+    /// Takes note of a page's instants, in their order, and of where the listing goes on.
+    pub fn advance(&mut self, listed: &[Option<Moment>], next: Option<&PageCursor>) {
+        let instants = || listed.iter().flatten().copied();
+        let kept = listed.iter().filter(|at| self.holds(**at));
+        let (count, latest) = kept.fold((0, None), |(count, latest), at| {
+            (count + 1, latest.max(*at))
+        });
+        if let (Some(first), Some(last)) = (instants().min(), instants().max()) {
+            self.pace = Some((last.0 - first.0).max(SECOND_MS) as f64);
+        }
+        let ended = self.part.to.is_some_and(|to| instants().max() >= Some(to));
+        let part = &mut self.part;
+        part.seen += count;
+        if latest > part.reached {
+            (part.reached, part.at_reached) = (latest, 0);
+        }
+        let is_latest = |at: &&Option<Moment>| at.is_some() && **at == part.reached;
+        part.at_reached += listed.iter().filter(is_latest).count() as u64;
+        part.done = next.is_none() || ended;
+        part.position = next.filter(|_| !ended).map(|next| next.as_str().to_owned());
+        self.changed = true;
+    }
+
+    /// Gives up a cursor that is refused: goes on from the latest instant that was seen, whose records
+    /// are read again.
+    pub fn restart(&mut self) {
+        let part = &mut self.part;
+        part.seen -= part.at_reached;
+        part.from = part.reached.take().or(part.from);
+        (part.at_reached, part.position) = (0, None);
+        self.trail = Trail::default();
+        (self.restarted, self.changed) = (true, true);
+    }
+
+    /// Whether a refusal may be the stored cursor's fault.
+    pub fn may_restart(&self) -> bool {
+        self.part.position.is_some() && !self.restarted
+    }
+
+    /// Pages that are expected in it, as far as one can tell; `end` is where one without an end ends.
+    pub fn pages_left(&self, end: Moment) -> Option<f64> {
+        let start = self.part.reached.or(self.part.from)?;
+        let span = self.part.to.unwrap_or(end).0 - start.0;
+        Some(span as f64 / self.pace?).filter(|_| !self.part.done)
+    }
+
+    /// Cuts its later half off, or whatever is too far away to be guessed at.
+    pub fn cut(&mut self, end: Moment) -> Option<Self> {
+        let pages = self.pages_left(end).filter(|pages| *pages >= LEAST_PAGES)?;
+        let start = self.part.reached.or(self.part.from)?;
+        let kept = self.pace? * (pages / 2.0).min(FARTHEST_PAGES);
+        // Whole seconds: that is how instants are listed.
+        let at = Moment((start.0 + kept as i64).div_euclid(SECOND_MS) * SECOND_MS);
+        if at <= start {
+            return None;
+        }
+        // Its own first page tells how dense it is.
+        let later = Self {
+            changed: true,
+            ..Self::of(Part {
+                from: Some(at),
+                to: self.part.to,
+                ..Part::default()
+            })
+        };
+        self.part.to = Some(at);
+        self.changed = true;
+        Some(later)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END: Moment = Moment(1_000_000 * SECOND_MS);
+
+    fn seconds(of: impl IntoIterator<Item = i64>) -> Vec<Option<Moment>> {
+        of.into_iter()
+            .map(|at| Some(Moment::from_secs(at)))
+            .collect()
+    }
+
+    /// A range after a page that covered so many seconds.
+    fn begun(page: i64) -> Range {
+        let mut range = Range::of(Part::default());
+        range.advance(&seconds([0, page]), Some(&PageCursor::from_stored("next")));
+        range
+    }
+
+    #[test]
+    fn a_range_is_cut_in_the_middle_of_what_is_left_and_a_short_one_is_not() {
+        let mut range = begun(10_000);
+        let later = range.cut(END).unwrap();
+        assert_eq!(range.part.to, Some(Moment::from_secs(505_000)));
+        assert_eq!(later.part.from, range.part.to);
+        assert_eq!(later.part.to, None);
+        assert!(range.changed && later.changed && later.is_waiting());
+        assert_eq!(begun(62_500).cut(END), None);
+        assert_eq!(
+            Range::of(Part::default()).cut(END),
+            None,
+            "nothing is known of it"
+        );
+    }
+
+    #[test]
+    fn a_burst_is_not_taken_for_what_follows_it() {
+        let mut range = begun(2);
+        range.cut(END).unwrap();
+        assert_eq!(range.part.to, Some(Moment::from_secs(2 + 2 * 256)));
+    }
+
+    #[test]
+    fn a_page_of_one_instant_can_be_gone_on_from_but_not_cut_within_it() {
+        let mut range = Range::of(Part {
+            to: Some(Moment::from_secs(8)),
+            ..Part::default()
+        });
+        let next = PageCursor::from_stored("next");
+        range.advance(&seconds([7; 1_000]), Some(&next));
+        assert_eq!(range.cut(END), None);
+        range.advance(&seconds([7; 1_000]), Some(&next));
+        assert_eq!((range.part.seen, range.part.at_reached), (2_000, 2_000));
+        assert!(range.is_waiting());
+    }
+
+    #[test]
+    fn what_was_cut_off_is_kept_by_the_later_range_alone() {
+        let mut range = begun(100);
+        let mut later = range.cut(Moment::from_secs(2_100)).unwrap();
+        let cut = range.part.to.unwrap().0 / SECOND_MS;
+        let page = seconds([cut - 1, cut - 1, cut, cut + 5]);
+        let kept = |range: &Range| page.iter().filter(|at| range.holds(**at)).count();
+        assert_eq!((kept(&range), kept(&later)), (2, 2));
+        let next = PageCursor::from_stored("next");
+        range.advance(&page, Some(&next));
+        assert!(range.part.done && range.part.position.is_none());
+        assert_eq!(range.part.seen, 4, "two of the page before");
+        later.advance(&page, Some(&next));
+        assert!(!later.part.done);
+        assert_eq!(later.part.seen, 2);
+    }
+
+    #[test]
+    fn a_restart_counts_nobody_twice() {
+        let mut range = begun(100);
+        range.advance(
+            &seconds([101, 102, 102]),
+            Some(&PageCursor::from_stored("x")),
+        );
+        range.restart();
+        assert_eq!(range.part.from, Some(Moment::from_secs(102)));
+        assert_eq!((range.part.seen, &range.part.position), (3, &None));
+        range.advance(&seconds([102, 102, 103]), None);
+        assert_eq!(range.part.seen, 6);
+        assert!(range.part.done);
+    }
+}
