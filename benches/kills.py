@@ -29,7 +29,7 @@ def fill(driftless, sandbox, directory, spans):
     directory.mkdir()
     config = config_in(directory, sandbox)
     began, cpu, peak = time.monotonic(), 0.0, 0
-    for span in [*spans, None]:
+    for kills, span in enumerate([*spans, None]):
         with open(directory / "summary", "w") as out:
             process = start(driftless, sandbox, config, out, subprocess.DEVNULL)
             if span is not None:
@@ -46,12 +46,13 @@ def fill(driftless, sandbox, directory, spans):
     told = subprocess.run(verify, check=True, stdout=subprocess.PIPE, text=True).stdout
     files = (file for file in (directory / "state").rglob("*") if file.is_file())
     return {
+        "kills": kills,
         "wall": time.monotonic() - began,
         "cpu": cpu,
         "peak": peak / 1024,
         "size": sum(file.stat().st_blocks * 512 for file in files) / 2**20,
         "requests": sum(json.loads((directory / "summary").read_text())["shops"][0]["requests"].values()),
-        "mirror": re.search(r"the mirror is sound: (.*); digest (\S+)", told).groups(),
+        "mirror": re.search(r"the mirror is sound: \d+ values, (.*); digest (\S+)", told).groups(),
     }
 
 
@@ -80,7 +81,7 @@ def main():
     asked = sum(int(count) for count in re.findall(r"^# (\d+) requests, ", told, re.M))
     killed["requests"] = asked - whole["requests"]
     print(f"{'':14}{'CPU s':>9}{'wall s':>9}{'peak MiB':>10}{'disk MiB':>10}{'requests':>10}")
-    for name, result in {"undisturbed": whole, f"killed {arguments.kills} times": killed}.items():
+    for name, result in {"undisturbed": whole, f"killed {killed['kills']} times": killed}.items():
         print(
             f"{name:16}{result['cpu']:7.1f}{result['wall']:9.1f}{result['peak']:10.0f}"
             f"{result['size']:10.0f}{result['requests']:10}"

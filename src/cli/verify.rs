@@ -85,8 +85,11 @@ fn of_mirror(shop: &config::Shop, with_digest: bool) -> Exit {
     let now = Clock::System.now();
     let opened = vault.and_then(|vault| Mirror::open(&shop.state_dir, &vault, now));
     let audited = opened.and_then(|(mirror, repaired)| {
-        let digest = with_digest.then(|| mirror.digest()).transpose()?;
-        Ok((mirror.audit()?, digest, repaired))
+        let audit = mirror.audit()?;
+        // Of a damaged mirror its faults are told, not what it says.
+        let is_wanted = with_digest && audit.faults.is_empty();
+        let digest = is_wanted.then(|| mirror.digest()).transpose()?;
+        Ok((audit, digest, repaired))
     });
     let (audit, digest, repaired) = match audited {
         Ok(found) => found,

@@ -181,6 +181,7 @@ impl Pull<'_> {
         self.progress.over("timelines", folded.timelines);
         self.ledger(times.klaviyo, &mentions, &mut pulled).await?;
         self.order_ledger(times.shopify, &mut pulled).await?;
+        pulled.gone.swept = pulled.count(refetch::GONE) - pulled.gone.named;
         self.snapshots(times.klaviyo).await?;
         pulled.freshness = self.freshness(&mentions, &pulled)?;
         Ok(pulled)

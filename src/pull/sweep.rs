@@ -2,7 +2,7 @@
 //! known is looked at by id, one after the other, evenly over a span, so that nothing of the kind stays
 //! unnoticed for longer than that span and the time between two passes.
 
-use super::refetch::{GONE, tolerated};
+use super::refetch::tolerated;
 use super::{Pull, PullError, Pulled, ServerTimes, is_out_of_reach};
 use crate::api::{klaviyo, shopify};
 use crate::mirror::{Cursor, Stream};
@@ -39,7 +39,6 @@ impl Pull<'_> {
         quietly(profiles.await)?;
         let customers = self.sweep_customers(times.shopify, totals.customers, pulled);
         quietly(customers.await)?;
-        pulled.gone.swept = pulled.count(GONE) - pulled.gone.named;
         for (name, stream, of) in [
             ("profiles", Stream::KlaviyoSweep, totals.profiles),
             ("customers", Stream::ShopifySweep, totals.customers),

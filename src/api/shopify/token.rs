@@ -110,8 +110,13 @@ async fn grant(
     );
     let answer = stack.exchange(&call).await?;
     let failed = |fault| answer.error(&TOKEN, fault);
-    let granted: Granted =
-        serde_json::from_slice(&answer.body).map_err(|_| failed(Fault::NotJson))?;
+    // A place at most: not even a hash is told of what may hold the token.
+    let misfit = |error: serde_json::Error| Fault::Shape {
+        line: error.line(),
+        column: error.column(),
+    };
+    let granted = serde_json::from_slice(&answer.body);
+    let granted: Granted = granted.map_err(|error| failed(misfit(error)))?;
     let life = Duration::from_secs(granted.expires_in.min(30 * 86_400));
     Ok(Held {
         token: header(&granted.access_token.into()).map_err(failed)?,

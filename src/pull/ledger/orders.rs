@@ -63,7 +63,7 @@ impl Pull<'_> {
     async fn compare_orders(
         &self,
         now: Moment,
-        known: Option<Checked>,
+        checked: Option<Checked>,
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
         let stream = Stream::ShopifyOrders;
@@ -75,12 +75,12 @@ impl Pull<'_> {
         let (theirs, mut apart) = self.apart(&all, &ids).await?;
         let before = ids.len() as u64;
         let mut stored = before;
-        let lasting = self.mirror.gaps(&stream)?.remove(&WHOLE);
+        let gap = self.mirror.gaps(&stream)?.remove(&WHOLE);
         let lasting =
-            lasting.filter(|gap| gap.theirs.abs_diff(gap.stored) == theirs.abs_diff(stored));
-        let known_gap = lasting.filter(|gap| now.since(gap.looked) < LOOK_AGAIN);
+            gap.filter(|gap| apart_by(gap.stored, gap.theirs) == apart_by(stored, theirs));
+        let known = lasting.filter(|gap| now.since(gap.looked) < LOOK_AGAIN);
         let mut whole = true;
-        if !apart.is_empty() && known_gap.is_none() {
+        if !apart.is_empty() && known.is_none() {
             // Others begin every day, so that no range keeps all others from their turn for ever.
             let first = now.day().rem_euclid(apart.len() as i64);
             apart.rotate_left(first as usize);
@@ -93,11 +93,11 @@ impl Pull<'_> {
             ownerless: 0,
             unreadable: 0,
             since: lasting.map_or(now, |gap| gap.since),
-            looked: known_gap.map_or(now, |gap| gap.looked),
+            looked: looked(known, whole, now),
         };
         let done = match whole {
             true => Some(now),
-            false => known.and_then(|known| known.done),
+            false => checked.and_then(|checked| checked.done),
         };
         // What the pass's share did not suffice for goes on with the next one, as long as that helps.
         let asked = match whole || stored == before {
@@ -202,6 +202,20 @@ impl Pull<'_> {
     }
 }
 
+/// By how many the vendor's count is ahead of ours.
+fn apart_by(stored: u64, theirs: u64) -> i64 {
+    theirs as i64 - stored as i64
+}
+
+/// When a difference counts as looked into: a look that was cut off does not, so that the next one goes on.
+fn looked(known: Option<Gap>, whole: bool, now: Moment) -> Moment {
+    match (known, whole) {
+        (Some(gap), _) => gap.looked,
+        (None, true) => now,
+        (None, false) => now.minus(LOOK_AGAIN),
+    }
+}
+
 /// How many of some ids, which ascend, lie in a range.
 fn count_in(ids: &[OrderId], range: &Ids) -> u64 {
     let from = ids.partition_point(|id| id < range.start());
@@ -230,6 +244,15 @@ fn pieces(range: &Ids, ids: &[OrderId]) -> Vec<Ids> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_that_was_cut_off_goes_on_and_a_whole_one_rests_a_week() {
+        let now = Moment::from_day(20_000);
+        let rests = |whole, after| now.plus(after).since(looked(None, whole, now)) < LOOK_AGAIN;
+        assert!(rests(true, RECENT_EVERY) && !rests(true, LOOK_AGAIN));
+        assert!(!rests(false, Duration::ZERO));
+        assert_ne!(apart_by(7, 8), apart_by(8, 7));
+    }
 
     #[test]
     fn the_pieces_of_a_range_are_the_range() {

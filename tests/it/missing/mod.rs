@@ -325,6 +325,7 @@ async fn an_order_that_is_missing_and_one_that_is_gone_do_not_cancel_out() {
     let summary = look(&mut house).await;
     assert_eq!(summary.pulled["orders that were missing"], 1);
     assert_eq!(summary.pulled["records gone upstream"], 1);
+    assert_eq!((summary.gone.named, summary.gone.swept), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
