@@ -3,6 +3,7 @@
 //! place in the mirror kept.
 
 use super::{Pull, PullError, Pulled, ServerTimes};
+use crate::api::ApiError;
 use crate::model::{Mentions, MetricId, Moment};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
@@ -50,7 +51,8 @@ impl Pull<'_> {
         Ok(asked_before)
     }
 
-    /// Whatever all of them bring, in their order. The first that fails ends all.
+    /// Whatever all of them bring, in their order. One that a vendor fails leaves the others to come to
+    /// their end, so that nothing waits for a vendor that is down but what comes from it.
     async fn side_by_side(
         &self,
         klaviyo: [Reading<'_>; 3],
@@ -58,12 +60,22 @@ impl Pull<'_> {
     ) -> Result<Vec<Pulled>, PullError> {
         let readings = klaviyo.into_iter().chain([shopify]);
         if self.clock.sleeps_overlap() {
-            return try_join_all(readings).await;
+            let read = try_join_all(readings.map(tolerant)).await?;
+            return Ok(read.into_iter().collect::<Result<_, _>>()?);
         }
         let mut read = Vec::new();
         for reading in readings {
-            read.push(reading.await?);
+            read.push(tolerant(reading).await?);
         }
-        Ok(read)
+        Ok(read.into_iter().collect::<Result<_, _>>()?)
+    }
+}
+
+/// A vendor's failure is no reason to end at once.
+async fn tolerant(reading: Reading<'_>) -> Result<Result<Pulled, ApiError>, PullError> {
+    match reading.await {
+        Ok(pulled) => Ok(Ok(pulled)),
+        Err(PullError::Api(error)) => Ok(Err(error)),
+        Err(error) => Err(error),
     }
 }
