@@ -14,6 +14,8 @@ pub(super) struct Condition {
     pub(super) values: Vec<String>,
     /// Whether the value was written as a list.
     pub(super) list: bool,
+    /// The first value as an instant, if it is one: it is compared with row after row.
+    instant: Option<Moment>,
 }
 
 impl Condition {
@@ -24,12 +26,7 @@ impl Condition {
 
     /// Whether an instant compares as asked; `None` never does.
     pub(super) fn admits(&self, at: Option<Moment>) -> bool {
-        let value = self.values.first().map_or("", String::as_str);
-        let bound = match value.parse::<i64>() {
-            Ok(seconds) if self.field == "timestamp" => Some(Moment::from_secs(seconds)),
-            _ => Moment::parse(value),
-        };
-        let (Some(at), Some(bound)) = (at, bound) else {
+        let (Some(at), Some(bound)) = (at, self.instant) else {
             return false;
         };
         match self.op.as_str() {
@@ -39,6 +36,14 @@ impl Condition {
             "less-or-equal" => at <= bound,
             _ => at == bound,
         }
+    }
+}
+
+fn instant(field: &str, values: &[String]) -> Option<Moment> {
+    let value = values.first()?;
+    match value.parse::<i64>() {
+        Ok(seconds) if field == "timestamp" => Some(Moment::from_secs(seconds)),
+        _ => Moment::parse(value),
     }
 }
 
@@ -148,6 +153,7 @@ impl<'a> Reader<'a> {
         }
         let (op, field) = (op.to_owned(), field.to_owned());
         Some(Condition {
+            instant: instant(&field, &values),
             op,
             field,
             values,
