@@ -8,7 +8,7 @@ use crate::api::Fault;
 use crate::api::shopify::{BulkQuery, BulkStatus};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
 use crate::model::{BulkId, Moment};
-use crate::plan::Listing;
+use crate::plan::{Legibility, Listing};
 use std::time::Duration;
 
 /// Lines that are committed together (store.md: a thousand small records to a batch).
@@ -26,6 +26,15 @@ pub(super) struct Bulk<T> {
     pub decode: fn(&str) -> Option<T>,
     /// Puts one record into the mirror's page.
     pub store: fn(&mut MirrorPage<'_>, T) -> Result<(), MirrorError>,
+}
+
+/// What a result file held.
+#[derive(Clone, Copy, Debug, Default)]
+struct Read {
+    /// Lines that came undamaged.
+    lines: u64,
+    /// Enough of them could be understood.
+    whole: bool,
 }
 
 /// Where a first fill stands: `<operation> <lines stored>`.
@@ -84,13 +93,17 @@ impl Pull<'_> {
                 let lines = self.lines(bulk, &cursor, &operation, stored, &url, pulled);
                 match lines.await {
                     // Results are kept for a week; one that expired can only be asked for again.
-                    Err(PullError::Api(error)) if error.fault == Fault::NotFound => 0,
+                    Err(PullError::Api(error)) if error.fault == Fault::NotFound => Read::default(),
                     read => read?,
                 }
             }
-            None => 0,
+            None => Read {
+                lines: 0,
+                whole: true,
+            },
         };
-        let complete = read == roots;
+        let complete = read.whole && read.lines == roots;
+        let read = read.lines;
         let mut page = self.mirror.page();
         if complete {
             let watermark = cursor.run_start;
@@ -184,9 +197,10 @@ impl Pull<'_> {
         stored: u64,
         url: &str,
         pulled: &mut Pulled,
-    ) -> Result<u64, PullError> {
+    ) -> Result<Read, PullError> {
         let mut lines = self.vendors.shopify.bulk_lines(url).await?;
-        let (mut read, mut misfits) = (0, 0);
+        // After a kill those before it count as well.
+        let (mut read, mut misfits) = (0, cursor.unreadable);
         let mut damaged = Vec::new();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -210,14 +224,24 @@ impl Pull<'_> {
                 let sound = damaged.first().map_or(read, |first| first - 1);
                 let reached = Cursor {
                     position: Some(position(operation, sound)),
+                    unreadable: misfits,
                     ..cursor.clone()
                 };
                 self.keep_lines(bulk, batch.drain(..), &reached)?;
                 self.progress.at(bulk.name, read, None);
             }
             if last {
+                let read = read - damaged.len() as u64;
+                let legibility = Legibility {
+                    read: read.saturating_sub(misfits),
+                    unreadable: misfits,
+                };
                 pulled.quarantined += misfits;
-                return Ok(read - damaged.len() as u64);
+                pulled.judge(&bulk.stream, legibility.read, misfits);
+                return Ok(Read {
+                    lines: read,
+                    whole: !legibility.is_poor(),
+                });
             }
         }
     }

@@ -199,21 +199,79 @@ async fn records_that_cannot_be_understood_are_left_out_and_many_of_them_stop_al
         let now = house.clock.now();
         let mut state = house.world.state();
         let profiles = state.klaviyo.profiles.values_mut();
-        profiles.for_each(|profile| profile.updated = now);
+        profiles.for_each(|profile| {
+            (profile.country, profile.updated) = (Some("Atlantis".to_owned()), now);
+        });
     }
-    house.clock.advance(Duration::from_secs(3_600));
     crate::modes::suppress_at_risk(&house, 1);
+    let moved = |house: &mut House| {
+        let lines = records(house.mirror());
+        lines
+            .iter()
+            .filter(|line| line.contains("Atlantis"))
+            .count()
+    };
     let before = writes(&house);
-    alter(&house, PROFILES, 1, garble);
-    let summary = house.pass().await;
-    assert_eq!(guards(&summary), [(Guard::Unreadable, 40)]);
-    assert_eq!((summary.quarantined, writes(&house)), (40, before.clone()));
-    // Each is known as it was: neither gone, nor changed.
-    let left = records(house.mirror());
-    assert_eq!(left.len(), known.len());
-    // The same again is read whole.
+    // Until they are readable, however long ago they changed.
+    for _ in 0..2 {
+        house.clock.advance(Duration::from_secs(3_600));
+        alter(&house, PROFILES, 1, garble);
+        let summary = house.pass().await;
+        assert_eq!(guards(&summary), [(Guard::Unreadable, 40)]);
+        assert_eq!((summary.quarantined, writes(&house)), (40, before.clone()));
+        // Each is known as it was: neither gone, nor changed.
+        assert_eq!(records(house.mirror()).len(), known.len());
+    }
+    let some = moved(&mut house);
+    house.clock.advance(Duration::from_secs(3_600));
     assert_eq!(house.pass().await.quarantined, 0);
     assert!(writes(&house).len() > before.len());
+    assert!(some > 0 && moved(&mut house) >= some + 40);
+    assert_whole(&mut house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_reading_with_too_many_unreadable_records_is_done_again() {
+    let mut house = House::of(120, &EDITS).await;
+    alter(&house, PROFILES, 1, garble);
+    let summary = house.pass().await;
+    let stopped = guards(&summary).into_iter().map(|(guard, _)| guard);
+    let stopped: Vec<Guard> = stopped.collect();
+    assert!(stopped.contains(&Guard::Unreadable), "{stopped:?}");
+    assert!(stopped.contains(&Guard::CompleteListing), "{stopped:?}");
+    assert_eq!((summary.quarantined, house.writes()), (40, 0));
+    house.clock.advance(Duration::from_secs(3_600));
+    let summary = house.pass().await;
+    assert_eq!((summary.quarantined, guards(&summary)), (0, vec![]));
+    assert!(house.writes() > 0);
+    assert_whole(&mut house).await;
+}
+
+/// Customers that nobody can make out, of a bulk result.
+fn garble_lines(body: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8(body).unwrap();
+    let lines = text.lines().enumerate().map(|(at, line)| match at % 3 {
+        0 => "{\"id\":7}\n".to_owned(),
+        _ => format!("{line}\n"),
+    });
+    lines.collect::<String>().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_result_with_too_many_unreadable_lines_is_asked_for_again() {
+    let mut house = House::of(120, &EDITS).await;
+    alter(&house, BULK, 1, garble_lines);
+    let summary = house.pass().await;
+    let stopped = guards(&summary).into_iter().map(|(guard, _)| guard);
+    let stopped: Vec<Guard> = stopped.collect();
+    assert!(stopped.contains(&Guard::Unreadable), "{stopped:?}");
+    assert!(stopped.contains(&Guard::CompleteListing), "{stopped:?}");
+    assert!(summary.quarantined > 10);
+    let begun = house.world.state().shopify.operations.len();
+    let summary = house.pass().await;
+    assert_eq!((summary.quarantined, guards(&summary)), (0, vec![]));
+    assert_eq!(house.world.state().shopify.operations.len(), begun + 1);
+    assert_whole(&mut house).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
