@@ -331,5 +331,6 @@ pub fn is_out_of_reach(error: &ApiError) -> bool {
             | Fault::Resting { .. }
             | Fault::VendorDown
             | Fault::Unreachable { .. }
+            | Fault::Untrusted { .. }
     )
 }

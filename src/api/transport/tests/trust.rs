@@ -126,3 +126,23 @@ async fn a_server_that_is_not_trusted_gets_no_request_and_is_asked_once() {
         assert_eq!(told, [Some("untrusted")], "{name}");
     }
 }
+
+#[test]
+fn a_handshake_that_fails_for_another_reason_than_distrust_is_tried_again() {
+    use rustls::{AlertDescription as Alert, CertificateError, Error, InvalidMessage};
+    for distrust in [
+        Error::InvalidCertificate(CertificateError::Expired),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType),
+        Error::AlertReceived(Alert::ProtocolVersion),
+        Error::AlertReceived(Alert::HandshakeFailure),
+    ] {
+        assert!(is_distrust(&distrust), "{distrust}");
+    }
+    for passing in [
+        Error::AlertReceived(Alert::InternalError),
+        Error::DecryptError,
+        Error::General("x".to_owned()),
+    ] {
+        assert!(!is_distrust(&passing), "{passing}");
+    }
+}
