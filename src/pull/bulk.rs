@@ -28,13 +28,48 @@ pub(super) struct Bulk<T> {
     pub store: fn(&mut MirrorPage<'_>, T) -> Result<(), MirrorError>,
 }
 
-/// What a result file held.
+/// What was read of a result file.
 #[derive(Clone, Copy, Debug, Default)]
 struct Read {
-    /// Lines that came undamaged.
+    /// Lines so far.
     lines: u64,
-    /// Enough of them could be understood.
-    whole: bool,
+    /// Whole lines that could not be understood.
+    misfits: u64,
+    /// Lines that were damaged on their way.
+    damaged: u64,
+    /// The first of these.
+    first_damaged: Option<u64>,
+}
+
+impl Read {
+    /// Decodes the last line that was read.
+    fn take_in<T>(&mut self, line: &str, decode: fn(&str) -> Option<T>) -> Option<T> {
+        let record = decode(line);
+        if record.is_none() && is_json(line) {
+            self.misfits += 1;
+        } else if record.is_none() {
+            self.damaged += 1;
+            self.first_damaged.get_or_insert(self.lines);
+        }
+        record
+    }
+
+    /// Lines that need not be read again after a kill, which must see the damage again.
+    fn settled(&self) -> u64 {
+        self.first_damaged.map_or(self.lines, |first| first - 1)
+    }
+
+    /// What damaged lines held is missing, whatever their number says.
+    fn undamaged(&self) -> u64 {
+        self.lines - self.damaged
+    }
+
+    fn legibility(&self) -> Legibility {
+        Legibility {
+            read: self.undamaged().saturating_sub(self.misfits),
+            unreadable: self.misfits,
+        }
+    }
 }
 
 /// Where a first fill stands: `<operation> <lines stored>`.
@@ -97,13 +132,10 @@ impl Pull<'_> {
                     read => read?,
                 }
             }
-            None => Read {
-                lines: 0,
-                whole: true,
-            },
+            None => Read::default(),
         };
-        let complete = read.whole && read.lines == roots;
-        let read = read.lines;
+        let complete = read.undamaged() == roots && !read.legibility().is_poor();
+        let read = read.undamaged();
         let mut page = self.mirror.page();
         if complete {
             let watermark = cursor.run_start;
@@ -187,8 +219,7 @@ impl Pull<'_> {
         Ok(page.commit()?)
     }
 
-    /// Stores all lines after the first `stored`, and counts all but those that were damaged on their way:
-    /// what these held is missing, whatever their number says.
+    /// Stores all lines after the first `stored`.
     async fn lines<T>(
         &self,
         bulk: &Bulk<T>,
@@ -199,62 +230,52 @@ impl Pull<'_> {
         pulled: &mut Pulled,
     ) -> Result<Read, PullError> {
         let mut lines = self.vendors.shopify.bulk_lines(url).await?;
-        // After a kill those before it count as well.
-        let (mut read, mut misfits) = (0, cursor.unreadable);
-        let mut damaged = Vec::new();
+        let mut read = Read {
+            misfits: cursor.unreadable,
+            ..Read::default()
+        };
         let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            let line = lines.next().await?;
-            let last = line.is_none();
-            if let Some(line) = line {
-                read += 1;
-                if read <= stored {
-                    continue;
-                }
-                match (bulk.decode)(&line) {
-                    Some(record) => batch.push(record),
-                    None if is_json(&line) => misfits += 1,
-                    None => damaged.push(read),
-                }
-            }
-            if batch.len() == BATCH || (last && !batch.is_empty()) {
+        let reached = |read: &Read| Cursor {
+            position: Some(position(operation, read.settled())),
+            unreadable: read.misfits,
+            ..cursor.clone()
+        };
+        while let Some(line) = lines.next().await? {
+            read.lines += 1;
+            if read.lines.is_multiple_of(BATCH as u64) {
                 self.check_stop()?;
-                pulled.add(bulk.name, batch.len() as u64);
-                // After a kill the damage must be seen again.
-                let sound = damaged.first().map_or(read, |first| first - 1);
-                let reached = Cursor {
-                    position: Some(position(operation, sound)),
-                    unreadable: misfits,
-                    ..cursor.clone()
-                };
-                self.keep_lines(bulk, batch.drain(..), &reached)?;
-                self.progress.at(bulk.name, read, None);
             }
-            if last {
-                let read = read - damaged.len() as u64;
-                let legibility = Legibility {
-                    read: read.saturating_sub(misfits),
-                    unreadable: misfits,
-                };
-                pulled.quarantined += misfits;
-                pulled.judge(&bulk.stream, legibility.read, misfits);
-                return Ok(Read {
-                    lines: read,
-                    whole: !legibility.is_poor(),
-                });
+            if read.lines > stored {
+                batch.extend(read.take_in(&line, bulk.decode));
+            }
+            if batch.len() == BATCH {
+                self.keep_lines(bulk, &mut batch, &reached(&read), pulled)?;
+                self.progress.at(bulk.name, read.lines, None);
             }
         }
+        self.keep_lines(bulk, &mut batch, &reached(&read), pulled)?;
+        let Legibility {
+            read: understood,
+            unreadable,
+        } = read.legibility();
+        pulled.quarantined += unreadable;
+        pulled.judge(&bulk.stream, understood, unreadable);
+        Ok(read)
     }
 
     /// Commits records together with the cursor behind them.
     fn keep_lines<T>(
         &self,
         bulk: &Bulk<T>,
-        mut records: impl Iterator<Item = T>,
+        records: &mut Vec<T>,
         reached: &Cursor,
+        pulled: &mut Pulled,
     ) -> Result<(), PullError> {
         let mut page = self.mirror.page();
-        records.try_for_each(|record| (bulk.store)(&mut page, record))?;
+        pulled.add(bulk.name, records.len() as u64);
+        records
+            .drain(..)
+            .try_for_each(|record| (bulk.store)(&mut page, record))?;
         page.cursor(&bulk.stream, reached);
         Ok(page.commit()?)
     }
