@@ -7,7 +7,7 @@ use crate::api::klaviyo::Klaviyo;
 use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
 use crate::mirror::{Cursor, LIST_LAG, Look, MirrorError, Page as MirrorPage, Stream};
 use crate::model::{GroupId, List, ListId, Member, Mentions, Moment, SegmentId};
-use crate::plan::Listing;
+use crate::plan::{Legibility, Listing};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -61,6 +61,11 @@ impl Source for Members<'_> {
 
     fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Member>) -> Result<(), MirrorError> {
         page.listing(self.list, &items)
+    }
+
+    /// Whoever could not be understood would count as not on the list.
+    fn is_whole(&self, walk: Legibility) -> bool {
+        walk.unreadable == 0
     }
 
     fn end(&self, page: &mut MirrorPage<'_>, walk: &Cursor) -> Result<(), MirrorError> {

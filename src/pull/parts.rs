@@ -7,7 +7,7 @@
 use super::split::Range;
 use super::walk::{Source, Walked, refuses_cursor};
 use super::{Pull, PullError, Pulled};
-use crate::api::{ApiError, Cursor as PageCursor, Page};
+use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
 use crate::mirror::{Cursor, Part, Stream};
 use crate::model::Moment;
 use crate::plan::Legibility;
@@ -149,15 +149,21 @@ impl Pull<'_> {
     ) -> Result<(), PullError> {
         let range = fill.ranges.get_mut(&number).expect("a range that is there");
         range.busy = false;
+        let page = page.and_then(|page| range.trail.step(&page).map(|()| page));
         let page = match page {
             Err(error) if range.may_restart() && refuses_cursor(&error) => {
                 tracing::info!(stream = %fill.stream, number, "cursor refused, range restarted");
                 range.restart();
                 return Ok(());
             }
+            Err(error) if error.fault == Fault::Loop => {
+                // The position leads back into the circle.
+                range.start_over();
+                self.keep_part(fill, Vec::new())?;
+                return Err(error.into());
+            }
             other => other?,
         };
-        range.trail.step(&page)?;
         let listed: Vec<Option<Moment>> = page.items.iter().map(S::at).collect();
         let kept = page
             .items

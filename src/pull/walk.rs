@@ -94,7 +94,8 @@ impl Pull<'_> {
         loop {
             self.check_stop()?;
             let after = cursor.position.as_deref().map(PageCursor::from_stored);
-            let page = match source.page(cursor.lower, after.as_ref()).await {
+            let page = source.page(cursor.lower, after.as_ref()).await;
+            let page = match page.and_then(|page| trail.step(&page).map(|()| page)) {
                 Err(error) if after.is_some() && !restarted && refuses_cursor(&error) => {
                     // Expired or refused: the walk starts again from where it began, not from zero.
                     tracing::info!(stream = %stream, "cursor refused, walk restarted");
@@ -102,9 +103,15 @@ impl Pull<'_> {
                     trail = Trail::default();
                     continue;
                 }
+                Err(error) if error.fault == Fault::Loop => {
+                    // The position leads back into the circle.
+                    let mut page = self.mirror.page();
+                    page.cursor(&stream, &restarted_walk(cursor));
+                    page.commit()?;
+                    return Err(error.into());
+                }
                 other => other?,
             };
-            trail.step(&page)?;
             newest = newest.max(source.newest(&page.items));
             pulled.add(S::NAME, page.items.len() as u64);
             pulled.quarantined += page.quarantined;
