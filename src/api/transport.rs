@@ -175,15 +175,27 @@ fn unreachable(host: &str, phase: Phase, error: &reqwest::Error) -> Fault {
     }
     let cause = match error {
         error if error.is_timeout() => Cause::Timeout,
-        // By its certificate, or because what is there speaks no TLS that is safe.
-        error if sources(error).any(|cause| cause.is::<rustls::Error>()) => {
-            return Fault::Untrusted { host };
-        }
+        error if sources(error).any(is_distrust) => return Fault::Untrusted { host },
         error if sources(error).any(|cause| cause.to_string() == "dns error") => Cause::Name,
         _ => Cause::Refused,
     };
     let phase = Phase::Connect;
     Fault::Unreachable { host, phase, cause }
+}
+
+/// Whether it is for its certificate, or because what is there speaks no TLS that is safe. Whatever else ends
+/// a handshake may be over in a moment.
+fn is_distrust(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::{AlertDescription as Alert, Error};
+    matches!(
+        cause.downcast_ref(),
+        Some(
+            Error::InvalidCertificate(_)
+                | Error::PeerIncompatible(_)
+                | Error::InvalidMessage(_)
+                | Error::AlertReceived(Alert::ProtocolVersion | Alert::HandshakeFailure)
+        )
+    )
 }
 
 /// Everything that an error came of.

@@ -298,9 +298,9 @@ fn view(shop: &ShopView, stuck: &BTreeSet<String>, now: Moment) -> Value {
         "parked": shop.meter.holding(now).into_iter()
             .map(|(class, until)| (class, json!(text(until))))
             .collect::<Map<_, _>>(),
-        "out_of_reach": shop.meter.unreached(now).into_iter()
+        "out_of_reach": shop.meter.unreached().into_iter()
             .map(|(api, one)| (api.as_str().to_owned(), json!({
-                "how": one.told(now),
+                "how": one.told(),
                 "since": text(one.since),
             })))
             .collect::<Map<_, _>>(),

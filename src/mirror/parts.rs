@@ -17,6 +17,8 @@ pub struct Part {
     pub position: Option<String>,
     /// Records that were read.
     pub seen: u64,
+    /// Records besides that could not be understood.
+    pub unreadable: u64,
     /// The latest instant among them.
     pub reached: Option<Moment>,
     /// How many of them are of that instant.

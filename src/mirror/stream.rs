@@ -58,6 +58,8 @@ pub struct Cursor {
     pub lower: Option<Moment>,
     /// Records seen in the run under way.
     pub seen: u64,
+    /// Records besides that could not be understood.
+    pub unreadable: u64,
     /// The run reached its end.
     pub done: bool,
 }

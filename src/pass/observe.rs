@@ -148,8 +148,7 @@ impl Shop {
                 .map(|counted| counted.listing.clone())
                 .collect(),
             missing_sentinels: pulled.missing_sentinels,
-            read: pulled.counts.values().sum(),
-            unreadable: pulled.quarantined,
+            legibility: pulled.legibility(),
             // Who applies a plan, or takes a run back, has said what is to be done.
             released: options.only.is_some() || options.task != Task::Rules || self.is_released(),
             readings_due: self.readings_due()?,

@@ -73,11 +73,10 @@ impl Probation {
 
     /// Takes a pull in as a reading, if everybody was looked at in it, or says why not.
     fn take_in(&mut self, pulled: &Pulled) -> Result<(), &'static str> {
-        let read: u64 = pulled.counts.values().sum();
         if pulled.missing_sentinels > 0 {
             return Err("sentinels are missing");
         }
-        if pulled.quarantined > read / guard::UNREADABLE {
+        if pulled.legibility().iter().any(|(_, one)| one.is_poor()) {
             return Err("too many records cannot be understood");
         }
         let mut began = BTreeMap::new();

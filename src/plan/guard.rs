@@ -23,10 +23,8 @@ pub struct Circumstances {
     pub listings: Vec<Listing>,
     /// Sentinel profiles that upstream no longer shows.
     pub missing_sentinels: u64,
-    /// Records that this pass read.
-    pub read: u64,
-    /// Records besides that it could not understand.
-    pub unreadable: u64,
+    /// How much of each kind of record could be understood, by its name.
+    pub legibility: Vec<(String, Legibility)>,
     /// Whether an operator released these very rules, or this very plan.
     pub released: bool,
     /// Complete readings that a new or restored mirror still lacks.
@@ -68,9 +66,29 @@ pub struct Trip {
     pub note: String,
 }
 
+/// How much of what a vendor sent could be understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Legibility {
+    /// Records that were read.
+    pub read: u64,
+    /// Records besides that could not be understood.
+    pub unreadable: u64,
+}
+
+impl Legibility {
+    /// Whether nothing may be concluded from what was read: too much is missing.
+    pub fn is_poor(self) -> bool {
+        self.unreadable > A_FEW.max(self.all() / UNREADABLE)
+    }
+
+    fn all(self) -> u64 {
+        self.read + self.unreadable
+    }
+}
+
 /// More records than this share, one in so many, that cannot be understood are not the fault of a few: what
 /// the vendor sends has changed (reliability.md, section 7, row 47).
-pub const UNREADABLE: u64 = 100;
+const UNREADABLE: u64 = 100;
 /// So few stop nothing, or one odd record would stop a quiet hour.
 const A_FEW: u64 = 10;
 
@@ -151,14 +169,15 @@ fn probation(now: &Circumstances, trips: &mut Vec<Trip>) {
 }
 
 fn unreadable(now: &Circumstances, trips: &mut Vec<Trip>) {
-    let all = now.read + now.unreadable;
-    if now.unreadable > A_FEW.max(all / UNREADABLE) {
+    let poor = now.legibility.iter().filter(|(_, one)| one.is_poor());
+    if let Some((name, worst)) = poor.max_by_key(|(_, one)| one.unreadable) {
         trips.push(Trip {
             guard: Guard::Unreadable,
-            count: now.unreadable,
+            count: worst.unreadable,
             note: format!(
-                "{} of {all} records could not be understood",
-                now.unreadable
+                "{name}: {} of {} records could not be understood",
+                worst.unreadable,
+                worst.all()
             ),
         });
     }
@@ -256,23 +275,37 @@ fn segment_jump(plan: &Plan, guards: &Guards, trips: &mut Vec<Trip>) {
 mod tests {
     use super::*;
 
+    fn tripped(kinds: &[(&str, u64, u64)]) -> Option<(u64, String)> {
+        let kinds = kinds.iter().map(|(name, read, unreadable)| {
+            let (read, unreadable) = (*read, *unreadable);
+            ((*name).to_owned(), Legibility { read, unreadable })
+        });
+        let now = Circumstances {
+            legibility: kinds.collect(),
+            ..Circumstances::default()
+        };
+        let mut trips = Vec::new();
+        super::unreadable(&now, &mut trips);
+        assert!(trips.iter().all(|trip| trip.guard == Guard::Unreadable));
+        let first = trips.into_iter().next();
+        first.map(|trip| (trip.count, trip.note))
+    }
+
     #[test]
     fn more_than_one_record_in_a_hundred_and_more_than_ten_stop_everything() {
-        let stops = |read, unreadable| {
-            let now = Circumstances {
-                read,
-                unreadable,
-                ..Circumstances::default()
-            };
-            let mut trips = Vec::new();
-            super::unreadable(&now, &mut trips);
-            trips.first().map(|trip| (trip.guard, trip.count))
-        };
+        let stops = |read, unreadable| tripped(&[("x", read, unreadable)]).map(|(count, _)| count);
         assert_eq!(
             (stops(0, 0), stops(0, 10), stops(9_900, 100)),
             (None, None, None)
         );
-        assert_eq!(stops(0, 11), Some((Guard::Unreadable, 11)));
-        assert_eq!(stops(9_899, 101), Some((Guard::Unreadable, 101)));
+        assert_eq!(stops(0, 11), Some(11));
+        assert_eq!(stops(9_899, 101), Some(101));
+    }
+
+    #[test]
+    fn one_kind_of_record_that_is_unreadable_is_not_hidden_by_the_others() {
+        let (count, note) = tripped(&[("all", 1_000_000, 55), ("a", 9, 40), ("b", 0, 15)]).unwrap();
+        assert_eq!(count, 40);
+        assert_eq!(note, "a: 40 of 49 records could not be understood");
     }
 }

@@ -16,5 +16,5 @@ mod values;
 
 pub use draft::{Draft, ListChange, Plan, Seen, SeenList};
 pub use grounds::{Grounds, why};
-pub use guard::{Circumstances, Listing, Spent, Trip};
+pub use guard::{Circumstances, Legibility, Listing, Spent, Trip};
 pub use members::{Memberships, SegmentMembers};

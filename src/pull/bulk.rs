@@ -8,7 +8,7 @@ use crate::api::Fault;
 use crate::api::shopify::{BulkQuery, BulkStatus};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
 use crate::model::{BulkId, Moment};
-use crate::plan::Listing;
+use crate::plan::{Legibility, Listing};
 use std::time::Duration;
 
 /// Lines that are committed together (store.md: a thousand small records to a batch).
@@ -26,6 +26,50 @@ pub(super) struct Bulk<T> {
     pub decode: fn(&str) -> Option<T>,
     /// Puts one record into the mirror's page.
     pub store: fn(&mut MirrorPage<'_>, T) -> Result<(), MirrorError>,
+}
+
+/// What was read of a result file.
+#[derive(Clone, Copy, Debug, Default)]
+struct Read {
+    /// Lines so far.
+    lines: u64,
+    /// Whole lines that could not be understood.
+    misfits: u64,
+    /// Lines that were damaged on their way.
+    damaged: u64,
+    /// The first of these.
+    first_damaged: Option<u64>,
+}
+
+impl Read {
+    /// Decodes the last line that was read.
+    fn take_in<T>(&mut self, line: &str, decode: fn(&str) -> Option<T>) -> Option<T> {
+        let record = decode(line);
+        if record.is_none() && is_json(line) {
+            self.misfits += 1;
+        } else if record.is_none() {
+            self.damaged += 1;
+            self.first_damaged.get_or_insert(self.lines);
+        }
+        record
+    }
+
+    /// Lines that need not be read again after a kill, which must see the damage again.
+    fn settled(&self) -> u64 {
+        self.first_damaged.map_or(self.lines, |first| first - 1)
+    }
+
+    /// What damaged lines held is missing, whatever their number says.
+    fn undamaged(&self) -> u64 {
+        self.lines - self.damaged
+    }
+
+    fn legibility(&self) -> Legibility {
+        Legibility {
+            read: self.undamaged().saturating_sub(self.misfits),
+            unreadable: self.misfits,
+        }
+    }
 }
 
 /// Where a first fill stands: `<operation> <lines stored>`.
@@ -84,13 +128,14 @@ impl Pull<'_> {
                 let lines = self.lines(bulk, &cursor, &operation, stored, &url, pulled);
                 match lines.await {
                     // Results are kept for a week; one that expired can only be asked for again.
-                    Err(PullError::Api(error)) if error.fault == Fault::NotFound => 0,
+                    Err(PullError::Api(error)) if error.fault == Fault::NotFound => Read::default(),
                     read => read?,
                 }
             }
-            None => 0,
+            None => Read::default(),
         };
-        let complete = read == roots;
+        let complete = read.undamaged() == roots && !read.legibility().is_poor();
+        let read = read.undamaged();
         let mut page = self.mirror.page();
         if complete {
             let watermark = cursor.run_start;
@@ -174,8 +219,7 @@ impl Pull<'_> {
         Ok(page.commit()?)
     }
 
-    /// Stores all lines after the first `stored`, and counts all but those that were damaged on their way:
-    /// what these held is missing, whatever their number says.
+    /// Stores all lines after the first `stored`.
     async fn lines<T>(
         &self,
         bulk: &Bulk<T>,
@@ -184,53 +228,54 @@ impl Pull<'_> {
         stored: u64,
         url: &str,
         pulled: &mut Pulled,
-    ) -> Result<u64, PullError> {
+    ) -> Result<Read, PullError> {
         let mut lines = self.vendors.shopify.bulk_lines(url).await?;
-        let (mut read, mut misfits) = (0, 0);
-        let mut damaged = Vec::new();
+        let mut read = Read {
+            misfits: cursor.unreadable,
+            ..Read::default()
+        };
         let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            let line = lines.next().await?;
-            let last = line.is_none();
-            if let Some(line) = line {
-                read += 1;
-                if read <= stored {
-                    continue;
-                }
-                match (bulk.decode)(&line) {
-                    Some(record) => batch.push(record),
-                    None if is_json(&line) => misfits += 1,
-                    None => damaged.push(read),
-                }
-            }
-            if batch.len() == BATCH || (last && !batch.is_empty()) {
+        let reached = |read: &Read| Cursor {
+            position: Some(position(operation, read.settled())),
+            unreadable: read.misfits,
+            ..cursor.clone()
+        };
+        while let Some(line) = lines.next().await? {
+            read.lines += 1;
+            if read.lines.is_multiple_of(BATCH as u64) {
                 self.check_stop()?;
-                pulled.add(bulk.name, batch.len() as u64);
-                // After a kill the damage must be seen again.
-                let sound = damaged.first().map_or(read, |first| first - 1);
-                let reached = Cursor {
-                    position: Some(position(operation, sound)),
-                    ..cursor.clone()
-                };
-                self.keep_lines(bulk, batch.drain(..), &reached)?;
-                self.progress.at(bulk.name, read, None);
             }
-            if last {
-                pulled.quarantined += misfits;
-                return Ok(read - damaged.len() as u64);
+            if read.lines > stored {
+                batch.extend(read.take_in(&line, bulk.decode));
+            }
+            if batch.len() == BATCH {
+                self.keep_lines(bulk, &mut batch, &reached(&read), pulled)?;
+                self.progress.at(bulk.name, read.lines, None);
             }
         }
+        self.keep_lines(bulk, &mut batch, &reached(&read), pulled)?;
+        let Legibility {
+            read: understood,
+            unreadable,
+        } = read.legibility();
+        pulled.quarantined += unreadable;
+        pulled.judge(&bulk.stream, understood, unreadable);
+        Ok(read)
     }
 
     /// Commits records together with the cursor behind them.
     fn keep_lines<T>(
         &self,
         bulk: &Bulk<T>,
-        mut records: impl Iterator<Item = T>,
+        records: &mut Vec<T>,
         reached: &Cursor,
+        pulled: &mut Pulled,
     ) -> Result<(), PullError> {
         let mut page = self.mirror.page();
-        records.try_for_each(|record| (bulk.store)(&mut page, record))?;
+        pulled.add(bulk.name, records.len() as u64);
+        records
+            .drain(..)
+            .try_for_each(|record| (bulk.store)(&mut page, record))?;
         page.cursor(&bulk.stream, reached);
         Ok(page.commit()?)
     }

@@ -12,7 +12,9 @@ impl Pull<'_> {
         let klaviyo = &self.vendors.klaviyo;
         let (metrics, lists) = (klaviyo.metrics().await?, klaviyo.lists().await?);
         let segments = klaviyo.segments().await?;
-        pulled.quarantined += metrics.quarantined + lists.quarantined + segments.quarantined;
+        pulled.tell("metrics", &metrics);
+        pulled.tell("lists", &lists);
+        pulled.tell("segments", &segments);
         let gone = self.gone_lists(&lists).await?;
         let whole = segments.quarantined == 0;
         let (metrics, lists, segments) = (metrics.items, lists.items, segments.items);
@@ -39,9 +41,6 @@ impl Pull<'_> {
                 page.forget_segment(&known.id)?;
             }
         }
-        pulled.add("metrics", metrics.len() as u64);
-        pulled.add("lists", lists.len() as u64);
-        pulled.add("segments", segments.len() as u64);
         metrics
             .into_iter()
             .try_for_each(|metric| page.metric(metric).map(drop))?;

@@ -1,13 +1,13 @@
 //! Members of every list, and the daily size of every list and segment.
 
 use super::parts::Ranged;
-use super::walk::Source;
+use super::walk::{Source, Walked};
 use super::{Counted, Pull, PullError, Pulled};
 use crate::api::klaviyo::Klaviyo;
 use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
 use crate::mirror::{Cursor, LIST_LAG, Look, MirrorError, Page as MirrorPage, Stream};
 use crate::model::{GroupId, List, ListId, Member, Mentions, Moment, SegmentId};
-use crate::plan::Listing;
+use crate::plan::{Legibility, Listing};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -61,6 +61,11 @@ impl Source for Members<'_> {
 
     fn store(&self, page: &mut MirrorPage<'_>, items: Vec<Member>) -> Result<(), MirrorError> {
         page.listing(self.list, &items)
+    }
+
+    /// Whoever could not be understood would count as not on the list.
+    fn is_whole(&self, walk: Legibility) -> bool {
+        walk.unreadable == 0
     }
 
     fn end(&self, page: &mut MirrorPage<'_>, walk: &Cursor) -> Result<(), MirrorError> {
@@ -185,21 +190,21 @@ impl Pull<'_> {
             keep_times: *keep_times,
         });
         let sources: Vec<Members<'_>> = sources.collect();
-        let counts = self.first_fill(&sources, ABREAST, now, pulled).await?;
-        for ((list, _), count) in lists.iter().zip(counts) {
-            self.listed(list, count, pulled)?;
+        let walks = self.first_fill(&sources, ABREAST, now, pulled).await?;
+        for ((list, _), walked) in lists.iter().zip(walks) {
+            self.listed(list, walked, pulled)?;
         }
         Ok(())
     }
 
     /// Notes what a listing of all members gave, for the guards.
-    fn listed(&self, list: &List, count: u64, pulled: &mut Pulled) -> Result<(), PullError> {
+    fn listed(&self, list: &List, walked: Walked, pulled: &mut Pulled) -> Result<(), PullError> {
         let stream = Stream::ListMembers(list.id.clone());
         let listing = Listing {
             name: format!("list `{}`", list.name),
-            count,
+            count: walked.count,
             before: self.mirror.complete_count(&stream)?,
-            complete: true,
+            complete: walked.whole,
         };
         pulled.listings.push(Counted { stream, listing });
         Ok(())
@@ -230,7 +235,7 @@ impl Pull<'_> {
             keep_times,
         };
         let walked = self.walk(&members, now, pulled).await?;
-        self.listed(&list, walked.count, pulled)
+        self.listed(&list, walked, pulled)
     }
 
     /// Reads who joined; tells whether Klaviyo still counts other members than we do.
@@ -331,5 +336,6 @@ pub fn is_out_of_reach(error: &ApiError) -> bool {
             | Fault::Resting { .. }
             | Fault::VendorDown
             | Fault::Unreachable { .. }
+            | Fault::Untrusted { .. }
     )
 }

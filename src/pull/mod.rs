@@ -27,12 +27,12 @@ pub use identity::{ALL_ORDERS, required_scopes};
 pub use members::is_out_of_reach;
 pub use sweep::Swept;
 
-use crate::api::{ApiError, Vendors};
+use crate::api::{ApiError, Page, Vendors};
 use crate::clock::{Clock, Stop};
 use crate::hooks::Inbox;
 use crate::mirror::{Mirror, MirrorError, Stream};
 use crate::model::{Mentions, Moment};
-use crate::plan::Listing;
+use crate::plan::{Legibility, Listing};
 use crate::policy::Policy;
 use crate::telemetry::Progress;
 use std::collections::BTreeMap;
@@ -68,6 +68,9 @@ pub struct Pulled {
     pub counts: BTreeMap<&'static str, u64>,
     /// Records that did not fit their type and were skipped.
     pub quarantined: u64,
+    /// How much could be understood, by walk and the like. A walk is judged as a whole, with what an
+    /// earlier pass read of it.
+    legibility: BTreeMap<String, Legibility>,
     /// Records that turned out to be gone upstream.
     pub gone: Gone,
     /// Listings that conclusions rest on, for the guards.
@@ -120,12 +123,43 @@ impl Pulled {
         }
     }
 
+    /// Takes note of how much of a walk, or of an answer, could be understood.
+    fn judge(&mut self, name: impl ToString, read: u64, unreadable: u64) {
+        let known = self.legibility.entry(name.to_string()).or_default();
+        known.read += read;
+        known.unreadable += unreadable;
+    }
+
+    /// Takes in how much a listing brought that is read at once.
+    fn tell<T>(&mut self, name: &'static str, listing: &Page<T>) {
+        let read = listing.items.len() as u64;
+        self.add(name, read);
+        self.quarantined += listing.quarantined;
+        self.judge(name, read, listing.quarantined);
+    }
+
+    /// How much could be understood, of everything together and of each kind by itself: a few records of
+    /// many kinds are many, and one kind must not vanish among the others.
+    pub fn legibility(&self) -> Vec<(String, Legibility)> {
+        let all = Legibility {
+            read: self.counts.values().sum(),
+            unreadable: self.quarantined,
+        };
+        let each = self.legibility.clone();
+        std::iter::once(("all kinds".to_owned(), all))
+            .chain(each)
+            .collect()
+    }
+
     /// Takes in what another part of the pull brought.
     fn absorb(&mut self, other: Self) {
         for (stream, count) in other.counts {
             self.add(stream, count);
         }
         self.quarantined += other.quarantined;
+        for (name, one) in other.legibility {
+            self.judge(name, one.read, one.unreadable);
+        }
         self.listings.extend(other.listings);
         self.missing_sentinels += other.missing_sentinels;
     }

@@ -5,11 +5,12 @@
 //! at most those under way. A cut is stored with the next page: both halves at once, or neither.
 
 use super::split::Range;
-use super::walk::{Source, refuses_cursor};
+use super::walk::{Source, Walked, refuses_cursor};
 use super::{Pull, PullError, Pulled};
-use crate::api::{ApiError, Cursor as PageCursor, Page};
+use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
 use crate::mirror::{Cursor, Part, Stream};
 use crate::model::Moment;
+use crate::plan::Legibility;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
 
@@ -53,14 +54,14 @@ impl Pull<'_> {
         Ok(!cursor.done && cursor.watermark.is_none() && cursor.position.is_none())
     }
 
-    /// Fills streams for the first time, so many requests at a time; how many records each has.
+    /// Fills streams for the first time, so many requests at a time; how each ended.
     pub(super) async fn first_fill<S: Ranged>(
         &self,
         sources: &[S],
         abreast: usize,
         now: Moment,
         pulled: &mut Pulled,
-    ) -> Result<Vec<u64>, PullError> {
+    ) -> Result<Vec<Walked>, PullError> {
         let fills = sources.iter().map(|source| self.taken_up(source, now));
         let mut fills = fills.collect::<Result<Vec<_>, _>>()?;
         let abreast = if self.clock.sleeps_overlap() {
@@ -83,7 +84,7 @@ impl Pull<'_> {
             let seen = fills.iter().map(Fill::seen).sum();
             self.progress.at(S::NAME, seen, None);
         }
-        Ok(fills.iter().map(Fill::seen).collect())
+        Ok(fills.iter().map(|fill| fill.walked(pulled)).collect())
     }
 
     /// A fill that goes on where it was left, or begins.
@@ -148,15 +149,21 @@ impl Pull<'_> {
     ) -> Result<(), PullError> {
         let range = fill.ranges.get_mut(&number).expect("a range that is there");
         range.busy = false;
+        let page = page.and_then(|page| range.trail.step(&page).map(|()| page));
         let page = match page {
             Err(error) if range.may_restart() && refuses_cursor(&error) => {
                 tracing::info!(stream = %fill.stream, number, "cursor refused, range restarted");
                 range.restart();
                 return Ok(());
             }
+            Err(error) if error.fault == Fault::Loop => {
+                // The position leads back into the circle.
+                range.start_over();
+                self.keep_part(fill, Vec::new())?;
+                return Err(error.into());
+            }
             other => other?,
         };
-        range.trail.step(&page)?;
         let listed: Vec<Option<Moment>> = page.items.iter().map(S::at).collect();
         let kept = page
             .items
@@ -164,6 +171,7 @@ impl Pull<'_> {
             .filter(|item| range.holds(S::at(item)));
         let kept: Vec<S::Item> = kept.collect();
         range.advance(&listed, page.next.as_ref());
+        range.part.unreadable += page.quarantined;
         pulled.add(S::NAME, kept.len() as u64);
         pulled.quarantined += page.quarantined;
         self.keep_part(fill, kept)
@@ -190,12 +198,13 @@ impl Pull<'_> {
         }
         source.store(&mut page, items)?;
         if fill.ranges.values().all(|range| range.part.done) {
-            source.end(&mut page, &walk)?;
-            let ready = Cursor {
-                watermark: source.watermark(fill.start, None, None),
-                done: true,
-                ..Cursor::default()
-            };
+            // Nothing tells where the unreadable ones are: if they are too many, all are read again.
+            let mut ready = Cursor::default();
+            if source.is_whole(fill.legibility()) {
+                source.end(&mut page, &walk)?;
+                ready.watermark = source.watermark(fill.start, None, None);
+                ready.done = true;
+            }
             page.cursor(stream, &ready);
             page.forget_parts(stream)?;
         } else {
@@ -212,7 +221,27 @@ impl Pull<'_> {
     }
 }
 
+impl<S: Source> Fill<'_, S> {
+    fn walked(&self, pulled: &mut Pulled) -> Walked {
+        let legibility = self.legibility();
+        pulled.judge(&self.stream, legibility.read, legibility.unreadable);
+        Walked {
+            count: legibility.read,
+            complete: true,
+            whole: self.source.is_whole(legibility),
+        }
+    }
+}
+
 impl<S> Fill<'_, S> {
+    fn legibility(&self) -> Legibility {
+        let parts = || self.ranges.values().map(|range| &range.part);
+        Legibility {
+            read: parts().map(|part| part.seen).sum(),
+            unreadable: parts().map(|part| part.unreadable).sum(),
+        }
+    }
+
     fn seen(&self) -> u64 {
         self.ranges.values().map(|range| range.part.seen).sum()
     }

@@ -154,7 +154,7 @@ impl Pull<'_> {
                 name: "profiles".to_owned(),
                 count: walked.count,
                 before: self.mirror.complete_count(&stream)?,
-                complete: true,
+                complete: walked.whole,
             };
             pulled.listings.push(Counted { stream, listing });
         }
@@ -167,11 +167,8 @@ impl Pull<'_> {
         now: Moment,
         pulled: &mut Pulled,
     ) -> Result<Walked, PullError> {
-        let counts = self.first_fill(&[source], ABREAST, now, pulled).await?;
-        Ok(Walked {
-            count: counts.iter().sum(),
-            complete: true,
-        })
+        let mut walked = self.first_fill(&[source], ABREAST, now, pulled).await?;
+        Ok(walked.remove(0))
     }
 
     /// What was never kept is missing from every stored profile: they are all read again.

@@ -78,6 +78,11 @@ impl Pull<'_> {
             }
         }
         pulled.add_some(FETCHED, found.items.len() as u64);
+        pulled.judge(
+            "customers by id",
+            found.items.len() as u64,
+            found.quarantined,
+        );
         pulled.quarantined += found.quarantined;
         let mut page = self.mirror.page();
         for customer in found.items {
@@ -93,6 +98,7 @@ impl Pull<'_> {
         self.check_stop()?;
         let found = self.vendors.shopify.orders_by_id(ids).await?;
         pulled.add_some(FETCHED, found.items.len() as u64);
+        pulled.judge("orders by id", found.items.len() as u64, found.quarantined);
         pulled.quarantined += found.quarantined;
         let mut page = self.mirror.page();
         for order in found.items {
@@ -125,6 +131,11 @@ impl Pull<'_> {
             _ => Vec::new(),
         };
         pulled.add_some(FETCHED, answer.items.len() as u64);
+        pulled.judge(
+            "profiles by id",
+            answer.items.len() as u64,
+            answer.quarantined,
+        );
         pulled.quarantined += answer.quarantined;
         let mut page = self.mirror.page();
         for profile in answer.items {

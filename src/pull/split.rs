@@ -92,6 +92,16 @@ impl Range {
         (self.restarted, self.changed) = (true, true);
     }
 
+    /// Gives up all that was read of it: in a circle nobody knows what was counted twice.
+    pub fn start_over(&mut self) {
+        self.part = Part {
+            from: self.part.from,
+            to: self.part.to,
+            ..Part::default()
+        };
+        (self.trail, self.changed) = (Trail::default(), true);
+    }
+
     /// Whether a refusal may be the stored cursor's fault.
     pub fn may_restart(&self) -> bool {
         self.part.position.is_some() && !self.restarted

@@ -4,6 +4,7 @@ use super::{Pull, PullError, Pulled};
 use crate::api::{ApiError, Cursor as PageCursor, Fault, Page, Trail};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
 use crate::model::Moment;
+use crate::plan::Legibility;
 use std::time::Duration;
 
 /// One kind of record behind a cursor.
@@ -32,7 +33,13 @@ pub(super) trait Source: Sync {
         Ok(())
     }
 
-    /// Tells the mirror, together with the last page, that a walk is at its end.
+    /// Whether a walk that is at its end may be concluded from. If not, its watermark stays where it was,
+    /// so that the next one reads the same again.
+    fn is_whole(&self, walk: Legibility) -> bool {
+        !walk.is_poor()
+    }
+
+    /// Tells the mirror, together with the last page, that a whole walk is at its end.
     fn end(&self, _page: &mut MirrorPage<'_>, _walk: &Cursor) -> Result<(), MirrorError> {
         Ok(())
     }
@@ -63,6 +70,8 @@ pub(super) struct Walked {
     pub count: u64,
     /// It was the first, complete walk.
     pub complete: bool,
+    /// It may be concluded from.
+    pub whole: bool,
 }
 
 impl Pull<'_> {
@@ -85,25 +94,34 @@ impl Pull<'_> {
         loop {
             self.check_stop()?;
             let after = cursor.position.as_deref().map(PageCursor::from_stored);
-            let page = match source.page(cursor.lower, after.as_ref()).await {
+            let page = source.page(cursor.lower, after.as_ref()).await;
+            let page = match page.and_then(|page| trail.step(&page).map(|()| page)) {
                 Err(error) if after.is_some() && !restarted && refuses_cursor(&error) => {
                     // Expired or refused: the walk starts again from where it began, not from zero.
                     tracing::info!(stream = %stream, "cursor refused, walk restarted");
-                    (restarted, cursor.position, cursor.seen) = (true, None, 0);
+                    (restarted, cursor) = (true, restarted_walk(cursor));
                     trail = Trail::default();
                     continue;
                 }
+                Err(error) if error.fault == Fault::Loop => {
+                    // The position leads back into the circle.
+                    let mut page = self.mirror.page();
+                    page.cursor(&stream, &restarted_walk(cursor));
+                    page.commit()?;
+                    return Err(error.into());
+                }
                 other => other?,
             };
-            trail.step(&page)?;
             newest = newest.max(source.newest(&page.items));
             pulled.add(S::NAME, page.items.len() as u64);
             pulled.quarantined += page.quarantined;
             cursor = self.keep(source, cursor, page, newest)?;
             if cursor.run_start.is_none() {
+                pulled.judge(&stream, cursor.seen, cursor.unreadable);
                 return Ok(Walked {
                     count: cursor.seen,
                     complete: cursor.lower.is_none(),
+                    whole: source.is_whole(legibility(&cursor)),
                 });
             }
             self.progress.at(S::NAME, cursor.seen, None);
@@ -126,6 +144,7 @@ impl Pull<'_> {
         }
         let mut next = Cursor {
             seen: walk.seen + page.items.len() as u64,
+            unreadable: walk.unreadable + page.quarantined,
             position: page.next.map(|next| next.as_str().to_owned()),
             ..walk
         };
@@ -133,11 +152,15 @@ impl Pull<'_> {
         if next.position.is_some() {
             changes.cursor(&source.stream(), &next);
         } else {
-            source.end(&mut changes, &next)?;
-            let watermark = source.watermark(start, next.watermark, newest);
+            let done = source.is_whole(legibility(&next));
+            let mut watermark = next.watermark;
+            if done {
+                source.end(&mut changes, &next)?;
+                watermark = source.watermark(start, watermark, newest);
+            }
             let ready = Cursor {
                 watermark,
-                done: true,
+                done,
                 ..Cursor::default()
             };
             changes.cursor(&source.stream(), &ready);
@@ -145,6 +168,23 @@ impl Pull<'_> {
         }
         changes.commit()?;
         Ok(next)
+    }
+}
+
+/// The same walk from its beginning.
+fn restarted_walk(walk: Cursor) -> Cursor {
+    Cursor {
+        position: None,
+        seen: 0,
+        unreadable: 0,
+        ..walk
+    }
+}
+
+fn legibility(walk: &Cursor) -> Legibility {
+    Legibility {
+        read: walk.seen,
+        unreadable: walk.unreadable,
     }
 }
 

@@ -63,6 +63,8 @@ impl Outcome {
 pub struct OutOfReach {
     /// When the first request failed of which none has been answered since.
     pub since: Moment,
+    /// When the last one did: a vendor that was not asked again may be there.
+    pub last: Moment,
     /// It does not prove who it is, so nothing is sent to it.
     pub untrusted: bool,
 }
@@ -72,11 +74,11 @@ impl OutOfReach {
     const SILENT: Duration = Duration::from_secs(5 * 60);
 
     /// What an operator is told, if there is something to tell: a vendor that is not trusted at once,
-    /// one that does not answer after five minutes.
-    pub fn told(&self, now: Moment) -> Option<&'static str> {
+    /// one that did not answer for five minutes.
+    pub fn told(&self) -> Option<&'static str> {
         match self.untrusted {
             true => Some("untrusted"),
-            false => (now >= self.since.plus(Self::SILENT)).then_some("unreachable"),
+            false => (self.last >= self.since.plus(Self::SILENT)).then_some("unreachable"),
         }
     }
 }
@@ -145,7 +147,11 @@ impl Meter {
                 .out_of_reach
                 .get(&api)
                 .map_or(now, |known| known.since);
-            let known = OutOfReach { since, untrusted };
+            let known = OutOfReach {
+                since,
+                last: now,
+                untrusted,
+            };
             totals.out_of_reach.insert(api, known);
         });
     }
@@ -283,9 +289,9 @@ impl Meter {
     }
 
     /// Vendors of whom an operator must know that they cannot be asked.
-    pub fn unreached(&self, now: Moment) -> BTreeMap<Api, OutOfReach> {
+    pub fn unreached(&self) -> BTreeMap<Api, OutOfReach> {
         let mut known = self.totals_mut().out_of_reach.clone();
-        known.retain(|_, one| one.told(now).is_some());
+        known.retain(|_, one| one.told().is_some());
         known
     }
 
@@ -321,18 +327,17 @@ mod tests {
         };
         fails(Api::Klaviyo, false, 0);
         fails(Api::Klaviyo, false, 200);
-        assert!(meter.unreached(after(299)).is_empty());
-        let told = meter.unreached(after(300))[&Api::Klaviyo];
-        assert_eq!(
-            (told.since, told.told(after(300))),
-            (begun, Some("unreachable"))
-        );
+        // However long ago that was.
+        assert!(meter.unreached().is_empty());
+        fails(Api::Klaviyo, false, 300);
+        let told = meter.unreached()[&Api::Klaviyo];
+        assert_eq!((told.since, told.told()), (begun, Some("unreachable")));
         fails(Api::Shopify, true, 299);
-        let told = meter.unreached(after(299))[&Api::Shopify];
-        assert_eq!(told.told(after(299)), Some("untrusted"));
+        let told = meter.unreached()[&Api::Shopify];
+        assert_eq!(told.told(), Some("untrusted"));
         // Whatever it says, it is there again.
         meter.exchange(Api::Klaviyo, "any", Outcome::Failed, Duration::ZERO);
-        let left: Vec<Api> = meter.unreached(after(900)).into_keys().collect();
+        let left: Vec<Api> = meter.unreached().into_keys().collect();
         assert_eq!(left, [Api::Shopify]);
         fails(Api::Klaviyo, false, 900);
         assert_eq!(meter.totals().out_of_reach[&Api::Klaviyo].since, after(900));

@@ -20,6 +20,9 @@ use url::Url;
 /// The revision of the API whose documents this room reads and writes.
 pub const REVISION: &str = "2026-07-15";
 
+/// A listing that is kept in memory as one and goes on for so many pages has no end.
+const MOST_PAGES_AT_ONCE: u32 = 1_000;
+
 const MEDIA: &str = "application/vnd.api+json";
 /// A smaller body is read sooner than another thread takes it up.
 const SMALL_BODY: usize = 32 * 1024;
@@ -239,7 +242,7 @@ impl<E: Exchange> Klaviyo<E> {
         S: for<'de> DeserializeSeed<'de, Value = T> + Copy,
     {
         let mut whole = self.page(listing, None, seed).await?;
-        let mut trail = Trail::default();
+        let mut trail = Trail::of(MOST_PAGES_AT_ONCE);
         trail.step(&whole)?;
         while let Some(cursor) = whole.next.take() {
             let page = self.page(listing, Some(&cursor), seed).await?;

@@ -80,4 +80,17 @@ mod tests {
         let error = client(&fake).metrics().await.unwrap_err();
         assert_eq!(error.fault, crate::api::Fault::Loop);
     }
+
+    #[tokio::test]
+    async fn a_short_listing_without_an_end_is_given_up_after_a_thousand_pages() {
+        let page = |number: u32| {
+            body(&format!(
+                r#"{{"data":[{{"id":"M{number}","attributes":{{"name":"x"}}}}],
+                     "links":{{"next":"/api/metrics?page%5Bcursor%5D={number}"}}}}"#
+            ))
+        };
+        let fake = Fake::new((0..1_001).map(page).collect::<Vec<_>>());
+        let error = client(&fake).metrics().await.unwrap_err();
+        assert_eq!(error.fault, crate::api::Fault::Loop);
+    }
 }

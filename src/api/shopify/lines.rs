@@ -124,12 +124,13 @@ pub(super) fn checked(url: &str, base: &Url, store: &str) -> Result<Url, Fault> 
 pub(super) fn refusal(class: &Class, response: &reqwest::Response) -> ApiError {
     let status = response.status().as_u16();
     let fault = match status {
-        403 | 404 | 410 => Fault::NotFound,
+        // A link that expired, or whose signature did.
+        400 | 403 | 404 | 410 => Fault::NotFound,
         300..=399 => Fault::Redirected {
             from: response.url().origin().ascii_serialization().into(),
             to: redirect(response.headers(), response.url()),
         },
-        500.. => Fault::VendorDown,
+        408 | 429 | 500.. => Fault::VendorDown,
         status => Fault::Invalid {
             code: format!("status {status}").into(),
             title: None,
@@ -213,6 +214,27 @@ mod tests {
         assert_eq!(error.fault, Fault::Redirected { from, to });
         url.set_path("/gone");
         assert_eq!(open(&url).await.unwrap_err().fault, Fault::NotFound);
+    }
+
+    #[tokio::test]
+    async fn a_storage_host_that_is_busy_is_asked_again_and_a_link_it_refuses_is_not() {
+        let answer = |axum::extract::Path(status): axum::extract::Path<u16>| async move {
+            StatusCode::from_u16(status).unwrap()
+        };
+        let mut url = serve(Router::new().route("/{status}", get(answer))).await;
+        for (status, fault) in [
+            (400, Fault::NotFound),
+            (403, Fault::NotFound),
+            (408, Fault::VendorDown),
+            (429, Fault::VendorDown),
+            (503, Fault::VendorDown),
+        ] {
+            url.set_path(&status.to_string());
+            assert_eq!(open(&url).await.unwrap_err().fault, fault, "{status}");
+        }
+        url.set_path("409");
+        let other = open(&url).await.unwrap_err().fault;
+        assert!(matches!(other, Fault::Invalid { .. }), "{other:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -131,6 +131,7 @@ async fn the_status_tells_each_shops_state_and_problem() {
     let acme = house.board.enter("acme", silent.clone(), START);
     acme.running(START);
     silent.out_of_reach(Api::Klaviyo, false, START.minus(Duration::from_secs(300)));
+    silent.out_of_reach(Api::Klaviyo, false, START);
     silent.out_of_reach(Api::Shopify, false, START);
     house
         .board

@@ -104,10 +104,11 @@ impl House {
         });
         let sources: Vec<_> = sources.collect();
         let (pull, mut pulled) = (self.pull(), Pulled::default());
-        let counts = pull
+        let walks = pull
             .first_fill(&sources, 48, NOW, &mut pulled)
             .await
             .unwrap();
+        let counts: Vec<u64> = walks.iter().map(|walked| walked.count).collect();
         assert_eq!(pulled.count("events"), counts.iter().sum::<u64>());
         self.mirror.fold().unwrap();
         counts

@@ -4,6 +4,7 @@ use crate::bulk_writes::customers;
 use crate::house::{Edit, House, ROOMY, morning, only, records};
 use driftless::api::Fault;
 use driftless::clock::Brake;
+use driftless::mirror::Stream;
 use driftless::pass::{Options, PassError, Summary, put_on_probation};
 use driftless::policy::Guard;
 use driftless::pull::PullError;
@@ -199,21 +200,79 @@ async fn records_that_cannot_be_understood_are_left_out_and_many_of_them_stop_al
         let now = house.clock.now();
         let mut state = house.world.state();
         let profiles = state.klaviyo.profiles.values_mut();
-        profiles.for_each(|profile| profile.updated = now);
+        profiles.for_each(|profile| {
+            (profile.country, profile.updated) = (Some("Atlantis".to_owned()), now);
+        });
     }
-    house.clock.advance(Duration::from_secs(3_600));
     crate::modes::suppress_at_risk(&house, 1);
+    let moved = |house: &mut House| {
+        let lines = records(house.mirror());
+        lines
+            .iter()
+            .filter(|line| line.contains("Atlantis"))
+            .count()
+    };
     let before = writes(&house);
-    alter(&house, PROFILES, 1, garble);
-    let summary = house.pass().await;
-    assert_eq!(guards(&summary), [(Guard::Unreadable, 40)]);
-    assert_eq!((summary.quarantined, writes(&house)), (40, before.clone()));
-    // Each is known as it was: neither gone, nor changed.
-    let left = records(house.mirror());
-    assert_eq!(left.len(), known.len());
-    // The same again is read whole.
+    // Until they are readable, however long ago they changed.
+    for _ in 0..2 {
+        house.clock.advance(Duration::from_secs(3_600));
+        alter(&house, PROFILES, 1, garble);
+        let summary = house.pass().await;
+        assert_eq!(guards(&summary), [(Guard::Unreadable, 40)]);
+        assert_eq!((summary.quarantined, writes(&house)), (40, before.clone()));
+        // Each is known as it was: neither gone, nor changed.
+        assert_eq!(records(house.mirror()).len(), known.len());
+    }
+    let some = moved(&mut house);
+    house.clock.advance(Duration::from_secs(3_600));
     assert_eq!(house.pass().await.quarantined, 0);
     assert!(writes(&house).len() > before.len());
+    assert!(some > 0 && moved(&mut house) >= some + 40);
+    assert_whole(&mut house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_reading_with_too_many_unreadable_records_is_done_again() {
+    let mut house = House::of(120, &EDITS).await;
+    alter(&house, PROFILES, 1, garble);
+    let summary = house.pass().await;
+    let stopped = guards(&summary).into_iter().map(|(guard, _)| guard);
+    let stopped: Vec<Guard> = stopped.collect();
+    assert!(stopped.contains(&Guard::Unreadable), "{stopped:?}");
+    assert!(stopped.contains(&Guard::CompleteListing), "{stopped:?}");
+    assert_eq!((summary.quarantined, house.writes()), (40, 0));
+    house.clock.advance(Duration::from_secs(3_600));
+    let summary = house.pass().await;
+    assert_eq!((summary.quarantined, guards(&summary)), (0, vec![]));
+    assert!(house.writes() > 0);
+    assert_whole(&mut house).await;
+}
+
+/// Customers that nobody can make out, of a bulk result.
+fn garble_lines(body: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8(body).unwrap();
+    let lines = text.lines().enumerate().map(|(at, line)| match at % 3 {
+        0 => "{\"id\":7}\n".to_owned(),
+        _ => format!("{line}\n"),
+    });
+    lines.collect::<String>().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_result_with_too_many_unreadable_lines_is_asked_for_again() {
+    let mut house = House::of(120, &EDITS).await;
+    alter(&house, BULK, 1, garble_lines);
+    let summary = house.pass().await;
+    let stopped = guards(&summary).into_iter().map(|(guard, _)| guard);
+    let stopped: Vec<Guard> = stopped.collect();
+    assert!(stopped.contains(&Guard::Unreadable), "{stopped:?}");
+    assert!(stopped.contains(&Guard::CompleteListing), "{stopped:?}");
+    assert!(summary.quarantined > 10);
+    let begun = house.world.state().shopify.operations.len();
+    let summary = house.pass().await;
+    assert_eq!((summary.quarantined, guards(&summary)), (0, vec![]));
+    assert_eq!(house.world.state().shopify.operations.len(), begun + 1);
+    assert_whole(&mut house).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,17 +297,18 @@ async fn values_that_nobody_has_heard_of_are_neither_a_bounce_nor_a_consent() {
     assert!(count(&mut calm, "HardBounce") > 0);
 }
 
+/// The page after the first leads back to it.
+fn back(body: Vec<u8>) -> Vec<u8> {
+    edited(body, |page| {
+        let own = page["links"]["self"].as_str().unwrap().to_owned();
+        if let Some((first, _)) = own.split_once("&page%5Bcursor%5D") {
+            page["links"]["next"] = first.into();
+        }
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_goes_in_a_circle_ends_the_pass_and_loses_nothing() {
-    // The page after the first leads back to it.
-    let back = |body| {
-        edited(body, |page| {
-            let own = page["links"]["self"].as_str().unwrap().to_owned();
-            if let Some((first, _)) = own.split_once("&page%5Bcursor%5D") {
-                page["links"]["next"] = first.into();
-            }
-        })
-    };
     let itself = |body| {
         edited(body, |page| {
             page["links"]["next"] = page["links"]["self"].clone()
@@ -260,10 +320,80 @@ async fn a_listing_that_goes_in_a_circle_ends_the_pass_and_loses_nothing() {
         assert_eq!(fault(house.refused().await), Fault::Loop, "{name}");
         assert!(asked(&house, PROFILES) <= most, "{name}");
         assert_eq!(house.writes(), 0, "{name}");
+        let parts = house.shop().mirror().parts(&Stream::KlaviyoProfiles);
+        let parts = parts.unwrap().into_values();
+        assert!(
+            parts
+                .map(|part| (part.position, part.seen))
+                .all(|one| one == (None, 0))
+        );
         house.world.state().faults.planned.clear();
         house.pass().await;
         assert_whole(&mut house).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_circle_is_not_entered_again_by_the_next_pass() {
+    let mut house = House::of(250, &EDITS).await;
+    house.settle().await;
+    {
+        let now = house.clock.now();
+        let profiles = &mut house.world.state().klaviyo.profiles;
+        profiles
+            .values_mut()
+            .for_each(|profile| profile.updated = now);
+    }
+    house.clock.advance(Duration::from_secs(3_600));
+    let walk = |house: &mut House| {
+        let cursor = house.shop().mirror().cursor(&Stream::KlaviyoProfiles);
+        cursor.unwrap().unwrap()
+    };
+    let before = walk(&mut house);
+    alter(&house, PROFILES, u32::MAX, back);
+    assert_eq!(fault(house.refused().await), Fault::Loop);
+    let given_up = walk(&mut house);
+    assert!(given_up.run_start.is_some());
+    assert_eq!((given_up.position, given_up.seen), (None, 0));
+    assert_eq!(given_up.watermark, before.watermark);
+    house.world.state().faults.planned.clear();
+    house.pass().await;
+    assert!(walk(&mut house).watermark > before.watermark);
+    assert_whole(&mut house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_with_a_member_that_cannot_be_understood_is_not_complete_and_nobody_left_it() {
+    let nameless = |body| {
+        edited(body, |page| {
+            let first = page["data"].as_array_mut().and_then(|all| all.first_mut());
+            first
+                .and_then(Json::as_object_mut)
+                .map(|one| one.remove("id"));
+        })
+    };
+    let mut house = House::of(120, &EDITS).await;
+    house.settle().await;
+    house.clock.advance(Duration::from_secs(3_600));
+    let state_of = |house: &mut House| {
+        let now = house.clock.now();
+        let mirror = house.shop().mirror();
+        let lists = mirror.lists().unwrap().into_iter();
+        let members = lists.map(|list| mirror.members(&list.id, now).unwrap().unwrap());
+        members.collect::<Vec<_>>()
+    };
+    let known = state_of(&mut house);
+    crate::modes::suppress_at_risk(&house, 1);
+    let before = writes(&house);
+    alter(&house, "/api/lists/", u32::MAX, nameless);
+    let summary = house.pass().await;
+    assert!(summary.quarantined > 0);
+    let mut stopped = guards(&summary).into_iter().map(|(guard, _)| guard);
+    assert!(stopped.any(|guard| guard == Guard::CompleteListing));
+    assert_eq!((state_of(&mut house), writes(&house)), (known, before));
+    house.world.state().faults.planned.clear();
+    assert_eq!(guards(&house.pass().await), []);
+    assert_whole(&mut house).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -282,11 +412,13 @@ async fn a_page_that_leads_to_another_place_ends_the_pass_and_is_not_followed() 
         },
         |body| edited(body, |page| page["links"]["next"] = json!("/api/lists?x=1")),
     ] {
-        let before = asked(&house, PROFILES);
+        let asked = |house: &House| [PROFILES, "/api/lists"].map(|path| asked(house, path));
+        let [profiles, lists] = asked(&house);
         alter(&house, PROFILES, 1, change);
         assert_eq!(fault(house.refused().await), Fault::ForeignLink);
-        assert_eq!(asked(&house, PROFILES), before + 1);
-        assert_eq!((house.writes(), asked(&house, "/api/lists?x=1")), (0, 0));
+        // The catalogue of each pass is all that is asked of lists.
+        assert_eq!(asked(&house), [profiles + 1, lists + 1]);
+        assert_eq!(house.writes(), 0);
     }
     house.pass().await;
     assert_whole(&mut house).await;
@@ -343,6 +475,39 @@ async fn damage_in_a_bulk_result_is_not_forgotten_over_a_stop_behind_it() {
     assert_eq!(totals.customers, 2_100);
     let begun = house.world.state().shopify.operations.len();
     assert_eq!(begun, 2, "what was prepared is read again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_result_that_is_damaged_to_its_end_can_be_stopped_and_is_kept_for_the_next_start() {
+    let cut = |body: Vec<u8>| {
+        let text = String::from_utf8(body).unwrap();
+        let lines = text.lines().enumerate().map(|(at, line)| match at < 1_000 {
+            true => format!("{line}\n"),
+            false => "{\n".to_owned(),
+        });
+        lines.collect::<String>().into_bytes()
+    };
+    let mut house = House::build(customers(2_100), morning(), Speed::Fast, &EDITS).await;
+    alter(&house, BULK, 1, cut);
+    let (brake, stop) = Brake::new();
+    let progress = Progress::new(move |step| {
+        if step.stage == "customers" && step.done >= 1_000 {
+            brake.set();
+        }
+    });
+    let options = Options {
+        progress,
+        stop,
+        ..Options::default()
+    };
+    let error = house.unreleased(&options).await.unwrap_err();
+    assert!(
+        matches!(error, PassError::Pull(PullError::Stopped)),
+        "{error}"
+    );
+    let cursor = house.shop().mirror().cursor(&Stream::ShopifyCustomers);
+    let cursor = cursor.unwrap().unwrap();
+    assert!(cursor.position.unwrap().ends_with(" 1000"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -168,7 +168,7 @@ async fn a_name_that_does_not_resolve_is_asked_for_with_pauses_and_told_of_after
             error.fault,
             Fault::Unreachable { .. } | Fault::Resting { .. }
         ));
-        let known = meter.unreached(clock.now()).contains_key(&Api::Klaviyo);
+        let known = meter.unreached().contains_key(&Api::Klaviyo);
         told.push((clock.now().secs() >= 300, known));
         clock.advance(Duration::from_secs(30));
     }

@@ -121,8 +121,28 @@ async fn a_server_that_is_not_trusted_gets_no_request_and_is_asked_once() {
         assert!(!error.is_outcome_unknown(), "{name}: nothing was sent");
         assert_eq!(seen.connections.load(Ordering::SeqCst), 1, "{name}");
         assert_eq!(seen.bytes.load(Ordering::SeqCst), 0, "{name}");
-        let told = meter.unreached(clock.now()).into_values();
-        let told: Vec<_> = told.map(|one| one.told(clock.now())).collect();
+        let told = meter.unreached().into_values();
+        let told: Vec<_> = told.map(|one| one.told()).collect();
         assert_eq!(told, [Some("untrusted")], "{name}");
+    }
+}
+
+#[test]
+fn a_handshake_that_fails_for_another_reason_than_distrust_is_tried_again() {
+    use rustls::{AlertDescription as Alert, CertificateError, Error, InvalidMessage};
+    for distrust in [
+        Error::InvalidCertificate(CertificateError::Expired),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType),
+        Error::AlertReceived(Alert::ProtocolVersion),
+        Error::AlertReceived(Alert::HandshakeFailure),
+    ] {
+        assert!(is_distrust(&distrust), "{distrust}");
+    }
+    for passing in [
+        Error::AlertReceived(Alert::InternalError),
+        Error::DecryptError,
+        Error::General("x".to_owned()),
+    ] {
+        assert!(!is_distrust(&passing), "{passing}");
     }
 }

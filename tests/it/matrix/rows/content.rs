@@ -128,10 +128,10 @@ pub const ROWS: &[Row] = &[
             "a_link_to_the_same_page_is_a_loop",
             "a_page_that_ends_where_it_began_is_a_loop",
             "a_circle_of_pages_is_an_error",
+            "a_short_listing_without_an_end_is_given_up_after_a_thousand_pages",
         ],
-        "No count bounds a listing, for none is told beforehand. Ever new pages end when a \
-         thousand of them hold nothing; those that hold records are stored, and end at \
-         `min_free_disk`.",
+        "Ever new pages end when a thousand of them hold nothing, or after 200,000 of one walk; \
+         those of a catalogue, which is kept in memory, after 1,000.",
     ),
     row(
         52,
