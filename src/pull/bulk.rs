@@ -135,38 +135,32 @@ impl Pull<'_> {
             None => Read::default(),
         };
         let complete = read.undamaged() == roots && !read.legibility().is_poor();
-        let read = read.undamaged();
-        let mut page = self.mirror.page();
-        if complete {
-            let watermark = cursor.run_start;
-            page.cursor(
-                &bulk.stream,
-                &Cursor {
-                    watermark,
-                    done: true,
-                    ..Cursor::default()
-                },
-            );
-        } else {
+        let count = read.undamaged();
+        let next = match complete {
+            true => Cursor {
+                watermark: cursor.run_start,
+                done: true,
+                ..Cursor::default()
+            },
             // A truncated file: what it held is good, what it lacks proves nothing.
-            tracing::warn!(
-                stream = bulk.name,
-                read,
-                roots,
-                "bulk result incomplete; asked again"
-            );
-            page.cursor(&bulk.stream, &Cursor::default());
+            false => Cursor::default(),
+        };
+        if !complete {
+            let stream = bulk.name;
+            tracing::warn!(stream, count, roots, "bulk result incomplete; asked again");
         }
+        let mut page = self.mirror.page();
+        page.cursor(&bulk.stream, &next);
         page.commit()?;
         let listing = Listing {
             name: bulk.name.to_owned(),
-            count: read,
+            count,
             before: self.mirror.complete_count(&bulk.stream)?,
             complete,
         };
         let stream = bulk.stream.clone();
         pulled.listings.push(Counted { stream, listing });
-        self.progress.over(bulk.name, read);
+        self.progress.over(bulk.name, count);
         Ok(true)
     }
 

@@ -83,48 +83,64 @@ impl Pull<'_> {
         pulled: &mut Pulled,
     ) -> Result<Walked, PullError> {
         let stream = source.stream();
-        let mut cursor = match self.mirror.cursor(&stream)? {
+        let cursor = match self.mirror.cursor(&stream)? {
             Some(cursor) if cursor.run_start.is_some() => cursor,
             known => begin(known.unwrap_or_default(), now, source.overlap()),
         };
         // Lost by a restart; then the watermark stays where it was, and the next walk is longer.
         let mut newest = None;
-        let mut restarted = false;
-        let mut trail = Trail::default();
+        let mut way = Way {
+            cursor,
+            trail: Trail::default(),
+            restarted: false,
+        };
         loop {
             self.check_stop()?;
-            let after = cursor.position.as_deref().map(PageCursor::from_stored);
-            let page = source.page(cursor.lower, after.as_ref()).await;
-            let page = match page.and_then(|page| trail.step(&page).map(|()| page)) {
-                Err(error) if after.is_some() && !restarted && refuses_cursor(&error) => {
-                    // Expired or refused: the walk starts again from where it began, not from zero.
-                    tracing::info!(stream = %stream, "cursor refused, walk restarted");
-                    (restarted, cursor) = (true, restarted_walk(cursor));
-                    trail = Trail::default();
-                    continue;
-                }
-                Err(error) if error.fault == Fault::Loop => {
-                    // The position leads back into the circle.
-                    let mut page = self.mirror.page();
-                    page.cursor(&stream, &restarted_walk(cursor));
-                    page.commit()?;
-                    return Err(error.into());
-                }
-                other => other?,
+            let Some(page) = self.next_page(source, &mut way).await? else {
+                continue;
             };
             newest = newest.max(source.newest(&page.items));
             pulled.add(S::NAME, page.items.len() as u64);
             pulled.quarantined += page.quarantined;
-            cursor = self.keep(source, cursor, page, newest)?;
+            way.cursor = self.keep(source, way.cursor, page, newest)?;
+            let cursor = &way.cursor;
             if cursor.run_start.is_none() {
                 pulled.judge(&stream, cursor.seen, cursor.unreadable);
                 return Ok(Walked {
                     count: cursor.seen,
                     complete: cursor.lower.is_none(),
-                    whole: source.is_whole(legibility(&cursor)),
+                    whole: source.is_whole(legibility(cursor)),
                 });
             }
             self.progress.at(S::NAME, cursor.seen, None);
+        }
+    }
+
+    /// The page that a walk has come to; `None` when it has to begin anew.
+    async fn next_page<S: Source>(
+        &self,
+        source: &S,
+        way: &mut Way,
+    ) -> Result<Option<Page<S::Item>>, PullError> {
+        let after = way.cursor.position.as_deref();
+        let after = after.map(PageCursor::from_stored);
+        let page = source.page(way.cursor.lower, after.as_ref()).await;
+        match page.and_then(|page| way.trail.step(&page).map(|()| page)) {
+            Err(error) if after.is_some() && !way.restarted && refuses_cursor(&error) => {
+                // Expired or refused: the walk starts again from where it began, not from zero.
+                tracing::info!(stream = %source.stream(), "cursor refused, walk restarted");
+                way.restart();
+                Ok(None)
+            }
+            Err(error) if error.fault == Fault::Loop => {
+                // The position leads back into the circle.
+                way.restart();
+                let mut page = self.mirror.page();
+                page.cursor(&source.stream(), &way.cursor);
+                page.commit()?;
+                Err(error.into())
+            }
+            page => Ok(Some(page?)),
         }
     }
 
@@ -171,13 +187,20 @@ impl Pull<'_> {
     }
 }
 
-/// The same walk from its beginning.
-fn restarted_walk(walk: Cursor) -> Cursor {
-    Cursor {
-        position: None,
-        seen: 0,
-        unreadable: 0,
-        ..walk
+/// A walk under way.
+struct Way {
+    cursor: Cursor,
+    trail: Trail,
+    /// A refused cursor was given up once.
+    restarted: bool,
+}
+
+impl Way {
+    /// Goes back to where it began.
+    fn restart(&mut self) {
+        self.cursor.position = None;
+        (self.cursor.seen, self.cursor.unreadable) = (0, 0);
+        (self.trail, self.restarted) = (Trail::default(), true);
     }
 }
 
