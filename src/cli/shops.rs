@@ -190,7 +190,7 @@ pub(super) fn exit_of_mirror(error: &MirrorError) -> Exit {
         | MirrorError::OtherVault => Exit::Damaged,
         MirrorError::Vault(error) => exit_of_vault(error),
         MirrorError::Io { source, .. } => exit_of_io(source),
-        MirrorError::Store { .. } | MirrorError::Failed => Exit::Disk,
+        MirrorError::Store { .. } | MirrorError::Failed { .. } => Exit::Disk,
         MirrorError::Exhausted { .. }
         | MirrorError::NotListing { .. }
         | MirrorError::NoRecord { .. } => Exit::Bug,

@@ -72,8 +72,11 @@ pub enum MirrorError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A write failed earlier; what is on disk is unknown until the mirror is opened again.
-    #[error("the mirror takes no more writes after a failed one: restart driftless")]
-    Failed,
+    #[error("the mirror takes no more writes after a failed one ({first}): restart driftless")]
+    Failed {
+        /// What failed first.
+        first: String,
+    },
     /// A dense number would not fit its width.
     #[error(
         "the mirror has no number left for another {what}: `driftless rebuild` sets it aside, and the \

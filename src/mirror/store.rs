@@ -12,7 +12,7 @@ use std::ops::{Deref, Range};
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Decides the memory: filled with a million profiles the store takes 200 MiB, with twice this cache
@@ -40,7 +40,8 @@ pub(super) struct Store {
     /// The same file sled writes; see [`Store::apply`].
     file: File,
     disk: Disk,
-    failed: AtomicBool,
+    /// What failed first.
+    failed: OnceLock<String>,
     /// Last, so that it is released after the database was closed.
     _lock: StateLock,
 }
@@ -104,7 +105,7 @@ impl Store {
             db,
             file: file.map_err(MirrorError::io("open the mirror's file"))?,
             disk,
-            failed: AtomicBool::new(false),
+            failed: OnceLock::new(),
             _lock: lock,
         };
         let repaired = match set_aside {
@@ -202,21 +203,22 @@ impl Store {
     /// sound store (store.md). A failed write or sync is final: pages may be gone although a second
     /// sync would report success.
     pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), MirrorError> {
-        if self.is_failed() {
-            return Err(MirrorError::Failed);
+        if let Some(first) = self.failed.get() {
+            let first = first.clone();
+            return Err(MirrorError::Failed { first });
         }
         let failed = MirrorError::io("write to the mirror's file");
         let apply = || self.apply_and_sync(batch);
         let written = self.disk.carry_out(Operation::Commit, failed, apply);
-        if written.is_err() {
-            self.failed.store(true, Ordering::SeqCst);
+        if let Err(error) = &written {
+            self.failed.get_or_init(|| error.to_string());
         }
         written
     }
 
     /// Whether a write or sync failed.
     pub(super) fn is_failed(&self) -> bool {
-        self.failed.load(Ordering::SeqCst)
+        self.failed.get().is_some()
     }
 
     /// Applies a batch that a power cut may take back, to a store that counts only once it is whole.
