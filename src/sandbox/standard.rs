@@ -131,7 +131,7 @@ pub(super) fn add_list(
         created,
         updated: updated.max(created),
         double_opt_in: false,
-        members,
+        members: members.into(),
     };
     klaviyo.lists.insert(id.clone(), list);
     id

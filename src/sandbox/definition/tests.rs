@@ -127,7 +127,7 @@ fn lists_properties_and_consent_are_read() {
     let mut state = account(on_list);
     let members = BTreeMap::from([("P1".to_owned(), at("2023-06-10T00:00:00Z"))]);
     let list = List {
-        members,
+        members: members.into(),
         ..List::default()
     };
     state.klaviyo.lists.insert("L".to_owned(), list);

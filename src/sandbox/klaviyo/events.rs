@@ -1,7 +1,6 @@
 //! `/api/events`.
 
 use super::failure::Failures;
-use super::filter::Condition;
 use super::paging::{self, Key};
 use super::query::{NOTHING, Query, Spec};
 use super::resource::instant;
@@ -56,12 +55,10 @@ pub(super) fn list(state: &mut world::State, call: &Call) -> Result<Reply, Failu
     // No page takes more of one metric than fits on it, so each stream is read no further.
     let rows = streams.flat_map(|(metric, events)| {
         let fits = |event: &&Event| admits(&query, event);
-        let window = window(events, &query);
-        let ordered: Box<dyn Iterator<Item = &Event>> = match query.descending {
-            false => Box::new(window.iter()),
-            true => Box::new(window.iter().rev()),
-        };
-        let few = ordered.filter(fits).take(query.size + 1);
+        let window = paging::window(events, &query, &["datetime", "timestamp"], key, happened);
+        let few = paging::directed(window, &query)
+            .filter(fits)
+            .take(query.size + 1);
         few.map(|event| (key(event), (metric.as_str(), event)))
             .collect::<Vec<(Key<'_>, Row<'_>)>>()
     });
@@ -85,31 +82,8 @@ fn key(event: &Event) -> Key<'_> {
     (event.timestamp, "", &event.id)
 }
 
-/// The part of a metric's events beyond the cursor and inside the bounds of time.
-fn window<'a>(events: &'a [Event], query: &Query) -> &'a [Event] {
-    let (mut start, mut end) = (0, events.len());
-    if let Some(position) = &query.after {
-        let place = (position.number, position.id.as_str());
-        let at = |event: &Event| (event.timestamp, event.id.as_str()).cmp(&place);
-        if query.descending {
-            end = events.partition_point(|event| at(event).is_lt());
-        } else {
-            start = events.partition_point(|event| at(event).is_le());
-        }
-    }
-    for condition in query.filters.iter().filter(|condition| timed(condition)) {
-        let inside = |event: &Event| condition.admits(Some(Moment::from_secs(event.timestamp)));
-        if condition.op.starts_with("greater") {
-            start = start.max(events.partition_point(|event| !inside(event)));
-        } else {
-            end = end.min(events.partition_point(inside));
-        }
-    }
-    events.get(start..end).unwrap_or_default()
-}
-
-fn timed(condition: &Condition) -> bool {
-    matches!(condition.field.as_str(), "datetime" | "timestamp")
+fn happened(event: &Event) -> Moment {
+    Moment::from_secs(event.timestamp)
 }
 
 /// The conditions that bounds and choice of metrics do not cover.

@@ -5,12 +5,11 @@ use super::paging::{self, Key, Page};
 use super::profiles::{ADDITIONAL, render};
 use super::query::{NOTHING, Query, Spec};
 use super::resource::instant;
-use super::world::{self, ListChange, Write};
+use super::world::{self, Dated, ListChange, Write};
 use super::{Call, Reply, lists, segments};
 use crate::model::Moment;
 use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// Most ids in one write.
@@ -78,7 +77,7 @@ const OF_SEGMENT: Spec = Spec {
     ..IDS_OF_SEGMENT
 };
 
-type Members = BTreeMap<String, Moment>;
+type Members = Dated<Moment>;
 type Row<'a> = (&'a String, Moment);
 
 /// Members of a list as profiles.
@@ -184,11 +183,10 @@ fn rows<'a>(state: &'a world::State, query: &Query, members: &'a Members) -> Pag
         let rows = rows.map(|(id, joined)| (id, *joined)).filter(fits);
         return paging::page_in_order(rows.map(|row| (key(row, ""), row)), query);
     }
-    let rows = members
-        .iter()
-        .map(|(id, joined)| (id, *joined))
+    let rows = paging::dated(members.order(), query, "joined_group_at")
+        .map(|(joined, id)| (id, *joined))
         .filter(fits);
-    paging::page(rows.map(|row| (key(row, &query.sort), row)), query)
+    paging::page_in_order(rows.map(|row| (key(row, &query.sort), row)), query)
 }
 
 fn key<'a>(row: Row<'a>, sort: &str) -> Key<'a> {

@@ -3,6 +3,7 @@
 
 use super::Call;
 use super::query::Query;
+use crate::model::Moment;
 use serde_json::{Value as Json, json};
 use std::cmp::Ordering;
 use url::form_urlencoded::Serializer;
@@ -90,6 +91,61 @@ pub(super) fn page<'a, T>(rows: impl Iterator<Item = (Key<'a>, T)>, query: &Quer
     }
     rows.sort_unstable_by(|a, b| order(&a.0, &b.0));
     finish(rows, query.size)
+}
+
+/// The rows behind the cursor and within the bounds of an instant, of rows that are sorted by the key of their
+/// cursors, ascending, and by that instant. `fields` are its names in filters.
+pub(super) fn window<'a, T>(
+    rows: &'a [T],
+    query: &Query,
+    fields: &[&str],
+    key: impl Fn(&T) -> Key<'_>,
+    at: impl Fn(&T) -> Moment,
+) -> &'a [T] {
+    let (mut start, mut end) = (0, rows.len());
+    if let Some(position) = &query.after {
+        if query.descending {
+            end = rows.partition_point(|row| key(row) < position.key());
+        } else {
+            start = rows.partition_point(|row| key(row) <= position.key());
+        }
+    }
+    let bounds = query.filters.iter();
+    for bound in bounds.filter(|bound| fields.contains(&bound.field.as_str())) {
+        let inside = |row: &T| bound.admits(Some(at(row)));
+        if bound.op.starts_with("greater") {
+            start = start.max(rows.partition_point(|row| !inside(row)));
+        } else {
+            end = end.min(rows.partition_point(inside));
+        }
+    }
+    rows.get(start..end).unwrap_or_default()
+}
+
+/// Instants and ids, in the order that is asked for, behind the cursor and within the bounds of `field`.
+pub(super) fn dated<'a>(
+    order: &'a [(Moment, String)],
+    query: &Query,
+    field: &str,
+) -> Box<dyn Iterator<Item = &'a (Moment, String)> + 'a> {
+    let window = window(order, query, &[field], key_of_dated, |row| row.0);
+    directed(window, query)
+}
+
+/// The key of what is listed by an instant.
+pub(super) fn key_of_dated((at, id): &(Moment, String)) -> Key<'_> {
+    (at.0, "", id)
+}
+
+/// Rows in the order that is asked for.
+pub(super) fn directed<'a, T>(
+    rows: &'a [T],
+    query: &Query,
+) -> Box<dyn Iterator<Item = &'a T> + 'a> {
+    match query.descending {
+        false => Box::new(rows.iter()),
+        true => Box::new(rows.iter().rev()),
+    }
 }
 
 /// The page of a listing whose rows come in order and begin behind the cursor.

@@ -5,11 +5,10 @@ use super::filter::Condition;
 use super::paging::{self, Key, Page};
 use super::query::{NOTHING, Query, Spec};
 use super::resource::{self, relation};
-use super::world::{self, Profile, Suppression};
+use super::world::{self, Dated, Profile, Suppression};
 use super::{Call, Reply};
 use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// Attributes of a profile; members of lists and segments have one more.
@@ -76,6 +75,10 @@ type Row<'a> = (&'a String, &'a Profile);
 pub(super) fn list(state: &mut world::State, call: &Call) -> Result<Reply, Failures> {
     let query = Query::read(call, &LIST)?;
     let profiles = &state.klaviyo.profiles;
+    let named = named(&query, profiles);
+    if query.sort == "created" && named.is_none() {
+        return Ok(document(call, &query, by_creation(profiles, &query)));
+    }
     let by_id = matches!(query.sort.as_str(), "" | "id") && !query.descending;
     let after = query.after.as_ref().map_or("", |position| &position.id);
     let start = if by_id && query.after.is_some() {
@@ -83,7 +86,7 @@ pub(super) fn list(state: &mut world::State, call: &Call) -> Result<Reply, Failu
     } else {
         Bound::Unbounded
     };
-    let candidates: Box<dyn Iterator<Item = Row<'_>>> = match named(&query, profiles) {
+    let candidates: Box<dyn Iterator<Item = Row<'_>>> = match named {
         Some(named) => Box::new(named.into_iter()),
         None => Box::new(profiles.range::<str, _>((start, Bound::Unbounded))),
     };
@@ -99,10 +102,22 @@ pub(super) fn list(state: &mut world::State, call: &Call) -> Result<Reply, Failu
         true => paging::page_in_order(rows, &query),
         false => paging::page(rows, &query),
     };
-    let document = page.document(call, &query, |(id, profile)| {
-        render(call, &query, id, profile)
+    Ok(document(call, &query, page))
+}
+
+fn document(call: &Call, query: &Query, page: Page<Row<'_>>) -> Reply {
+    let document = page.document(call, query, |(id, profile)| {
+        render(call, query, id, profile)
     });
-    Ok((StatusCode::OK, Some(document)))
+    (StatusCode::OK, Some(document))
+}
+
+fn by_creation<'a>(profiles: &'a Dated<Profile>, query: &Query) -> Page<Row<'a>> {
+    let rows = paging::dated(profiles.order(), query, "created").filter_map(|row| {
+        let found = profiles.get_key_value(&row.1)?;
+        Some((paging::key_of_dated(row), found))
+    });
+    paging::page_in_order(rows.filter(|(_, row)| admits(query, row.0, row.1)), query)
 }
 
 /// One profile.
@@ -123,7 +138,7 @@ pub(super) fn absent(id: &str) -> Failure {
 }
 
 /// The profiles that an `id` filter names, if there is one.
-fn named<'a>(query: &Query, profiles: &'a BTreeMap<String, Profile>) -> Option<Vec<Row<'a>>> {
+fn named<'a>(query: &Query, profiles: &'a Dated<Profile>) -> Option<Vec<Row<'a>>> {
     let condition = query
         .filters
         .iter()

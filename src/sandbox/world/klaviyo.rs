@@ -1,5 +1,6 @@
 //! Klaviyo's side of the world.
 
+use super::dated::{Dated, Since};
 use crate::model::Moment;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ pub struct KlaviyoWorld {
     /// Scopes the key has; an endpoint that needs another answers 403.
     pub scopes: Vec<String>,
     /// Profiles by id.
-    pub profiles: BTreeMap<String, Profile>,
+    pub profiles: Dated<Profile>,
     /// Lists by id.
     pub lists: BTreeMap<String, List>,
     /// Segments by id.
@@ -119,6 +120,19 @@ pub struct Profile {
     pub predictions: Option<Predictions>,
 }
 
+impl Since for Profile {
+    fn since(&self) -> Moment {
+        self.created
+    }
+}
+
+/// A member's time of joining.
+impl Since for Moment {
+    fn since(&self) -> Moment {
+        *self
+    }
+}
+
 /// How a consent came about, in the vendor's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConsentSource {
@@ -207,7 +221,7 @@ pub struct List {
     /// Whether new subscribers must confirm.
     pub double_opt_in: bool,
     /// Profile id and when it joined.
-    pub members: BTreeMap<String, Moment>,
+    pub members: Dated<Moment>,
 }
 
 /// A rule-based group. Membership is what the vendor last computed, not what is true now.
@@ -224,7 +238,7 @@ pub struct Segment {
     /// Whether it is processed.
     pub is_active: bool,
     /// Profile id and when it joined, as of the last refresh.
-    pub members: BTreeMap<String, Moment>,
+    pub members: Dated<Moment>,
     /// As of when relative times are judged: the last refresh.
     pub refreshed: Moment,
     /// Of each refresh that moved somebody: when, how many joined, how many left.

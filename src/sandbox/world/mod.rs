@@ -1,10 +1,12 @@
 //! The small world behind both servers: what the vendors know, and what was planted.
 
 mod attributes;
+mod dated;
 mod klaviyo;
 mod shopify;
 
 pub(super) use attributes::instant;
+pub use dated::{Dated, Since};
 pub use klaviyo::{Channel, ConsentSource, Predictions, Suppression};
 pub use klaviyo::{Event, Job, JobKind, KlaviyoWorld, List, ListChange, Metric, Profile, Segment};
 pub use shopify::{

@@ -151,7 +151,7 @@ fn world() -> State {
     };
     let list = List {
         name: "Win-back".to_owned(),
-        members: BTreeMap::from([("p1".to_owned(), at(12))]),
+        members: [("p1".to_owned(), at(12))].into_iter().collect(),
         ..List::default()
     };
     let field = Metafield {

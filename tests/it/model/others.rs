@@ -172,5 +172,9 @@ fn drop_list(state: &mut State) -> Touched {
         return vec![];
     };
     let list = state.klaviyo.lists.remove(&id).unwrap();
-    list.members.into_keys().chain([String::new()]).collect()
+    list.members
+        .keys()
+        .cloned()
+        .chain([String::new()])
+        .collect()
 }
