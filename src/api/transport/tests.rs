@@ -3,7 +3,9 @@ mod trust;
 
 use super::*;
 use crate::api::fake::call;
-use crate::api::{Verdict, klaviyo, shopify};
+use crate::api::{Conduct, Record, Retry, Verdict, klaviyo, shopify};
+use crate::clock::Clock;
+use crate::telemetry::Meter;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -20,6 +22,13 @@ async fn serve(app: Router) -> Url {
 fn transport(base: &Url) -> Transport {
     let token = HeaderName::from_static("x-token");
     Transport::new(base, HeaderMap::new(), token, Duration::from_secs(5)).unwrap()
+}
+
+/// With everything between a request and its socket that takes note of failures.
+fn asking(transport: Transport, clock: &Clock, meter: &Meter) -> Retry<Record<Transport>> {
+    let record = Record::new(transport, clock.clone(), meter.clone());
+    let (clock, meter) = (clock.clone(), meter.clone());
+    Retry::new(record, klaviyo::judge, Conduct::default(), clock, meter)
 }
 
 #[tokio::test]

@@ -448,10 +448,7 @@ async fn a_bulk_result_with_half_a_character_is_not_whole_and_is_asked_for_again
     assert_whole(&mut house).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn damage_in_a_bulk_result_is_not_forgotten_over_a_stop_behind_it() {
-    let mut house = House::build(customers(2_100), morning(), Speed::Fast, &EDITS).await;
-    alter(&house, BULK, 1, damage);
+async fn stop_after_a_thousand_customers(house: &mut House) {
     let (brake, stop) = Brake::new();
     let progress = Progress::new(move |step| {
         if step.stage == "customers" && step.done >= 1_000 {
@@ -468,6 +465,13 @@ async fn damage_in_a_bulk_result_is_not_forgotten_over_a_stop_behind_it() {
         matches!(error, PassError::Pull(PullError::Stopped)),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_in_a_bulk_result_is_not_forgotten_over_a_stop_behind_it() {
+    let mut house = House::build(customers(2_100), morning(), Speed::Fast, &EDITS).await;
+    alter(&house, BULK, 1, damage);
+    stop_after_a_thousand_customers(&mut house).await;
     assert!(house.shop().mirror().totals().unwrap().customers >= 900);
     house.close();
     house.pass().await;
@@ -489,22 +493,7 @@ async fn a_bulk_result_that_is_damaged_to_its_end_can_be_stopped_and_is_kept_for
     };
     let mut house = House::build(customers(2_100), morning(), Speed::Fast, &EDITS).await;
     alter(&house, BULK, 1, cut);
-    let (brake, stop) = Brake::new();
-    let progress = Progress::new(move |step| {
-        if step.stage == "customers" && step.done >= 1_000 {
-            brake.set();
-        }
-    });
-    let options = Options {
-        progress,
-        stop,
-        ..Options::default()
-    };
-    let error = house.unreleased(&options).await.unwrap_err();
-    assert!(
-        matches!(error, PassError::Pull(PullError::Stopped)),
-        "{error}"
-    );
+    stop_after_a_thousand_customers(&mut house).await;
     let cursor = house.shop().mirror().cursor(&Stream::ShopifyCustomers);
     let cursor = cursor.unwrap().unwrap();
     assert!(cursor.position.unwrap().ends_with(" 1000"));

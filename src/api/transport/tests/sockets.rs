@@ -3,9 +3,7 @@
 
 use super::*;
 use crate::api::fake::call;
-use crate::api::{Conduct, Record, Retry, klaviyo};
-use crate::clock::Clock;
-use crate::telemetry::{Api, Meter};
+use crate::telemetry::Api;
 use std::io::Write;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -152,15 +150,7 @@ async fn a_name_that_does_not_resolve_is_told_from_a_connection_that_is_refused(
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_asked_for_with_pauses_and_told_of_after_five_minutes() {
     let (clock, meter) = (Clock::manual(Moment(0)), Meter::default());
-    let record = Record::new(lost_name(), clock.clone(), meter.clone());
-    let conduct = Conduct::default();
-    let whole = Retry::new(
-        record,
-        klaviyo::judge,
-        conduct,
-        clock.clone(),
-        meter.clone(),
-    );
+    let whole = asking(lost_name(), &clock, &meter);
     let mut told = Vec::new();
     while clock.now() < Moment::from_secs(1_800) {
         let error = whole.exchange(&call()).await.unwrap_err();

@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::api::fake::call;
-use crate::api::{Conduct, Record, Retry, klaviyo};
-use crate::clock::Clock;
-use crate::telemetry::Meter;
+
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -107,15 +105,7 @@ async fn a_server_that_is_not_trusted_gets_no_request_and_is_asked_once() {
     ] {
         let (address, seen) = serving(certificate).await;
         let (clock, meter) = (Clock::manual(Moment(0)), Meter::default());
-        let record = Record::new(client(address), clock.clone(), meter.clone());
-        let conduct = Conduct::default();
-        let whole = Retry::new(
-            record,
-            klaviyo::judge,
-            conduct,
-            clock.clone(),
-            meter.clone(),
-        );
+        let whole = asking(client(address), &clock, &meter);
         let error = whole.exchange(&call()).await.unwrap_err();
         assert_eq!(error.fault, untrusted, "{name}");
         assert!(!error.is_outcome_unknown(), "{name}: nothing was sent");
