@@ -107,8 +107,10 @@ pub(super) fn crowd(profiles: usize, start: Moment, now: Moment, rng: &mut Rng) 
         human.customer = Some(0);
         crowd.push(human);
     }
+    let known = |index: &usize| crowd[*index].phone.is_some();
+    let phoned: Vec<usize> = (0..singles).filter(known).collect();
     for number in 0..twins {
-        let twin = twin(&mut crowd, number, singles, now, rng);
+        let twin = twin(&crowd, number, (singles, &phoned), now, rng);
         crowd.extend(twin);
     }
     number_customers(&mut crowd);
@@ -192,23 +194,28 @@ fn phone(index: usize) -> Option<String> {
 
 /// A second profile of somebody: same mailbox in other spelling, or same phone without a mailbox.
 fn twin(
-    crowd: &mut [Human],
+    crowd: &[Human],
     number: usize,
-    singles: usize,
+    (singles, phoned): (usize, &[usize]),
     now: Moment,
     rng: &mut Rng,
 ) -> Option<Human> {
     let gmail = number % 4 == 2;
     let fits = |human: &Human| {
         let spelled = !gmail || human.domain == "gmail.com";
-        let reached = number % 4 != 3 || human.phone.is_some();
-        let plain = human.email.matches('.').count() > 2;
-        human.fate == Fate::Healthy && spelled && reached && plain
+        let plain = || human.email.matches('.').count() > 2;
+        human.fate == Fate::Healthy && spelled && plain()
     };
     let start = rng.usize(..singles);
-    let index = (0..singles)
-        .map(|step| (start + step) % singles)
-        .find(|at| fits(&crowd[*at]));
+    let fits = |at: &usize| fits(&crowd[*at]);
+    let index = match number % 4 == 3 {
+        // Only the first of many people have a phone: whoever is next to have one is far.
+        true => {
+            let (before, after) = phoned.split_at(phoned.partition_point(|at| *at < start));
+            after.iter().chain(before).copied().find(fits)
+        }
+        false => (start..singles).chain(0..start).find(fits),
+    };
     let index = index.unwrap_or(start);
     let original = &crowd[index];
     let (local, domain) = original.email.split_once('@')?;
