@@ -78,7 +78,7 @@ use crate::model::Moment;
 use crate::vault::Vault;
 use names::Names;
 use page::Fact;
-use shelf::{Shelf, tail_u64};
+
 use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -104,15 +104,9 @@ struct Writer {
 
 impl Writer {
     fn load(store: &Store) -> Result<Self, MirrorError> {
-        let staged = Shelf::Staged.key(&[]);
-        let last = store.last_between(&staged, &Shelf::Staged.key(&[&[u8::MAX; 9]]))?;
-        let next_staged = match last {
-            Some((key, _)) => tail_u64(&key).ok_or_else(|| codec::bad(&key))? + 1,
-            None => 0,
-        };
         Ok(Self {
             next_slot: store.read(&Fact::NextSlot.key())?.unwrap_or_default(),
-            next_staged,
+            next_staged: staging::next_part(store)?,
             names: Names::load(store)?,
             tally: store.read(&Fact::Tally.key())?.unwrap_or_default(),
         })

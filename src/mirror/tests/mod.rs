@@ -12,6 +12,7 @@ mod gone;
 mod groups;
 mod records;
 
+use super::shelf::Shelf;
 use super::*;
 use crate::model::{Customer, CustomerId, Member, MetricId, Money, Order, OrderId, OrderOwner};
 use crate::model::{IncomingEvent, IncomingValue, List, ListId, Profile, ProfileId};
