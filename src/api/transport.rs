@@ -21,6 +21,9 @@ const BODY_CAP: usize = 32 * 1024 * 1024;
 const LONGEST_PARK: Duration = Duration::from_secs(86_400);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Idle connections that are kept: each holds a buffer of up to 400 KB, and whoever waits for a reply has one of
+/// its own.
+const IDLE_CONNECTIONS: usize = 4;
 /// Longest wait for a reply's head, and for each further piece of its body.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -123,6 +126,7 @@ pub(super) fn builder(https_only: bool) -> reqwest::ClientBuilder {
         .referer(false)
         .https_only(https_only)
         .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
 }
 
 /// The head of the reply to a request that is on its way.
