@@ -130,6 +130,16 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// Whether the members of a generation joined exactly then.
+    pub(super) fn joined_at(
+        &self,
+        id: &ListId,
+        generation: &Generation,
+        joins: Vec<(u32, i64)>,
+    ) -> Result<bool, MirrorError> {
+        Ok(self.joins_of(id, generation)? == Joins::new(joins))
+    }
+
     fn joins_of(&self, id: &ListId, generation: &Generation) -> Result<Joins, MirrorError> {
         let mut joins = Vec::new();
         for (key, payload) in self.entries(&generation_key(id, generation.no))? {

@@ -154,6 +154,35 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// If these are the members of the last complete listing, all of them and no others, the listing is as new
+    /// as they are, and nothing else is written. `now` is when the first page was asked for.
+    pub fn confirm_listing(
+        &mut self,
+        id: &ListId,
+        now: Moment,
+        members: &[Member],
+        keep_times: bool,
+    ) -> Result<bool, MirrorError> {
+        let mut listing = self.listing_state(id)?;
+        let Some(complete) = listing.complete.as_mut() else {
+            return Ok(false);
+        };
+        let arrived = self.slots_and_times(members)?;
+        let slots: RoaringBitmap = arrived.iter().map(|(slot, _)| *slot).collect();
+        let forgotten = (members.len() - arrived.len()) as u64;
+        let same = complete.keeps_times == keep_times
+            && complete.forgotten == forgotten
+            && slots == self.bitmap(&generation_key(id, complete.no))?
+            && (!keep_times || self.joined_at(id, complete, timed(&arrived).collect())?);
+        if !same {
+            return Ok(false);
+        }
+        complete.begun = now;
+        self.drop_settled_receipts(id, now)?;
+        self.put(Shelf::Listings.under(id.as_str()), &listing);
+        Ok(true)
+    }
+
     /// Adds those who joined after the last complete listing began.
     pub fn joined(&mut self, id: &ListId, members: &[Member]) -> Result<(), MirrorError> {
         let mut listing = self.listing_state(id)?;

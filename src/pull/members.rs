@@ -1,10 +1,10 @@
 //! Members of every list, and the daily size of every list and segment.
 
 use super::parts::Ranged;
-use super::walk::{Source, Walked};
+use super::walk::{Source, Walked, refuses_cursor};
 use super::{Counted, Pull, PullError, Pulled};
 use crate::api::klaviyo::Klaviyo;
-use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
+use crate::api::{ApiError, Cursor as PageCursor, Fault, Page, Trail};
 use crate::mirror::{Cursor, LIST_LAG, Look, MirrorError, Page as MirrorPage, Stream};
 use crate::model::{GroupId, List, ListId, Member, Mentions, Moment, SegmentId};
 use crate::plan::{Legibility, Listing};
@@ -69,12 +69,7 @@ impl Source for Members<'_> {
     }
 
     fn end(&self, page: &mut MirrorPage<'_>, walk: &Cursor) -> Result<(), MirrorError> {
-        let joiners = Cursor {
-            watermark: walk.run_start,
-            done: true,
-            ..Cursor::default()
-        };
-        page.cursor(&Stream::ListJoiners(self.list.clone()), &joiners);
+        self.follow_joiners(page, walk.run_start);
         page.complete_listing(self.list).map(drop)
     }
 
@@ -85,6 +80,49 @@ impl Source for Members<'_> {
         _newest: Option<Moment>,
     ) -> Option<Moment> {
         None
+    }
+}
+
+impl Members<'_> {
+    /// Who joins after a complete listing is read from where that began.
+    fn follow_joiners(&self, page: &mut MirrorPage<'_>, since: Option<Moment>) {
+        let joiners = Cursor {
+            watermark: since,
+            done: true,
+            ..Cursor::default()
+        };
+        page.cursor(&Stream::ListJoiners(self.list.clone()), &joiners);
+    }
+
+    /// Stores all members at once, of whom so many more could not be understood. If nobody came or left, only
+    /// when they were read.
+    fn store_at_once(
+        &self,
+        page: &mut MirrorPage<'_>,
+        members: Vec<Member>,
+        unreadable: u64,
+        start: Moment,
+    ) -> Result<Walked, MirrorError> {
+        let read = members.len() as u64;
+        let whole = self.is_whole(Legibility { read, unreadable });
+        if whole {
+            if !page.confirm_listing(self.list, start, &members, self.keep_times)? {
+                self.begin(page, start)?;
+                self.store(page, members)?;
+                page.complete_listing(self.list)?;
+            }
+            self.follow_joiners(page, Some(start));
+        }
+        let ready = Cursor {
+            done: whole,
+            ..Cursor::default()
+        };
+        page.cursor(&self.stream(), &ready);
+        Ok(Walked {
+            count: read,
+            complete: true,
+            whole,
+        })
     }
 }
 
@@ -234,8 +272,57 @@ impl Pull<'_> {
             list: &list.id,
             keep_times,
         };
-        let walked = self.walk(&members, now, pulled).await?;
+        let known = self.mirror.members(&list.id, now)?;
+        let small = known.is_some_and(|known| known.len() <= SMALL);
+        let under_way = self.mirror.cursor(&members.stream())?;
+        let under_way = under_way.is_some_and(|cursor| cursor.run_start.is_some());
+        let at_once = match small && !under_way {
+            true => self.all_at_once(&members, pulled).await?,
+            false => None,
+        };
+        let walked = match at_once {
+            Some((items, unreadable)) => {
+                let mut page = self.mirror.page();
+                let walked = members.store_at_once(&mut page, items, unreadable, now)?;
+                page.commit()?;
+                walked
+            }
+            None => self.walk(&members, now, pulled).await?,
+        };
         self.listed(&list, walked, pulled)
+    }
+
+    /// The members of a small list, and how many could not be understood. As long as nothing of it is stored
+    /// one can see that nothing has to be; a kill costs its pages. `None` if it has grown, or a cursor of it is
+    /// refused.
+    async fn all_at_once(
+        &self,
+        source: &Members<'_>,
+        pulled: &mut Pulled,
+    ) -> Result<Option<(Vec<Member>, u64)>, PullError> {
+        let (mut members, mut unreadable) = (Vec::new(), 0);
+        let (mut trail, mut after) = (Trail::default(), None);
+        loop {
+            self.check_stop()?;
+            let page = match source.page(None, after.as_ref()).await {
+                Err(error) if after.is_some() && refuses_cursor(&error) => return Ok(None),
+                page => page?,
+            };
+            trail.step(&page)?;
+            members.extend(page.items);
+            unreadable += page.quarantined;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+            if members.len() as u64 > SMALL {
+                return Ok(None);
+            }
+        }
+        pulled.add(Members::NAME, members.len() as u64);
+        pulled.quarantined += unreadable;
+        pulled.judge(&source.stream(), members.len() as u64, unreadable);
+        Ok(Some((members, unreadable)))
     }
 
     /// Reads who joined; tells whether Klaviyo still counts other members than we do.

@@ -216,3 +216,71 @@ fn ninety_days_of_counts_are_kept() {
     assert_eq!((days[0].day, days[89].day), (110, 199));
     assert_eq!((days[89].joined, days[89].left), (Some(1), None));
 }
+
+#[test]
+fn the_same_members_again_cost_one_value_and_any_other_a_listing() {
+    let (dir, id) = (dir(), ListId::from("L"));
+    let mirror = open(&dir);
+    list_whole(&mirror, &id, &["A", "B"], NOW);
+    let entries = || {
+        let all = mirror.store.scan(&[]).map(Result::unwrap);
+        let all = all.map(|(key, payload)| (key.to_vec(), payload.sealed().to_vec()));
+        all.collect::<BTreeMap<_, _>>()
+    };
+    let confirm = |ids: &[&str], keep_times: bool, at: Moment| {
+        let mut page = mirror.page();
+        let same = page.confirm_listing(&id, at, &members(ids), keep_times);
+        let same = same.unwrap();
+        if same {
+            page.commit().unwrap();
+        }
+        same
+    };
+    for others in [&["A"][..], &["A", "B", "C"], &["A", "C"], &[]] {
+        assert!(!confirm(others, false, minutes(30)), "{others:?}");
+    }
+    assert!(
+        !confirm(&["A", "B"], true, minutes(30)),
+        "times are missing"
+    );
+    let before = entries();
+    assert!(confirm(&["B", "A"], false, minutes(60)));
+    assert_eq!(mirror.listed_at(&id).unwrap(), Some(minutes(60)));
+    let after = entries();
+    let differing = after
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value));
+    let shelves: Vec<u8> = differing.map(|(key, _)| key[0]).collect();
+    assert_eq!(shelves, [Shelf::Listings as u8]);
+    assert_eq!(before.len(), after.len());
+}
+
+#[test]
+fn who_joined_again_is_not_taken_for_the_same() {
+    let (dir, id) = (dir(), ListId::from("L"));
+    let mirror = open(&dir);
+    let joined = |at: Moment| {
+        let mut members = members(&["A", "B"]);
+        members[1].joined = Some(at);
+        members
+    };
+    let mut page = mirror.page();
+    page.begin_listing(&id, NOW, true).unwrap();
+    page.listing(&id, &joined(NOW)).unwrap();
+    page.complete_listing(&id).unwrap();
+    page.commit().unwrap();
+    let mut page = mirror.page();
+    let later = joined(minutes(1));
+    assert!(
+        !page
+            .confirm_listing(&id, minutes(60), &later, true)
+            .unwrap()
+    );
+    let same = joined(NOW);
+    assert!(
+        !page
+            .confirm_listing(&id, minutes(60), &same, false)
+            .unwrap()
+    );
+    assert!(page.confirm_listing(&id, minutes(60), &same, true).unwrap());
+}
