@@ -8,7 +8,7 @@ use driftless::mirror::Stream;
 use driftless::pass::{Options, PassError, Summary, put_on_probation};
 use driftless::policy::Guard;
 use driftless::pull::PullError;
-use driftless::sandbox::faults::FaultKind;
+use driftless::sandbox::faults::{FailingBulk, FaultKind};
 use driftless::sandbox::world::Write;
 use driftless::sandbox::{Speed, World};
 use driftless::telemetry::Progress;
@@ -513,7 +513,12 @@ async fn a_bulk_result_that_is_damaged_to_its_end_can_be_stopped_and_is_kept_for
 #[tokio::test(flavor = "multi_thread")]
 async fn bulk_operations_that_fail_are_made_up_for_by_pages() {
     let mut house = House::of(250, &EDITS).await;
-    house.world.state().faults.failing_bulks = 2;
+    let failing = ["customers", "orders("].map(|query| FailingBulk {
+        query,
+        code: "INTERNAL_SERVER_ERROR",
+        times: u32::MAX,
+    });
+    house.world.state().faults.failing_bulks = failing.to_vec();
     let summary = house.pass().await;
     assert_eq!((summary.trips.len(), summary.quarantined), (0, 0));
     let partial = house
