@@ -1,80 +1,222 @@
-//! First fills by bulk operation: started early, polled, and read line by line in constant memory.
+//! First fills by bulk operation: started early, five at a time, polled together, and read line by line
+//! in constant memory.
 //!
-//! The operation's id and the number of lines already stored are the stream's cursor, so a kill
-//! costs at most the batch of lines in flight.
+//! Orders are cut into windows of their creation, each with an operation and a position of its own: the
+//! operation's id and the number of lines already stored. A kill costs at most the batches of lines in
+//! flight. Customers are one window: what counts them by creation (`created_at`) lists nobody by it, and
+//! what lists them by it (`customer_date`) counts nobody, and was ignored for a year; a window with an
+//! ignored filter is the whole shop.
+
+mod cut;
+mod lines;
+mod run;
 
 use super::{Counted, Pull, PullError, Pulled};
-use crate::api::Fault;
-use crate::api::shopify::{BulkQuery, BulkStatus};
-use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Stream};
-use crate::model::{BulkId, Moment};
+use crate::api::shopify::{BulkQuery, decode_customer, decode_order};
+use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Part, Stream};
+use crate::model::{BulkId, Customer, Moment, Order};
 use crate::plan::{Legibility, Listing};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Lines that are committed together (store.md: a thousand small records to a batch).
-const BATCH: usize = 1000;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One kind of record that a bulk operation delivers.
-pub(super) struct Bulk<T> {
+/// What bulk operations deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Customers,
+    Orders,
+}
+
+/// One line.
+enum Record {
+    Customer(Customer),
+    Order(Order),
+}
+
+impl Kind {
     /// Its name in reports.
-    pub name: &'static str,
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Customers => "customers",
+            Self::Orders => "orders",
+        }
+    }
+
     /// Where its cursor is kept.
-    pub stream: Stream,
-    /// What to ask for.
-    pub query: BulkQuery,
-    /// Reads one line.
-    pub decode: fn(&str) -> Option<T>,
-    /// Puts one record into the mirror's page.
-    pub store: fn(&mut MirrorPage<'_>, T) -> Result<(), MirrorError>,
-}
-
-/// What was read of a result file.
-#[derive(Clone, Copy, Debug, Default)]
-struct Read {
-    /// Lines so far.
-    lines: u64,
-    /// Whole lines that could not be understood.
-    misfits: u64,
-    /// Lines that were damaged on their way.
-    damaged: u64,
-    /// The first of these.
-    first_damaged: Option<u64>,
-}
-
-impl Read {
-    /// Decodes the last line that was read.
-    fn take_in<T>(&mut self, line: &str, decode: fn(&str) -> Option<T>) -> Option<T> {
-        let record = decode(line);
-        if record.is_none() && is_json(line) {
-            self.misfits += 1;
-        } else if record.is_none() {
-            self.damaged += 1;
-            self.first_damaged.get_or_insert(self.lines);
+    pub const fn stream(self) -> Stream {
+        match self {
+            Self::Customers => Stream::ShopifyCustomers,
+            Self::Orders => Stream::ShopifyOrders,
         }
-        record
     }
 
-    /// Lines that need not be read again after a kill, which must see the damage again.
-    fn settled(&self) -> u64 {
-        self.first_damaged.map_or(self.lines, |first| first - 1)
+    fn decode(self, line: &str) -> Option<Record> {
+        match self {
+            Self::Customers => decode_customer(line).map(Record::Customer),
+            Self::Orders => decode_order(line).map(Record::Order),
+        }
+    }
+}
+
+impl Record {
+    fn store(self, page: &mut MirrorPage<'_>) -> Result<(), MirrorError> {
+        match self {
+            Self::Customer(customer) => page.customer(customer).map(drop),
+            Self::Order(order) => page.order(order).map(drop),
+        }
+    }
+}
+
+/// A first fill under way.
+#[derive(Debug)]
+pub(super) struct Fill {
+    kind: Kind,
+    /// When it began, by the server's clock.
+    start: Moment,
+    windows: BTreeMap<u32, Window>,
+    /// An earlier start may have been told to Shopify and not noted here.
+    resumed: bool,
+    /// Shopify does not deliver it so.
+    by_pages: bool,
+    /// Lines that were read, of all windows.
+    told: Arc<AtomicU64>,
+}
+
+/// What one operation lists.
+#[derive(Debug)]
+struct Window {
+    part: Part,
+    stage: Stage,
+    /// How often what it was asked for with failed.
+    setbacks: u32,
+    /// A result of it was lost.
+    lost: bool,
+    /// Lines of its result, as far as Shopify told.
+    roots: u64,
+}
+
+/// How far a window has come.
+#[derive(Debug)]
+enum Stage {
+    /// Not asked for.
+    Waiting,
+    /// Shopify is at it.
+    Running(BulkId),
+    /// Its result is there; `None` for an empty one.
+    Ready(BulkId, Option<String>),
+    /// Its result is being read.
+    Reading,
+    /// Its result was read to the end.
+    Over,
+}
+
+impl Window {
+    fn of(part: Part) -> Self {
+        let under_way = part.position.as_deref().and_then(parse_position);
+        let stage = match under_way {
+            _ if part.done => Stage::Over,
+            Some((operation, _)) => Stage::Running(operation),
+            None => Stage::Waiting,
+        };
+        Self {
+            part,
+            stage,
+            setbacks: 0,
+            lost: false,
+            roots: 0,
+        }
     }
 
-    /// What damaged lines held is missing, whatever their number says.
-    fn undamaged(&self) -> u64 {
-        self.lines - self.damaged
+    /// Is to be asked for, as if nothing of it had been read.
+    fn wait(&mut self) {
+        self.part = anew(&self.part);
+        (self.stage, self.roots) = (Stage::Waiting, 0);
+    }
+}
+
+impl Fill {
+    fn new(kind: Kind, start: Moment, parts: BTreeMap<u32, Part>, resumed: bool) -> Self {
+        let told: u64 = parts.values().map(lines_of).sum();
+        let windows = parts.into_iter();
+        Self {
+            kind,
+            start,
+            windows: windows
+                .map(|(number, part)| (number, Window::of(part)))
+                .collect(),
+            resumed,
+            by_pages: false,
+            told: Arc::new(told.into()),
+        }
     }
 
+    /// How much of all that was read could be understood.
     fn legibility(&self) -> Legibility {
+        let parts = || self.windows.values().map(|window| &window.part);
         Legibility {
-            read: self.undamaged().saturating_sub(self.misfits),
-            unreadable: self.misfits,
+            read: parts().map(|part| part.seen).sum(),
+            unreadable: parts().map(|part| part.unreadable).sum(),
+        }
+    }
+
+    /// What a window lists. The end of the last one lies ahead of the server's clock, and what is created
+    /// after its operation began is found by polling.
+    fn query(&self, part: &Part) -> BulkQuery {
+        match self.kind {
+            Kind::Customers => BulkQuery::Customers,
+            Kind::Orders => {
+                let span = span(part, self.start);
+                BulkQuery::Orders {
+                    created_from: span.start,
+                    created_to: span.end,
+                }
+            }
         }
     }
 }
 
-/// Where a first fill stands: `<operation> <lines stored>`.
+/// The instants of a part of a fill that began then.
+fn span(part: &Part, start: Moment) -> std::ops::Range<Moment> {
+    part.from.unwrap_or_default()..part.to.unwrap_or(start.plus(DAY))
+}
+
+/// A part of which nothing was read.
+fn anew(part: &Part) -> Part {
+    Part {
+        from: part.from,
+        to: part.to,
+        position: last_operation(part).map(spent),
+        ..Part::default()
+    }
+}
+
+/// The parts that some instants, ascending, cut everything into.
+fn parts(cuts: &[Moment]) -> BTreeMap<u32, Part> {
+    let starts = std::iter::once(None).chain(cuts.iter().copied().map(Some));
+    let ends = cuts.iter().copied().map(Some).chain([None]);
+    let parts = starts.zip(ends).map(|(from, to)| Part {
+        from,
+        to,
+        ..Part::default()
+    });
+    (0..).zip(parts).collect()
+}
+
+fn lines_of(part: &Part) -> u64 {
+    part.seen + part.unreadable
+}
+
+/// Where a window stands: `<operation> <lines stored>`.
 fn position(operation: &BulkId, lines: u64) -> String {
     format!("{operation} {lines}")
+}
+
+/// Where a window stands that is to be asked for again: `<operation> -`, whose result is of no use.
+fn spent(operation: &str) -> String {
+    format!("{operation} -")
 }
 
 fn parse_position(text: &str) -> Option<(BulkId, u64)> {
@@ -82,200 +224,129 @@ fn parse_position(text: &str) -> Option<(BulkId, u64)> {
     Some((operation.into(), lines.parse().ok()?))
 }
 
+/// The last operation that a part was asked for with, as far as was noted.
+fn last_operation(part: &Part) -> Option<&str> {
+    Some(part.position.as_deref()?.rsplit_once(' ')?.0)
+}
+
 impl Pull<'_> {
-    /// Starts the operation unless the stream was filled before or one is under way. The id is
-    /// stored before anything waits for it.
-    pub(super) async fn start<T>(&self, bulk: &Bulk<T>, now: Moment) -> Result<(), PullError> {
-        let cursor = self.mirror.cursor(&bulk.stream)?.unwrap_or_default();
-        if cursor.watermark.is_some() || cursor.position.is_some() {
-            return Ok(());
+    /// Lets Shopify prepare what was never read to the end.
+    pub(super) async fn begin_fills(&self, now: Moment) -> Result<Vec<Fill>, PullError> {
+        let mut fills = Vec::new();
+        for kind in [Kind::Customers, Kind::Orders] {
+            fills.extend(self.taken_over(kind, now).await?);
         }
-        let operation = match self.vendors.shopify.start_bulk(bulk.query).await {
-            // No place is free: paging does the same work, more slowly.
-            Err(error) if matches!(error.fault, Fault::Invalid { .. }) => {
-                tracing::info!(stream = bulk.name, %error, "no bulk operation; reading by pages");
-                return Ok(());
+        self.start_waiting(&mut fills).await?;
+        Ok(fills)
+    }
+
+    /// A fill that goes on where it was left, or begins; `None` for one that is over, or goes by pages.
+    async fn taken_over(&self, kind: Kind, now: Moment) -> Result<Option<Fill>, PullError> {
+        let stream = kind.stream();
+        let cursor = self.mirror.cursor(&stream)?.unwrap_or_default();
+        if cursor.watermark.is_some() || cursor.position.is_some() {
+            return Ok(None);
+        }
+        if let Some(start) = cursor.run_start {
+            let parts = self.mirror.parts(&stream)?;
+            if !parts.is_empty() {
+                return Ok(Some(Fill::new(kind, start, parts, true)));
             }
-            other => other?,
+        }
+        let cuts = match kind {
+            Kind::Customers => Vec::new(),
+            Kind::Orders => {
+                let everything = span(&Part::default(), now);
+                self.cuts(everything, cut::windows).await?
+            }
         };
-        let cursor = Cursor {
-            position: Some(position(&operation, 0)),
+        let parts = parts(&cuts);
+        let begun = Cursor {
             run_start: Some(now),
             ..Cursor::default()
         };
         let mut page = self.mirror.page();
-        page.cursor(&bulk.stream, &cursor);
-        Ok(page.commit()?)
-    }
-
-    /// Waits for the operation and stores its lines. `false` when the stream is past its first fill, or to
-    /// be read by pages.
-    pub(super) async fn finish<T>(
-        &self,
-        bulk: &Bulk<T>,
-        pulled: &mut Pulled,
-    ) -> Result<bool, PullError> {
-        let cursor = self.mirror.cursor(&bulk.stream)?.unwrap_or_default();
-        let under_way = cursor.position.as_deref().and_then(parse_position);
-        let (Some((operation, stored)), None) = (under_way, cursor.watermark) else {
-            return Ok(false);
-        };
-        let Some((url, roots)) = self.completed(bulk, &operation).await? else {
-            return Ok(false);
-        };
-        let read = match url {
-            Some(url) => {
-                let lines = self.lines(bulk, &cursor, &operation, stored, &url, pulled);
-                match lines.await {
-                    // Results are kept for a week; one that expired can only be asked for again.
-                    Err(PullError::Api(error)) if error.fault == Fault::NotFound => Read::default(),
-                    read => read?,
-                }
-            }
-            None => Read::default(),
-        };
-        let complete = read.undamaged() == roots && !read.legibility().is_poor();
-        let count = read.undamaged();
-        let next = match complete {
-            true => Cursor {
-                watermark: cursor.run_start,
-                done: true,
-                ..Cursor::default()
-            },
-            // A truncated file: what it held is good, what it lacks proves nothing.
-            false => Cursor::default(),
-        };
-        if !complete {
-            let stream = bulk.name;
-            tracing::warn!(stream, count, roots, "bulk result incomplete; asked again");
+        // Parts of a fill that was given up.
+        page.forget_parts(&stream)?;
+        page.cursor(&stream, &begun);
+        for (number, part) in &parts {
+            page.part(&stream, *number, part);
         }
-        let mut page = self.mirror.page();
-        page.cursor(&bulk.stream, &next);
         page.commit()?;
-        let listing = Listing {
-            name: bulk.name.to_owned(),
-            count,
-            before: self.mirror.complete_count(&bulk.stream)?,
-            complete,
-        };
-        let stream = bulk.stream.clone();
-        pulled.listings.push(Counted { stream, listing });
-        self.progress.over(bulk.name, count);
-        Ok(true)
+        Ok(Some(Fill::new(kind, now, parts, false)))
     }
 
-    /// Polls until the operation is over: every second at first, then every 5, then every 30. `None` for
-    /// one that will not deliver: what was too much at once is read by pages.
-    async fn completed<T>(
+    /// Waits for the operations and stores their lines. What was read so, whether or not it is complete;
+    /// all else is past its first fill, or to be read by pages.
+    pub(super) async fn finish_fills(
         &self,
-        bulk: &Bulk<T>,
-        operation: &BulkId,
-    ) -> Result<Option<(Option<String>, u64)>, PullError> {
-        for look in 0u32.. {
-            self.check_stop()?;
-            let now = match self.vendors.shopify.bulk(operation).await {
-                Err(error) if error.fault == Fault::NotFound => {
-                    self.give_up(bulk, "forgotten")?;
-                    return Ok(None);
-                }
-                other => other?,
-            };
-            self.progress.at(bulk.name, 0, Some(now.roots));
-            match now.status {
-                BulkStatus::Created
-                | BulkStatus::Running
-                | BulkStatus::Canceling
-                | BulkStatus::Other(_) => {}
-                BulkStatus::Completed => return Ok(Some((now.url, now.roots))),
-                BulkStatus::Failed | BulkStatus::Canceled | BulkStatus::Expired => {
-                    self.give_up(bulk, now.error.as_deref().unwrap_or("ended early"))?;
-                    return Ok(None);
-                }
-            }
-            let seconds = if look < 10 {
-                1
-            } else if look < 60 {
-                5
-            } else {
-                30
-            };
-            self.clock.sleep(Duration::from_secs(seconds)).await;
-        }
-        unreachable!("the loop above ends only by returning")
-    }
-
-    /// Forgets an operation that will not deliver. What it read until then lacks nobody knows what.
-    fn give_up<T>(&self, bulk: &Bulk<T>, reason: &str) -> Result<(), PullError> {
-        let stream = bulk.name;
-        tracing::info!(stream, reason, "bulk operation failed; reading by pages");
-        let mut page = self.mirror.page();
-        page.cursor(&bulk.stream, &Cursor::default());
-        Ok(page.commit()?)
-    }
-
-    /// Stores all lines after the first `stored`.
-    async fn lines<T>(
-        &self,
-        bulk: &Bulk<T>,
-        cursor: &Cursor,
-        operation: &BulkId,
-        stored: u64,
-        url: &str,
+        mut fills: Vec<Fill>,
         pulled: &mut Pulled,
-    ) -> Result<Read, PullError> {
-        let mut lines = self.vendors.shopify.bulk_lines(url).await?;
-        let mut read = Read {
-            misfits: cursor.unreadable,
-            ..Read::default()
-        };
-        let mut batch = Vec::with_capacity(BATCH);
-        let reached = |read: &Read| Cursor {
-            position: Some(position(operation, read.settled())),
-            unreadable: read.misfits,
-            ..cursor.clone()
-        };
-        while let Some(line) = lines.next().await? {
-            read.lines += 1;
-            if read.lines.is_multiple_of(BATCH as u64) {
-                self.check_stop()?;
-            }
-            if read.lines > stored {
-                batch.extend(read.take_in(&line, bulk.decode));
-            }
-            if batch.len() == BATCH {
-                self.keep_lines(bulk, &mut batch, &reached(&read), pulled)?;
-                self.progress.at(bulk.name, read.lines, None);
+    ) -> Result<Vec<Kind>, PullError> {
+        self.run_fills(&mut fills, pulled).await?;
+        let mut read = Vec::new();
+        for fill in fills {
+            match fill.by_pages {
+                true => self.give_up(&fill)?,
+                false => {
+                    self.conclude_fill(&fill, pulled)?;
+                    read.push(fill.kind);
+                }
             }
         }
-        self.keep_lines(bulk, &mut batch, &reached(&read), pulled)?;
-        let Legibility {
-            read: understood,
-            unreadable,
-        } = read.legibility();
-        pulled.quarantined += unreadable;
-        pulled.judge(&bulk.stream, understood, unreadable);
         Ok(read)
     }
 
-    /// Commits records together with the cursor behind them.
-    fn keep_lines<T>(
-        &self,
-        bulk: &Bulk<T>,
-        records: &mut Vec<T>,
-        reached: &Cursor,
-        pulled: &mut Pulled,
-    ) -> Result<(), PullError> {
+    /// Judges a fill whose results were all read. Windows that lack lines are asked for again in the next
+    /// pass, and where too much cannot be understood, those that hold any of it.
+    fn conclude_fill(&self, fill: &Fill, pulled: &mut Pulled) -> Result<(), PullError> {
+        let (stream, name) = (fill.kind.stream(), fill.kind.name());
+        let all = fill.legibility();
+        pulled.quarantined += all.unreadable;
+        pulled.judge(&stream, all.read, all.unreadable);
+        let bad = fill.windows.iter().filter(|(_, Window { part, .. })| {
+            let is_poor = all.is_poor() && part.unreadable > 0;
+            !part.done || is_poor
+        });
+        let bad: BTreeMap<u32, Part> = bad
+            .map(|(number, window)| (*number, anew(&window.part)))
+            .collect();
+        let complete = bad.is_empty();
         let mut page = self.mirror.page();
-        pulled.add(bulk.name, records.len() as u64);
-        records
-            .drain(..)
-            .try_for_each(|record| (bulk.store)(&mut page, record))?;
-        page.cursor(&bulk.stream, reached);
+        if complete {
+            let filled = Cursor {
+                watermark: Some(fill.start),
+                done: true,
+                ..Cursor::default()
+            };
+            page.cursor(&stream, &filled);
+            page.forget_parts(&stream)?;
+        }
+        // What these held is good, what they lack proves nothing.
+        bad.iter()
+            .for_each(|(number, part)| page.part(&stream, *number, part));
+        page.commit()?;
+        let count = all.read + all.unreadable;
+        let listing = Listing {
+            name: name.to_owned(),
+            count,
+            before: self.mirror.complete_count(&stream)?,
+            complete,
+        };
+        pulled.listings.push(Counted { stream, listing });
+        self.progress.over(name, count);
+        Ok(())
+    }
+
+    /// Forgets a fill that Shopify does not deliver in bulk. What was read until then lacks nobody knows
+    /// what.
+    fn give_up(&self, fill: &Fill) -> Result<(), PullError> {
+        let stream = fill.kind.stream();
+        let lines = fill.told.load(Ordering::Relaxed);
+        tracing::info!(%stream, lines, "no whole bulk result; reading by pages");
+        let mut page = self.mirror.page();
+        page.cursor(&stream, &Cursor::default());
+        page.forget_parts(&stream)?;
         Ok(page.commit()?)
     }
-}
-
-/// Whether a line is whole, whatever it says.
-fn is_json(line: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok()
 }

@@ -505,9 +505,9 @@ async fn a_bulk_result_that_is_damaged_to_its_end_can_be_stopped_and_is_kept_for
         matches!(error, PassError::Pull(PullError::Stopped)),
         "{error}"
     );
-    let cursor = house.shop().mirror().cursor(&Stream::ShopifyCustomers);
-    let cursor = cursor.unwrap().unwrap();
-    assert!(cursor.position.unwrap().ends_with(" 1000"));
+    let parts = house.shop().mirror().parts(&Stream::ShopifyCustomers);
+    let position = parts.unwrap().remove(&0).unwrap().position;
+    assert!(position.unwrap().ends_with(" 1000"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
