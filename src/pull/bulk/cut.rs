@@ -1,8 +1,7 @@
 //! Where orders are cut into windows of their creation, so that Shopify prepares several at a time. A few
 //! counts tell how dense the years are; between two of them density is taken to be even.
 
-use super::super::ledger::witnessed;
-use super::{Pull, PullError};
+use super::{Pull, PullError, told};
 use crate::api::shopify::MOST_RANGES;
 use crate::model::Moment;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +120,7 @@ impl Pull<'_> {
             self.check_stop()?;
             let instants: Vec<Moment> = asked.iter().copied().map(Moment::from_secs).collect();
             let counts = self.vendors.shopify.orders_created_before(&instants).await;
-            let Some(counts) = witnessed(counts)? else {
+            let Some(counts) = told(counts)? else {
                 return Ok(Vec::new());
             };
             survey.note(asked, counts);

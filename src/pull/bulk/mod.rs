@@ -13,6 +13,7 @@ mod run;
 
 use super::{Counted, Pull, PullError, Pulled};
 use crate::api::shopify::{BulkQuery, decode_customer, decode_order};
+use crate::api::{ApiError, Fault};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Part, Stream};
 use crate::model::{BulkId, Customer, Moment, Order};
 use crate::plan::{Legibility, Listing};
@@ -229,6 +230,27 @@ fn last_operation(part: &Part) -> Option<&str> {
     Some(part.position.as_deref()?.rsplit_once(' ')?.0)
 }
 
+/// An answer that helps and is not needed; `None` where Shopify will not give it, or in another form.
+fn told<T>(answer: Result<T, ApiError>) -> Result<Option<T>, PullError> {
+    match answer {
+        Err(error)
+            if matches!(
+                error.fault,
+                Fault::MissingScope { .. }
+                    | Fault::Invalid { .. }
+                    | Fault::GraphqlErrors { .. }
+                    | Fault::SearchWarning { .. }
+                    | Fault::FilterIgnored
+                    | Fault::Shape { .. }
+            ) =>
+        {
+            tracing::warn!(%error, "bulk operations go on without");
+            Ok(None)
+        }
+        answer => Ok(Some(answer?)),
+    }
+}
+
 impl Pull<'_> {
     /// Lets Shopify prepare what was never read to the end.
     pub(super) async fn begin_fills(&self, now: Moment) -> Result<Vec<Fill>, PullError> {
@@ -348,5 +370,40 @@ impl Pull<'_> {
         page.cursor(&stream, &Cursor::default());
         page.forget_parts(&stream)?;
         Ok(page.commit()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_meet_and_reach_from_the_beginning_of_everything_to_the_end() {
+        assert_eq!(parts(&[]), BTreeMap::from([(0, Part::default())]));
+        let cuts = [10, 20].map(Moment::from_secs);
+        let parts = parts(&cuts);
+        let start = Moment::from_secs(100);
+        let spans: Vec<_> = parts.values().map(|part| span(part, start)).collect();
+        let [a, b] = cuts;
+        assert_eq!(spans, [Moment(0)..a, a..b, b..start.plus(DAY)]);
+    }
+
+    #[test]
+    fn a_window_goes_on_with_its_operation_until_the_result_is_spent() {
+        let operation = BulkId::from("gid://shopify/BulkOperation/7");
+        let part = Part {
+            to: Some(Moment(1)),
+            position: Some(position(&operation, 2_000)),
+            seen: 1_999,
+            unreadable: 1,
+            ..Part::default()
+        };
+        let window = Window::of(part.clone());
+        assert!(matches!(&window.stage, Stage::Running(one) if *one == operation));
+        let again = anew(&part);
+        assert_eq!((again.to, lines_of(&again)), (part.to, 0));
+        assert_eq!(last_operation(&again), Some(operation.as_str()));
+        assert!(matches!(Window::of(again.clone()).stage, Stage::Waiting));
+        assert_eq!(anew(&again), again);
     }
 }

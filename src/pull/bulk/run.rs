@@ -3,13 +3,12 @@
 
 use super::lines::{Reading, Ready};
 use super::{
-    Fill, Kind, Pull, PullError, Pulled, Stage, Window, anew, last_operation, position, span,
+    Fill, Kind, Pull, PullError, Pulled, Stage, Window, anew, last_operation, position, span, told,
 };
 use crate::api::shopify::{AskedBulk, Bulk, BulkStatus};
 use crate::api::{ApiError, Fault};
 use crate::mirror::Part;
 use crate::model::BulkId;
-use crate::pull::ledger::witnessed;
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::pin::pin;
@@ -171,7 +170,7 @@ impl Pull<'_> {
             return Ok(());
         }
         let asked = self.vendors.shopify.bulk_queries().await;
-        let asked = witnessed(asked)?.unwrap_or_default();
+        let asked = told(asked)?.unwrap_or_default();
         for fill in fills {
             if !std::mem::take(&mut fill.resumed) {
                 continue;

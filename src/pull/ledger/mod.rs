@@ -70,7 +70,7 @@ struct Read {
 }
 
 /// A witness that refuses, or that nobody understands, is none: nothing else may wait for it.
-pub(super) fn witnessed<T>(counted: Result<T, ApiError>) -> Result<Option<T>, PullError> {
+fn witnessed<T>(counted: Result<T, ApiError>) -> Result<Option<T>, PullError> {
     match counted {
         Err(error) if is_out_of_reach(&error) => Err(error.into()),
         Err(error) => {
