@@ -13,7 +13,8 @@ pub struct Part {
     pub from: Option<Moment>,
     /// Where it ends, this instant not included; `None` at the end of everything.
     pub to: Option<Moment>,
-    /// The vendor's own cursor of the next page; `None` before the first.
+    /// The vendor's own cursor of the next page, or a bulk operation's id and the lines of its result that are
+    /// stored; `None` before the first.
     pub position: Option<String>,
     /// Records that were read.
     pub seen: u64,

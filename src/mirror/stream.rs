@@ -48,7 +48,7 @@ impl fmt::Display for Stream {
 /// How far a stream was pulled. Committed together with the page it stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// The vendor's own cursor of the next page, or a bulk operation's id; `None` at a start.
+    /// The vendor's own cursor of the next page; `None` at a start, and while the stream is read in parts.
     pub position: Option<String>,
     /// Everything up to here has arrived. Never past the server's own clock.
     pub watermark: Option<Moment>,

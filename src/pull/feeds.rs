@@ -2,6 +2,7 @@
 //! another vendor. None needs what another brings: a record that is named before it arrives has its
 //! place in the mirror kept.
 
+use super::bulk::Fill;
 use super::{Pull, PullError, Pulled, ServerTimes};
 use crate::api::ApiError;
 use crate::model::{Mentions, MetricId, Moment};
@@ -16,6 +17,7 @@ impl Pull<'_> {
     pub(super) async fn feeds(
         &self,
         times: ServerTimes,
+        fills: Vec<Fill>,
         mentions: &Mentions,
         pulled: &mut Pulled,
     ) -> Result<BTreeMap<MetricId, Moment>, PullError> {
@@ -41,8 +43,7 @@ impl Pull<'_> {
         };
         let shop = async {
             let mut pulled = Pulled::default();
-            self.customers(times.shopify, &mut pulled).await?;
-            self.orders(times.shopify, &mut pulled).await?;
+            self.shop(fills, times.shopify, &mut pulled).await?;
             Ok(pulled)
         };
         let klaviyo = [profiles.boxed(), events.boxed(), members.boxed()];

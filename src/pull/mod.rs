@@ -204,10 +204,10 @@ impl Pull<'_> {
     pub async fn fill(&self) -> Result<Pulled, PullError> {
         let mut pulled = Pulled::default();
         let times = self.identify(&mut pulled).await?;
-        self.begin_bulk(times.shopify).await?;
+        let fills = self.begin_bulk(times.shopify).await?;
         let mentions = self.catalogue(&mut pulled).await?;
         pulled.mentions = mentions.clone();
-        let arrived = self.feeds(times, &mentions, &mut pulled).await?;
+        let arrived = self.feeds(times, fills, &mentions, &mut pulled).await?;
         // A feed may be behind: what it told of these is older, so they come after it.
         self.refetch(&mentions, &mut pulled).await?;
         self.sweep(times, &mentions, &mut pulled).await?;

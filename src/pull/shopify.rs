@@ -1,9 +1,9 @@
 //! Customers and orders: bulk operations for the first fill, `updated_at` polling after it.
 
-use super::bulk::Bulk;
+use super::bulk::{Fill, Kind};
 use super::walk::Source;
 use super::{Pull, PullError, Pulled};
-use crate::api::shopify::{BulkQuery, Shopify, decode_customer, decode_order};
+use crate::api::shopify::Shopify;
 use crate::api::{ApiError, Cursor as PageCursor, Page};
 use crate::mirror::{MirrorError, Page as MirrorPage, Stream};
 use crate::model::{Customer, Moment, Order};
@@ -14,20 +14,19 @@ use std::time::Duration;
 const OVERLAP: Duration = Duration::from_secs(10 * 60);
 /// The watermark stays this far behind the start of a walk, for the same reason.
 const MARGIN: Duration = Duration::from_secs(2 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 struct Customers<'a>(&'a Shopify);
 
 impl Source for Customers<'_> {
     type Item = Customer;
-    const NAME: &'static str = "customers";
+    const NAME: &'static str = Kind::Customers.name();
 
     fn overlap(&self) -> Duration {
         OVERLAP
     }
 
     fn stream(&self) -> Stream {
-        Stream::ShopifyCustomers
+        Kind::Customers.stream()
     }
 
     async fn page(
@@ -62,14 +61,14 @@ struct Orders<'a>(&'a Shopify);
 
 impl Source for Orders<'_> {
     type Item = Order;
-    const NAME: &'static str = "orders";
+    const NAME: &'static str = Kind::Orders.name();
 
     fn overlap(&self) -> Duration {
         OVERLAP
     }
 
     fn stream(&self) -> Stream {
-        Stream::ShopifyOrders
+        Kind::Orders.stream()
     }
 
     async fn page(
@@ -106,59 +105,30 @@ fn polled_until(start: Moment, before: Option<Moment>, newest: Option<Moment>) -
     before.max(newest.map(|newest| newest.min(start.minus(MARGIN))))
 }
 
-fn all_customers() -> Bulk<Customer> {
-    Bulk {
-        name: Customers::NAME,
-        stream: Stream::ShopifyCustomers,
-        query: BulkQuery::Customers,
-        decode: decode_customer,
-        store: |page, customer| page.customer(customer).map(drop),
-    }
-}
-
-/// Every order there is. The window's end lies ahead of the server's clock, and what is created after
-/// the operation began is found by polling.
-fn all_orders(now: Moment) -> Bulk<Order> {
-    Bulk {
-        name: Orders::NAME,
-        stream: Stream::ShopifyOrders,
-        query: BulkQuery::Orders {
-            created_from: Moment(0),
-            created_to: now.plus(DAY),
-        },
-        decode: decode_order,
-        store: |page, order| page.order(order).map(drop),
-    }
-}
-
 impl Pull<'_> {
     /// Lets Shopify prepare what was never read.
-    pub(super) async fn begin_bulk(&self, now: Moment) -> Result<(), PullError> {
+    pub(super) async fn begin_bulk(&self, now: Moment) -> Result<Vec<Fill>, PullError> {
         // What customers were read without, or by another name, is not known of them.
         let metafield = self.policy.metafield.as_ref().map(MetafieldMap::name);
         let metafield: Vec<String> = metafield.into_iter().collect();
         self.keep_only(&Stream::ShopifyCustomers, &metafield)?;
-        self.start(&all_customers(), now).await?;
-        self.start(&all_orders(now), now).await
+        self.begin_fills(now).await
     }
 
-    /// Customers, all or changed.
-    pub(super) async fn customers(
+    /// Customers and orders, all or changed.
+    pub(super) async fn shop(
         &self,
+        fills: Vec<Fill>,
         now: Moment,
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
-        if !self.finish(&all_customers(), pulled).await? {
+        let read = self.finish_fills(fills, pulled).await?;
+        if !read.contains(&Kind::Customers) {
             let source = Customers(&self.vendors.shopify);
             let walked = self.walk(&source, now, pulled).await?;
             self.progress.over(Customers::NAME, walked.count);
         }
-        Ok(())
-    }
-
-    /// Orders, all or changed.
-    pub(super) async fn orders(&self, now: Moment, pulled: &mut Pulled) -> Result<(), PullError> {
-        if !self.finish(&all_orders(now), pulled).await? {
+        if !read.contains(&Kind::Orders) {
             let source = Orders(&self.vendors.shopify);
             let walked = self.walk(&source, now, pulled).await?;
             self.progress.over(Orders::NAME, walked.count);

@@ -46,11 +46,22 @@ pub struct Faults {
     pub silence: Arc<Notify>,
     /// Customers (numbers) of whom no tag or metafield can be set.
     pub unwilling: BTreeSet<u64>,
-    /// So many bulk queries that begin from now on fail at half of their rows.
-    pub failing_bulks: u32,
+    /// Bulk queries that fail; the first that fits strikes.
+    pub failing_bulks: Vec<FailingBulk>,
     /// Customers (numbers) whose lines are missing from the results of bulk mutations, though they were
     /// carried out.
     pub unsaid: BTreeSet<u64>,
+}
+
+/// Bulk queries that begin, and fail at half of their rows.
+#[derive(Clone, Debug)]
+pub struct FailingBulk {
+    /// A piece of their text, such as `orders(`.
+    pub query: &'static str,
+    /// `TIMEOUT`, or another of Shopify's codes.
+    pub code: &'static str,
+    /// How many still fail.
+    pub times: u32,
 }
 
 /// One planned fault.
@@ -111,6 +122,14 @@ impl Faults {
             times: 1,
             kind,
         });
+    }
+
+    /// Why a bulk query that begins is to fail, if it is.
+    pub(super) fn strike_bulk(&mut self, query: &str) -> Option<&'static str> {
+        let mut failing = self.failing_bulks.iter_mut();
+        let failing = failing.find(|one| one.times > 0 && query.contains(one.query))?;
+        failing.times -= 1;
+        Some(failing.code)
     }
 
     fn strike(&mut self, method: &Method, path: &str) -> Option<FaultKind> {

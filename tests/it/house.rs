@@ -86,7 +86,11 @@ impl House {
     }
 
     pub async fn build(state: State, now: Moment, speed: Speed, edits: &[Edit<'_>]) -> Self {
-        let clock = Clock::manual(now);
+        Self::on(Clock::manual(now), state, speed, edits).await
+    }
+
+    /// As [`House::build`], on a clock that may move by itself.
+    pub async fn on(clock: Clock, state: State, speed: Speed, edits: &[Edit<'_>]) -> Self {
         let world = World::new(clock.clone(), state);
         let listen = "127.0.0.1:0".parse().unwrap();
         let settings = SandboxSettings { listen, speed };

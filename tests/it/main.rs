@@ -41,3 +41,4 @@ mod steady;
 mod sweeps;
 mod threads;
 mod webhooks;
+mod windows;

@@ -16,6 +16,7 @@ static START: Operation = Operation {
     ..Operation::new("bulk_start", include_str!("bulk_start.graphql"), 10.0)
 };
 static POLL: Operation = Operation::new("bulk_poll", include_str!("bulk_poll.graphql"), 1.0);
+static LIST: Operation = Operation::new("bulk_queries", include_str!("bulk_queries.graphql"), 9.0);
 
 const CUSTOMERS: &str = include_str!("bulk_customers.graphql");
 const ORDERS: &str = include_str!("bulk_orders.graphql");
@@ -74,6 +75,40 @@ pub enum BulkStatus {
     Expired,
     /// A value this version does not know: neither done nor failed.
     Other(String),
+}
+
+/// A bulk query of the last days; of this app, whoever started it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedBulk {
+    /// Which.
+    pub id: BulkId,
+    /// Where it stands.
+    pub status: BulkStatus,
+    /// When it was started, in whole seconds.
+    pub created: Moment,
+    /// What it asks for.
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListReply {
+    bulk_operations: Listed,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    nodes: Vec<ListNode>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListNode {
+    id: BulkId,
+    status: String,
+    #[serde(default, deserialize_with = "lenient::instant")]
+    created_at: Option<Moment>,
+    query: String,
 }
 
 #[derive(Deserialize)]
@@ -156,7 +191,7 @@ impl BulkStatus {
 
 impl<E: Exchange> Shopify<E> {
     /// Starts a bulk operation. A repeat after an unknown outcome runs twice, which costs one of five
-    /// places for a while.
+    /// places for a while: look in [`Shopify::bulk_queries`] first.
     ///
     /// # Errors
     /// [`Fault::Invalid`] with `OPERATION_IN_PROGRESS` or `LIMIT_REACHED` when five run already,
@@ -172,6 +207,29 @@ impl<E: Exchange> Shopify<E> {
         let missing = Fault::Shape { line: 1, column: 1 };
         let operation = payload.bulk_operation.ok_or_else(|| reply.error(missing))?;
         Ok(operation.id)
+    }
+
+    /// The last bulk queries of this app in this shop, the newest first, whichever way they ended.
+    ///
+    /// # Errors
+    /// Whatever the request meets.
+    pub async fn bulk_queries(&self) -> Result<Vec<AskedBulk>, ApiError> {
+        let reply = self.run(&LIST, json!({})).await?;
+        let nodes = reply.data::<ListReply>()?.bulk_operations.nodes;
+        let all = nodes.into_iter().filter_map(|node| {
+            Some(AskedBulk {
+                id: node.id,
+                status: BulkStatus::of(&node.status),
+                created: node.created_at?,
+                text: node.query,
+            })
+        });
+        Ok(all.collect())
+    }
+
+    /// Whether a bulk query was asked for this, however its text comes back.
+    pub fn is_for(&self, what: BulkQuery, asked: &AskedBulk) -> bool {
+        words(&self.bulk_text(what)).eq(words(&asked.text))
     }
 
     /// Where a bulk operation stands.
@@ -215,6 +273,12 @@ impl<E: Exchange> Shopify<E> {
             }
         }
     }
+}
+
+/// What counts of a query's text.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.flat_map(str::split_whitespace)
 }
 
 #[cfg(test)]
@@ -288,5 +352,42 @@ mod tests {
         assert_eq!((bulk.objects, bulk.roots, bulk.url), (12, 10, None));
         let error = shopify.bulk(&id).await.unwrap_err();
         assert_eq!(error.fault, Fault::NotFound);
+    }
+
+    #[tokio::test]
+    async fn a_query_is_found_again_by_what_it_asks_for() {
+        let window = |from, to| BulkQuery::Orders {
+            created_from: Moment::from_secs(from),
+            created_to: Moment::from_secs(to),
+        };
+        let empty = Fake::new([]);
+        let text = client(&empty)
+            .bulk_text(window(0, 60))
+            .replace('\n', " \\n")
+            .replacen("# bulk ", "# a remark", 1)
+            .replace('"', "\\\"");
+        let node = |id: u8, status: &str, created: &str| {
+            format!(
+                r#"{{"id":"gid://shopify/BulkOperation/{id}","status":"{status}","createdAt":{created},"query":"{text}"}}"#
+            )
+        };
+        let day = r#""2026-01-01T00:00:00Z""#;
+        let nodes = [
+            node(3, "CREATED", day),
+            node(2, "COMPLETED", day),
+            node(1, "RUNNING", "null"),
+        ];
+        let reply = body(&format!(
+            r#"{{"data":{{"bulkOperations":{{"nodes":[{}]}}}}}}"#,
+            nodes.join(",")
+        ));
+        let fake = Fake::new([reply]);
+        let shopify = client(&fake);
+        let asked = shopify.bulk_queries().await.unwrap();
+        let status: Vec<&BulkStatus> = asked.iter().map(|one| &one.status).collect();
+        assert_eq!(status, [&BulkStatus::Created, &BulkStatus::Completed]);
+        assert!(shopify.is_for(window(0, 60), &asked[0]));
+        assert!(!shopify.is_for(window(0, 61), &asked[0]));
+        assert!(!shopify.is_for(BulkQuery::Customers, &asked[0]));
     }
 }

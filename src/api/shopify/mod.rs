@@ -17,7 +17,7 @@ mod upload;
 mod writes;
 
 pub use budget::CostBudget;
-pub use bulk::{Bulk, BulkQuery, BulkStatus};
+pub use bulk::{AskedBulk, Bulk, BulkQuery, BulkStatus};
 pub use bulk_mutations::{BulkEnd, BulkLine, BulkMutation, MarkedBulk, Staged};
 #[cfg(test)]
 pub(in crate::api) use client::judge;

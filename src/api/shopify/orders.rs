@@ -1,7 +1,7 @@
 //! Orders, by pages and by lines of a bulk result.
 
 use super::client::{Operation, Shopify};
-use super::customers::{changed_since, check_filter};
+use super::customers::{changed_since, check_filter, whole_seconds};
 use super::nodes::Found;
 use crate::api::lenient;
 use crate::api::{ApiError, Cursor, Exchange, Fault, Page};
@@ -17,6 +17,11 @@ static ORDERS_BY_ID: Operation = Operation {
 };
 static ORDER_COUNTS: Operation = Operation::new(
     "order_counts",
+    include_str!("order_counts.graphql"),
+    10.0 * (MOST_RANGES + 1) as f64,
+);
+static ORDERS_CREATED: Operation = Operation::new(
+    "orders_created",
     include_str!("order_counts.graphql"),
     10.0 * (MOST_RANGES + 1) as f64,
 );
@@ -128,22 +133,44 @@ impl<E: Exchange> Shopify<E> {
         &self,
         ranges: &[RangeInclusive<OrderId>],
     ) -> Result<Vec<u64>, ApiError> {
-        let failed = |fault| ApiError::new(&ORDER_COUNTS.class, fault);
-        if ranges.len() > MOST_RANGES {
-            let (limit, got) = (MOST_RANGES, ranges.len());
-            return Err(failed(Fault::TooMany { limit, got }));
-        }
         let nothing = RangeInclusive::new(OrderId(0), OrderId(0));
-        let padded = ranges.iter().chain(std::iter::repeat(&nothing));
-        let queries = padded.take(MOST_RANGES + 1).enumerate();
-        let variables: BTreeMap<String, String> = queries
-            .map(|(number, range)| (format!("q{number}"), within(range)))
+        let queries: Vec<String> = ranges.iter().map(within).collect();
+        self.counts(&ORDER_COUNTS, &queries, within(&nothing)).await
+    }
+
+    /// How many orders were created before each of up to [`MOST_RANGES`] instants, in whole seconds.
+    ///
+    /// # Errors
+    /// As [`Shopify::order_counts`].
+    pub async fn orders_created_before(&self, instants: &[Moment]) -> Result<Vec<u64>, ApiError> {
+        let before = |at: Moment| format!("created_at:<'{}'", whole_seconds(at));
+        let queries: Vec<String> = instants.iter().map(|at| before(*at)).collect();
+        self.counts(&ORDERS_CREATED, &queries, before(Moment(0)))
+            .await
+    }
+
+    /// How many orders each search finds; what is left of the request is spent on one that finds nothing.
+    async fn counts(
+        &self,
+        operation: &'static Operation,
+        queries: &[String],
+        nothing: String,
+    ) -> Result<Vec<u64>, ApiError> {
+        if queries.len() > MOST_RANGES {
+            let (limit, got) = (MOST_RANGES, queries.len());
+            let fault = Fault::TooMany { limit, got };
+            return Err(ApiError::new(&operation.class, fault));
+        }
+        let padded = queries.iter().chain(std::iter::repeat(&nothing));
+        let padded = padded.take(MOST_RANGES + 1).enumerate();
+        let variables: BTreeMap<String, &String> = padded
+            .map(|(number, query)| (format!("q{number}"), query))
             .collect();
-        let reply = self.run(&ORDER_COUNTS, json!(variables)).await?;
+        let reply = self.run(operation, json!(variables)).await?;
         let mut counts: BTreeMap<String, Count> = reply.data()?;
         let mut of = |number: usize| counts.remove(&format!("q{number}"))?.count;
         let control = of(MOST_RANGES);
-        let counts: Option<Vec<u64>> = (0..ranges.len()).map(&mut of).collect();
+        let counts: Option<Vec<u64>> = (0..queries.len()).map(&mut of).collect();
         match (counts, control) {
             (Some(counts), Some(0)) => Ok(counts),
             (Some(_), Some(_)) => Err(reply.error(Fault::FilterIgnored)),
@@ -240,7 +267,12 @@ mod tests {
             let counts: Vec<String> = counts.collect();
             body(&format!(r#"{{"data":{{{}}}}}"#, counts.join(",")))
         };
-        let answers = [counts("5", "0"), counts("null", "0"), counts("5", "28")];
+        let answers = [
+            counts("5", "0"),
+            counts("null", "0"),
+            counts("5", "28"),
+            counts("5", "0"),
+        ];
         let fake = Fake::new(answers);
         let shopify = client(&fake);
         let ranges: Vec<_> = (0..7).map(|n| OrderId(n)..=OrderId(n + 5)).collect();
@@ -253,6 +285,13 @@ mod tests {
         assert!(matches!(fault, Fault::Shape { .. }), "{fault:?}");
         let fault = shopify.order_counts(&ranges).await.unwrap_err().fault;
         assert!(matches!(fault, Fault::FilterIgnored), "{fault:?}");
+        let created = shopify.orders_created_before(&[Moment(1_999)]).await;
+        assert_eq!(created, Ok(vec![0]));
+        let (_, sent) = fake.seen()[3].body.clone().unwrap();
+        let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+        let variables = &sent["variables"];
+        assert_eq!(variables["q0"], "created_at:<'1970-01-01T00:00:01Z'");
+        assert_eq!(variables["q7"], "created_at:<'1970-01-01T00:00:00Z'");
         let eight = [&ranges[..], &ranges[..1]].concat();
         let fault = shopify.order_counts(&eight).await.unwrap_err().fault;
         assert!(matches!(fault, Fault::TooMany { limit: 7, got: 8 }));

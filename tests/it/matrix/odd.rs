@@ -8,7 +8,7 @@ use driftless::mirror::Stream;
 use driftless::pass::{Options, PassError, Summary, put_on_probation};
 use driftless::policy::Guard;
 use driftless::pull::PullError;
-use driftless::sandbox::faults::FaultKind;
+use driftless::sandbox::faults::{FailingBulk, FaultKind};
 use driftless::sandbox::world::Write;
 use driftless::sandbox::{Speed, World};
 use driftless::telemetry::Progress;
@@ -494,15 +494,20 @@ async fn a_bulk_result_that_is_damaged_to_its_end_can_be_stopped_and_is_kept_for
     let mut house = House::build(customers(2_100), morning(), Speed::Fast, &EDITS).await;
     alter(&house, BULK, 1, cut);
     stop_after_a_thousand_customers(&mut house).await;
-    let cursor = house.shop().mirror().cursor(&Stream::ShopifyCustomers);
-    let cursor = cursor.unwrap().unwrap();
-    assert!(cursor.position.unwrap().ends_with(" 1000"));
+    let parts = house.shop().mirror().parts(&Stream::ShopifyCustomers);
+    let position = parts.unwrap().remove(&0).unwrap().position;
+    assert!(position.unwrap().ends_with(" 1000"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bulk_operations_that_fail_are_made_up_for_by_pages() {
     let mut house = House::of(250, &EDITS).await;
-    house.world.state().faults.failing_bulks = 2;
+    let failing = ["customers", "orders("].map(|query| FailingBulk {
+        query,
+        code: "INTERNAL_SERVER_ERROR",
+        times: u32::MAX,
+    });
+    house.world.state().faults.failing_bulks = failing.to_vec();
     let summary = house.pass().await;
     assert_eq!((summary.trips.len(), summary.quarantined), (0, 0));
     let partial = house

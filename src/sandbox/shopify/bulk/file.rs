@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 /// How long a result is kept.
-const KEPT: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 /// Where the result of an operation lies.
 pub(in crate::sandbox::shopify) fn url(ctx: &Ctx<'_>, number: u64) -> String {

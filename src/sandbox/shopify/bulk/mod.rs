@@ -46,6 +46,7 @@ pub(super) fn status(operation: &BulkOperation, now: Moment) -> &'static str {
         (Some(_), Some(_)) => "CANCELED",
         (Some(_), None) => "CANCELING",
         (None, Some(_)) if operation.error.is_some() => "FAILED",
+        (None, Some(ended)) if now > ended.plus(file::KEPT) => "EXPIRED",
         (None, Some(_)) => "COMPLETED",
         (None, None) if now < operation.created.plus(QUEUE) => "CREATED",
         (None, None) => "RUNNING",
@@ -123,9 +124,8 @@ fn begin(
         Err(fault) => return Err(invalid(fault.message)),
     }
     operation.due = now.plus(duration(operation.roots.len(), ROWS_PER_SECOND, speed));
-    if state.faults.failing_bulks > 0 {
-        state.faults.failing_bulks -= 1;
-        operation.error = Some("INTERNAL_SERVER_ERROR");
+    if let Some(code) = state.faults.strike_bulk(query) {
+        operation.error = Some(code);
         operation.roots.truncate(operation.roots.len() / 2);
     }
     let number = state.shopify.next_number();

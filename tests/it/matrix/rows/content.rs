@@ -165,6 +165,7 @@ pub const ROWS: &[Row] = &[
             "a_bulk_file_cut_within_its_last_line_is_not_taken_for_whole",
             "a_bulk_result_with_half_a_character_is_not_whole_and_is_asked_for_again",
             "damage_in_a_bulk_result_is_not_forgotten_over_a_stop_behind_it",
+            "a_window_that_lacks_lines_is_asked_for_again_alone",
             "lines_come_one_by_one_and_without_a_credential",
         ],
         "Nothing at all is written before a result is whole. No line has a parent: the queries \
@@ -175,16 +176,23 @@ pub const ROWS: &[Row] = &[
         "bulk URL expired, bulk FAILED with partialDataUrl",
         &[
             "a_bulk_result_that_expired_is_asked_for_again",
+            "a_file_that_is_gone_is_asked_for_again_alone_and_one_that_stays_gone_is_made_up_for_by_pages",
+            "what_takes_too_long_is_asked_for_in_halves",
+            "what_breaks_is_asked_for_once_more_and_only_what_keeps_failing_is_read_by_pages",
+            "an_operation_that_somebody_cancels_is_made_up_for_by_pages",
             "bulk_operations_that_fail_are_made_up_for_by_pages",
         ],
-        "What failed is read by pages, the smallest windows there are, in the same pass. The part \
-         of its result is left alone: nobody knows what it lacks.",
+        "Orders that took too long are asked for in halves, down to an eighth of a window; what \
+         fails even so, as customers that fail twice, is read by pages in the same pass. The part \
+         of a result is left alone: nobody knows what it lacks.",
     ),
     row(
         56,
         "bulk job started twice after a lost answer",
         &[
             "an_operation_whose_start_was_not_answered_is_found_again",
+            "an_operation_whose_start_was_not_answered_is_looked_for_before_it_is_started_again",
+            "an_operation_whose_number_was_lost_in_a_kill_is_followed_and_not_started_again",
             "a_push_whose_replies_are_lost_at_any_request_ends_right_and_on_record",
         ],
         "A job of Klaviyo's whose number was lost is sent again as an intent of its own: it sets the same \
