@@ -113,22 +113,18 @@ impl Mirror {
     }
 
     /// Every order's id, ascending.
-    pub fn order_ids(&self) -> impl Iterator<Item = Result<OrderId, MirrorError>> + use<> {
+    pub fn order_ids(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = Result<OrderId, MirrorError>> + use<> {
         let chunks = self.store.scan_as::<Vec<Owned>>(&Shelf::Owners.key(&[]));
-        chunks.flat_map(|chunk| {
-            let (owned, error) = match chunk {
-                Ok(owned) => (owned, None),
-                Err(error) => (Vec::new(), Some(Err(error))),
-            };
-            owned.into_iter().map(|one| Ok(one.id)).chain(error)
-        })
+        chunks.flat_map(ids_of)
     }
 
     /// The ids of the orders in a range, ascending.
     pub fn order_ids_within(
         &self,
         range: &RangeInclusive<OrderId>,
-    ) -> Result<Vec<OrderId>, MirrorError> {
+    ) -> Result<impl Iterator<Item = Result<OrderId, MirrorError>> + use<>, MirrorError> {
         let prefix = Shelf::Owners.key(&[]);
         let (from, to) = (
             wanted_key(&prefix, *range.start()),
@@ -137,14 +133,15 @@ impl Mirror {
         // The range may begin in the midst of a chunk.
         let first = self.store.last_between(&prefix, &from)?;
         let from = first.map_or(from, |(key, _)| key.to_vec());
-        let mut within = Vec::new();
-        for pair in self.store.between(&from, &to) {
+        let chunks = self.store.between(&from, &to).map(|pair| {
             let (key, payload) = pair?;
-            let owned: Vec<Owned> = codec::decode(&key, &payload)?;
-            let ids = owned.into_iter().map(|one| one.id);
-            within.extend(ids.filter(|id| range.contains(id)));
-        }
-        Ok(within)
+            codec::decode(&key, &payload)
+        });
+        let range = range.clone();
+        let is_within = move |id: &Result<OrderId, MirrorError>| {
+            id.as_ref().map_or(true, |id| range.contains(id))
+        };
+        Ok(chunks.flat_map(ids_of).filter(is_within))
     }
 
     fn entry_of<T: ById>(&self, shelf: &[u8], id: OrderId) -> Result<Option<T>, MirrorError> {
@@ -156,6 +153,17 @@ impl Mirror {
         let position = entries.binary_search_by_key(&id, ById::id);
         Ok(position.ok().map(|at| entries.swap_remove(at)))
     }
+}
+
+/// The ids of a chunk, or why it cannot be read.
+fn ids_of(
+    chunk: Result<Vec<Owned>, MirrorError>,
+) -> impl DoubleEndedIterator<Item = Result<OrderId, MirrorError>> {
+    let (owned, error) = match chunk {
+        Ok(owned) => (owned, None),
+        Err(error) => (Vec::new(), Some(Err(error))),
+    };
+    owned.into_iter().map(|one| Ok(one.id)).chain(error)
 }
 
 impl Page<'_> {

@@ -7,7 +7,7 @@
 
 use super::{LOOK_AGAIN, RECENT_EVERY};
 use crate::api::shopify::MOST_RANGES;
-use crate::mirror::{Checked, Gap, Stream, Window};
+use crate::mirror::{Checked, Gap, MirrorError, Stream, Window};
 use crate::model::{Moment, OrderId};
 use crate::pull::sweep::quietly;
 use crate::pull::{Pull, PullError, Pulled, is_out_of_reach};
@@ -22,7 +22,7 @@ const MOST_COUNTS: usize = 20;
 const MOST_PAGES: usize = 40;
 
 /// A range with this many orders is listed rather than cut.
-const SHORT: usize = 250;
+const SHORT: u64 = 250;
 
 /// Shopify's index takes a while to know an order.
 const SETTLING: Duration = Duration::from_secs(60 * 60);
@@ -71,9 +71,8 @@ impl Pull<'_> {
             return Ok(());
         };
         let all = OrderId(1)..=last;
-        let ids = self.mirror.order_ids_within(&all)?;
-        let (theirs, mut apart) = self.apart(&all, &ids).await?;
-        let before = ids.len() as u64;
+        let before = self.orders_stored(&all)?;
+        let (theirs, mut apart) = self.apart(&all, before).await?;
         let mut stored = before;
         let gap = self.mirror.gaps(&stream)?.remove(&WHOLE);
         let lasting =
@@ -85,7 +84,7 @@ impl Pull<'_> {
             let first = now.day().rem_euclid(apart.len() as i64);
             apart.rotate_left(first as usize);
             whole = self.narrow(apart, pulled).await?;
-            stored = self.mirror.order_ids_within(&all)?.len() as u64;
+            stored = self.orders_stored(&all)?;
         }
         let gap = Gap {
             stored,
@@ -120,14 +119,25 @@ impl Pull<'_> {
         Ok(page.commit()?)
     }
 
-    /// Shopify's count of a range, and the pieces of it whose counts differ.
-    async fn apart(&self, range: &Ids, ids: &[OrderId]) -> Result<(u64, Vec<Ids>), PullError> {
+    /// How many orders of a range we have. Their ids are counted as they are read: all of them at once are
+    /// too many.
+    fn orders_stored(&self, range: &Ids) -> Result<u64, PullError> {
+        let ids = self.mirror.order_ids_within(range)?;
+        let counted = ids
+            .into_iter()
+            .try_fold(0, |count, id| id.map(|_| count + 1));
+        Ok(counted?)
+    }
+
+    /// Shopify's count of a range of which we have so many, and the pieces of it whose counts differ.
+    async fn apart(&self, range: &Ids, stored: u64) -> Result<(u64, Vec<Ids>), PullError> {
         self.check_stop()?;
-        let pieces = pieces(range, ids);
+        let ids = self.mirror.order_ids_within(range)?;
+        let (pieces, ours) = pieces(range, stored, ids)?;
         let theirs = self.vendors.shopify.order_counts(&pieces).await?;
         let all = theirs.iter().sum();
-        let counted = pieces.into_iter().zip(theirs);
-        let apart = counted.filter(|(piece, theirs)| count_in(ids, piece) != *theirs);
+        let counted = pieces.into_iter().zip(ours.into_iter().zip(theirs));
+        let apart = counted.filter(|(_, (ours, theirs))| ours != theirs);
         Ok((all, apart.map(|(piece, _)| piece).collect()))
     }
 
@@ -135,8 +145,10 @@ impl Pull<'_> {
     async fn narrow(&self, mut open: Vec<Ids>, pulled: &mut Pulled) -> Result<bool, PullError> {
         let (mut counts, mut pages) = (MOST_COUNTS, MOST_PAGES);
         while let Some(range) = open.pop() {
-            let ids = self.mirror.order_ids_within(&range)?;
-            if ids.len() <= SHORT {
+            let stored = self.orders_stored(&range)?;
+            if stored <= SHORT {
+                let ids = self.mirror.order_ids_within(&range)?;
+                let ids = ids.collect::<Result<_, _>>()?;
                 if !self.list_again(&range, ids, &mut pages, pulled).await? {
                     return Ok(false);
                 }
@@ -146,7 +158,7 @@ impl Pull<'_> {
                 return Ok(false);
             };
             counts = left;
-            open.extend(self.apart(&range, &ids).await?.1);
+            open.extend(self.apart(&range, stored).await?.1);
         }
         Ok(true)
     }
@@ -155,11 +167,10 @@ impl Pull<'_> {
     async fn list_again(
         &self,
         range: &Ids,
-        stored: Vec<OrderId>,
+        mut unlisted: BTreeSet<OrderId>,
         pages: &mut usize,
         pulled: &mut Pulled,
     ) -> Result<bool, PullError> {
-        let mut unlisted: BTreeSet<OrderId> = stored.into_iter().collect();
         let mut cursor = None;
         loop {
             let Some(left) = pages.checked_sub(1) else {
@@ -191,8 +202,8 @@ impl Pull<'_> {
 
     /// The newest order that nothing happened to of late: every one with a lower id is older.
     fn last_settled(&self, now: Moment) -> Result<Option<OrderId>, PullError> {
-        let ids: Vec<OrderId> = self.mirror.order_ids().collect::<Result<_, _>>()?;
-        for id in ids.into_iter().rev() {
+        for id in self.mirror.order_ids().rev() {
+            let id = id?;
             let order = self.mirror.order(id)?;
             if order.is_some_and(|order| order.updated.plus(SETTLING) <= now) {
                 return Ok(Some(id));
@@ -216,29 +227,29 @@ fn looked(known: Option<Gap>, whole: bool, now: Moment) -> Moment {
     }
 }
 
-/// How many of some ids, which ascend, lie in a range.
-fn count_in(ids: &[OrderId], range: &Ids) -> u64 {
-    let from = ids.partition_point(|id| id < range.start());
-    let to = ids.partition_point(|id| id <= range.end());
-    (to - from) as u64
-}
-
-/// A range cut into as many as one request counts, with about as many stored orders in each.
-fn pieces(range: &Ids, ids: &[OrderId]) -> Vec<Ids> {
-    let each = ids.len().div_ceil(MOST_RANGES).max(1);
-    let ends = ids.iter().skip(each - 1).step_by(each);
-    let mut pieces = Vec::new();
-    let mut start = *range.start();
-    for end in ends.filter(|end| *end < range.end()) {
-        pieces.push(start..=*end);
-        start = OrderId(end.0 + 1);
+/// A range cut into as many as one request counts, with about as many stored orders in each, and how many
+/// those are. `ids` are the stored ones, ascending, `stored` of them.
+fn pieces(
+    range: &Ids,
+    stored: u64,
+    ids: impl Iterator<Item = Result<OrderId, MirrorError>>,
+) -> Result<(Vec<Ids>, Vec<u64>), MirrorError> {
+    let each = stored.div_ceil(MOST_RANGES as u64).max(1);
+    let (mut pieces, mut counts) = (Vec::new(), Vec::new());
+    let (mut start, mut count) = (*range.start(), 0);
+    for id in ids {
+        let id = id?;
+        count += 1;
+        let is_full = count == each && pieces.len() + 1 < MOST_RANGES;
+        if is_full && id < *range.end() {
+            pieces.push(start..=id);
+            counts.push(std::mem::take(&mut count));
+            start = OrderId(id.0 + 1);
+        }
     }
-    pieces.truncate(MOST_RANGES - 1);
-    let start = pieces
-        .last()
-        .map_or(*range.start(), |last| OrderId(last.end().0 + 1));
     pieces.push(start..=*range.end());
-    pieces
+    counts.push(count);
+    Ok((pieces, counts))
 }
 
 #[cfg(test)]
@@ -259,15 +270,17 @@ mod tests {
         for count in [0_u64, 1, 7, 8, 9, 15, 16, 17, 1_000] {
             let ids: Vec<OrderId> = (0..count).map(|n| OrderId(10 + 3 * n)).collect();
             let range = OrderId(1)..=OrderId(5_000);
-            let pieces = pieces(&range, &ids);
+            let (pieces, counts) = pieces(&range, count, ids.iter().copied().map(Ok)).unwrap();
             assert!((1..=MOST_RANGES).contains(&pieces.len()), "{count}");
             assert_eq!(pieces[0].start(), range.start());
             assert_eq!(pieces[pieces.len() - 1].end(), range.end());
             for pair in pieces.windows(2) {
                 assert_eq!(pair[0].end().0 + 1, pair[1].start().0, "{count}");
             }
-            let each = pieces.iter().map(|piece| count_in(&ids, piece));
-            let most = each.max().unwrap_or(0);
+            let within = |piece: &Ids| ids.iter().filter(|id| piece.contains(id)).count() as u64;
+            let counted: Vec<u64> = pieces.iter().map(within).collect();
+            assert_eq!(counts, counted, "{count}");
+            let most = counts.into_iter().max().unwrap_or(0);
             assert!(
                 most <= count.div_ceil(MOST_RANGES as u64).max(1),
                 "{count}: {most}"
