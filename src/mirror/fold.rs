@@ -1,7 +1,7 @@
 //! Staged events become part of their timelines, in key order.
 //!
 //! A window of staged parts is sorted by (slot, time) and merged timeline by timeline; its parts
-//! go with the last commit. Merging the same events again changes nothing, so that a crash in
+//! go once all of it is merged. Merging the same events again changes nothing, so that a crash in
 //! between costs only time.
 
 use super::bytes::Reader;
@@ -24,6 +24,7 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// Larger batches gain nothing and hold readers up longer (store.md).
 const TIMELINES_PER_COMMIT: usize = 1000;
+const PARTS_PER_COMMIT: usize = 5000;
 
 /// What a fold did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,10 +158,17 @@ impl Mirror {
             folded.added += added;
             folded.timelines += 1;
         }
-        for part in window.parts {
-            page.remove(part);
+        // What was merged already may be merged again, so that not all of it has to go at once.
+        for parts in window.parts.chunks(PARTS_PER_COMMIT) {
+            for part in parts {
+                page.remove(part.clone());
+            }
+            if !commits.spend(page)? {
+                return Ok(false);
+            }
+            page = self.page();
         }
-        commits.spend(page)
+        Ok(true)
     }
 
     /// The slots of all owners, new ones for those never seen. Looked up here, once per owner and

@@ -155,7 +155,7 @@ impl Page<'_> {
     }
 
     /// If these are the members of the last complete listing, all of them and no others, the listing is as new
-    /// as they are, and nothing else is written. `now` is when the first page was asked for.
+    /// as they are, and nothing else is written but what becomes of our own receipts. `now` is when the first page was asked for.
     pub fn confirm_listing(
         &mut self,
         id: &ListId,

@@ -78,7 +78,6 @@ use crate::model::Moment;
 use crate::vault::Vault;
 use names::Names;
 use page::Fact;
-
 use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -16,7 +16,7 @@ const PART_BYTES: usize = 7_000;
 
 /// Staged events lie apart by their owners, so that a fold of any size meets a person once, and not once for
 /// every million events: with 20 M events of 1 M profiles it would rewrite each timeline twenty times.
-const PARTITIONS: u8 = 64;
+const PARTITIONS: u8 = 32;
 
 /// What became of a page of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -73,6 +73,23 @@ fn an_abandoned_listing_leaves_nothing_behind() {
 
 #[test]
 fn a_receipt_is_believed_over_a_lagging_listing_and_then_expires() {
+    assert_receipts_expire(|mirror, id, at| {
+        list_whole(mirror, id, &["A", "B"], at);
+    });
+}
+
+#[test]
+fn a_receipt_is_believed_over_a_lagging_confirmation_and_then_expires() {
+    assert_receipts_expire(|mirror, id, at| {
+        let mut page = mirror.page();
+        let same = page.confirm_listing(id, at, &members(&["A", "B"]), false);
+        assert!(same.unwrap());
+        page.commit().unwrap();
+    });
+}
+
+/// `again` lists A and B.
+fn assert_receipts_expire(again: impl Fn(&Mirror, &ListId, Moment)) {
     let dir = dir();
     let mirror = open(&dir);
     let id: ListId = "L".into();
@@ -107,7 +124,7 @@ fn a_receipt_is_believed_over_a_lagging_listing_and_then_expires() {
         "newer than the listing"
     );
 
-    list_whole(&mirror, &id, &["A", "B"], minutes(5));
+    again(&mirror, &id, minutes(5));
     assert_eq!(
         shown(&mirror, &id, minutes(15)),
         written,
@@ -118,7 +135,7 @@ fn a_receipt_is_believed_over_a_lagging_listing_and_then_expires() {
         listed,
         "15 minutes are over"
     );
-    list_whole(&mirror, &id, &["A", "B"], minutes(16));
+    again(&mirror, &id, minutes(16));
     let receipts = mirror.store.keys(&Shelf::Receipts.key(&[])).count();
     assert_eq!(receipts, 0, "the listing has seen it");
 }

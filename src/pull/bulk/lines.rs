@@ -171,6 +171,7 @@ impl Pull<'_> {
         }
         let settled = read.settled(part, &ready.operation);
         self.keep_lines(ready, &mut batch, &settled, pulled)?;
+        pulled.quarantined += read.misfits - part.unreadable;
         Ok(read)
     }
 

@@ -72,14 +72,15 @@ impl Record {
 }
 
 /// A first fill under way.
-#[derive(Debug)]
 pub(super) struct Fill {
     kind: Kind,
     /// When it began, by the server's clock.
     start: Moment,
     windows: BTreeMap<u32, Window>,
-    /// An earlier start may have been told to Shopify and not noted here.
+    /// An earlier pass began it.
     resumed: bool,
+    /// A start may have been told to Shopify and not noted here.
+    unsure: bool,
     /// Shopify does not deliver it so.
     by_pages: bool,
     /// Lines that were read, of all windows.
@@ -87,7 +88,6 @@ pub(super) struct Fill {
 }
 
 /// What one operation lists.
-#[derive(Debug)]
 struct Window {
     part: Part,
     stage: Stage,
@@ -100,7 +100,6 @@ struct Window {
 }
 
 /// How far a window has come.
-#[derive(Debug)]
 enum Stage {
     /// Not asked for.
     Waiting,
@@ -149,6 +148,7 @@ impl Fill {
                 .map(|(number, part)| (number, Window::of(part)))
                 .collect(),
             resumed,
+            unsure: resumed,
             by_pages: false,
             told: Arc::new(told.into()),
         }
@@ -298,8 +298,8 @@ impl Pull<'_> {
         Ok(Some(Fill::new(kind, now, parts, false)))
     }
 
-    /// Waits for the operations and stores their lines. What was read so, whether or not it is complete;
-    /// all else is past its first fill, or to be read by pages.
+    /// Waits for the operations and stores their lines. What is not to be read any further in this pass: all
+    /// else is past its first fill, or to be read by pages.
     pub(super) async fn finish_fills(
         &self,
         mut fills: Vec<Fill>,
@@ -311,20 +311,23 @@ impl Pull<'_> {
             match fill.by_pages {
                 true => self.give_up(&fill)?,
                 false => {
-                    self.conclude_fill(&fill, pulled)?;
-                    read.push(fill.kind);
+                    let complete = self.conclude_fill(&fill, pulled)?;
+                    // Much may have changed since an earlier pass: what did is read before anything follows
+                    // from it.
+                    if !(complete && fill.resumed) {
+                        read.push(fill.kind);
+                    }
                 }
             }
         }
         Ok(read)
     }
 
-    /// Judges a fill whose results were all read. Windows that lack lines are asked for again in the next
+    /// Judges a fill whose results were all read; whether it is complete. Windows that lack lines are asked for again in the next
     /// pass, and where too much cannot be understood, those that hold any of it.
-    fn conclude_fill(&self, fill: &Fill, pulled: &mut Pulled) -> Result<(), PullError> {
+    fn conclude_fill(&self, fill: &Fill, pulled: &mut Pulled) -> Result<bool, PullError> {
         let (stream, name) = (fill.kind.stream(), fill.kind.name());
         let all = fill.legibility();
-        pulled.quarantined += all.unreadable;
         pulled.judge(&stream, all.read, all.unreadable);
         let bad = fill.windows.iter().filter(|(_, Window { part, .. })| {
             let is_poor = all.is_poor() && part.unreadable > 0;
@@ -357,7 +360,7 @@ impl Pull<'_> {
         };
         pulled.listings.push(Counted { stream, listing });
         self.progress.over(name, count);
-        Ok(())
+        Ok(complete)
     }
 
     /// Forgets a fill that Shopify does not deliver in bulk. What was read until then lacks nobody knows
@@ -405,5 +408,18 @@ mod tests {
         assert_eq!(last_operation(&again), Some(operation.as_str()));
         assert!(matches!(Window::of(again.clone()).stage, Stage::Waiting));
         assert_eq!(anew(&again), again);
+    }
+
+    #[test]
+    fn who_goes_by_pages_waits_for_no_place() {
+        let part = Part {
+            position: Some(position(&"gid://shopify/BulkOperation/1".into(), 0)),
+            ..Part::default()
+        };
+        let parts = BTreeMap::from([(0, part)]);
+        let mut fill = Fill::new(Kind::Orders, Moment(0), parts, true);
+        assert_eq!(fill.running(), 1);
+        fill.by_pages = true;
+        assert_eq!(fill.running(), 0);
     }
 }

@@ -41,8 +41,12 @@ impl Fill {
         stages.filter(|stage| is(stage)).count()
     }
 
-    /// Operations that hold a place, as far as is known.
-    fn running(&self) -> usize {
+    /// Operations that hold a place and will give it back. Nobody looks at those of a fill that goes by pages:
+    /// Shopify tells whether they leave one.
+    pub(super) fn running(&self) -> usize {
+        if self.by_pages {
+            return 0;
+        }
         self.count(|stage| matches!(stage, Stage::Running(_)))
     }
 
@@ -165,14 +169,14 @@ impl Pull<'_> {
 
     /// Follows operations that were started before a kill and not noted.
     async fn adopt(&self, fills: &mut [Fill]) -> Result<(), PullError> {
-        let is_unsure = |fill: &&mut Fill| fill.resumed && !fill.waiting().is_empty();
+        let is_unsure = |fill: &&mut Fill| fill.unsure && !fill.waiting().is_empty();
         if !fills.iter_mut().any(|fill| is_unsure(&fill)) {
             return Ok(());
         }
         let asked = self.vendors.shopify.bulk_queries().await;
         let asked = told(asked)?.unwrap_or_default();
         for fill in fills {
-            if !std::mem::take(&mut fill.resumed) {
+            if !std::mem::take(&mut fill.unsure) {
                 continue;
             }
             for number in fill.waiting() {
@@ -296,8 +300,9 @@ impl Pull<'_> {
         self.keep_windows(fill, &[number])
     }
 
-    /// What took too long is asked for in halves; what broke, once more before that. All else does not get
-    /// better.
+    /// What took too long is asked for in halves; what broke, once more before that. Shopify itself cancels what
+    /// does not come forward (shopify.md, section 5.2): that, too, is asked for once more. All else does not
+    /// get better.
     async fn fail(&self, fill: &mut Fill, number: u32, bulk: &Bulk) -> Result<(), PullError> {
         let code = bulk.error.as_deref();
         let (stream, status) = (fill.kind.name(), &bulk.status);
@@ -313,7 +318,9 @@ impl Pull<'_> {
         let is_first = window.setbacks == 1;
         let may_go_on = window.setbacks <= MOST_SETBACKS;
         match (&bulk.status, code) {
-            (BulkStatus::Failed, Some("INTERNAL_SERVER_ERROR")) if is_first => {
+            (BulkStatus::Canceled, _) | (BulkStatus::Failed, Some("INTERNAL_SERVER_ERROR"))
+                if is_first =>
+            {
                 window.wait();
                 self.keep_windows(fill, &[number])
             }

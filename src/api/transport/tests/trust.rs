@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::api::fake::call;
-
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
