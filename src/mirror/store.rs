@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Decides the memory: filled with a million profiles the store takes 200 MiB, with twice this cache
-/// 240 MiB, and no more time (benches/segments, measured).
-const CACHE_BYTES: u64 = 32 << 20;
+/// Decides the memory: the store takes some three times as much for it, for it counts what pages take on disk.
+/// Twice this makes a first fill no faster (benches/kills.py, measured).
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// sled gives its file lock back a moment after it was closed; a reopening waits this long.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -141,7 +141,7 @@ impl Store {
     pub(super) fn scan(
         &self,
         prefix: &[u8],
-    ) -> impl Iterator<Item = Result<Pair, MirrorError>> + use<> {
+    ) -> impl DoubleEndedIterator<Item = Result<Pair, MirrorError>> + use<> {
         self.db.scan_prefix(prefix).map(checked_pair)
     }
 
@@ -149,7 +149,7 @@ impl Store {
     pub(super) fn scan_as<T: DeserializeOwned>(
         &self,
         prefix: &[u8],
-    ) -> impl Iterator<Item = Result<T, MirrorError>> + use<T> {
+    ) -> impl DoubleEndedIterator<Item = Result<T, MirrorError>> + use<T> {
         self.scan(prefix).map(|pair| {
             let (key, payload) = pair?;
             codec::decode(&key, &payload)
