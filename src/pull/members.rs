@@ -321,7 +321,7 @@ impl Pull<'_> {
         }
         pulled.add(Members::NAME, members.len() as u64);
         pulled.quarantined += unreadable;
-        pulled.judge(&source.stream(), members.len() as u64, unreadable);
+        pulled.judge(source.stream(), members.len() as u64, unreadable);
         Ok(Some((members, unreadable)))
     }
 

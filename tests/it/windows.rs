@@ -281,17 +281,17 @@ async fn what_breaks_is_asked_for_once_more_and_only_what_keeps_failing_is_read_
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_operation_that_somebody_cancels_is_made_up_for_by_pages() {
-    let mut house = house(busy()).await;
+/// A pass during which the first so many operations for orders are cancelled, whenever one looks.
+async fn pass_with_cancelled(house: &mut House, most: usize) {
     let (world, clock) = (house.world.clone(), house.clock.clone());
     let progress = Progress::new(move |step| {
-        if step.stage == "profiles" {
+        if ["profiles", "orders"].contains(&step.stage.as_str()) {
             let operations = &mut world.state().shopify.operations;
-            let mut orders = operations
-                .values_mut()
-                .filter(|one| one.query.contains("orders("));
-            orders.next().unwrap().canceled = Some(clock.now());
+            let orders = operations.values_mut();
+            let orders = orders.filter(|one| one.query.contains("orders("));
+            for one in orders.take(most) {
+                one.canceled.get_or_insert(clock.now());
+            }
         }
     });
     let options = Options {
@@ -299,10 +299,22 @@ async fn an_operation_that_somebody_cancels_is_made_up_for_by_pages() {
         ..Options::default()
     };
     assert_eq!(house.run(&options).await.unwrap().people.orders, MANY);
-    assert_eq!(operations(&house).len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cancelled_is_asked_for_once_more_and_what_always_is_comes_by_pages() {
     let calm = calm(busy()).await;
-    assert_same(&mut house, &calm);
-    assert!(parts(&mut house).is_empty());
+    let mut once = house(busy()).await;
+    pass_with_cancelled(&mut once, 1).await;
+    assert_eq!((operations(&once).len(), fetched(&once)), (6, 5));
+    assert_same(&mut once, &calm);
+    assert!(parts(&mut once).is_empty());
+
+    let mut always = house(busy()).await;
+    pass_with_cancelled(&mut always, usize::MAX).await;
+    assert!(fetched(&always) < 5, "{}", fetched(&always));
+    assert_same(&mut always, &calm);
+    assert!(parts(&mut always).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
