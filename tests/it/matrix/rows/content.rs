@@ -179,7 +179,7 @@ pub const ROWS: &[Row] = &[
             "a_file_that_is_gone_is_asked_for_again_alone_and_one_that_stays_gone_is_made_up_for_by_pages",
             "what_takes_too_long_is_asked_for_in_halves",
             "what_breaks_is_asked_for_once_more_and_only_what_keeps_failing_is_read_by_pages",
-            "an_operation_that_somebody_cancels_is_made_up_for_by_pages",
+            "what_is_cancelled_is_asked_for_once_more_and_what_always_is_comes_by_pages",
             "bulk_operations_that_fail_are_made_up_for_by_pages",
         ],
         "Orders that took too long are asked for in halves, down to an eighth of a window; what \
