@@ -217,6 +217,8 @@ impl<'a> Siege<'a> {
         // Close behind, or a little later, when the next request was carried out.
         let lag = match aim {
             Aim::Writes(_) => Duration::ZERO,
+            // Half of them before what was written down is sent, however slow the machine is.
+            Aim::Appends(_) if self.random.bool() => Duration::ZERO,
             _ => LATENCY.mul_f64(2.0 * self.random.f64()),
         };
         // Jobs of the vendors may be over when somebody looks for the first time, or take their time.
