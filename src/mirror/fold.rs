@@ -24,6 +24,7 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// Larger batches gain nothing and hold readers up longer (store.md).
 const TIMELINES_PER_COMMIT: usize = 1000;
+/// Of staged parts, whose removal writes little.
 const PARTS_PER_COMMIT: usize = 5000;
 
 /// What a fold did.
@@ -158,17 +159,27 @@ impl Mirror {
             folded.added += added;
             folded.timelines += 1;
         }
-        // What was merged already may be merged again, so that not all of it has to go at once.
-        for parts in window.parts.chunks(PARTS_PER_COMMIT) {
-            for part in parts {
-                page.remove(part.clone());
+        self.remove_parts(page, window.parts, commits)
+    }
+
+    /// Removes what was merged, together with the last that a page holds; whether that was finished. What is
+    /// left by a kill is merged again, so that not all of it has to go at once.
+    fn remove_parts<'m>(
+        &'m self,
+        mut page: Page<'m>,
+        parts: Vec<Vec<u8>>,
+        commits: &mut Commits,
+    ) -> Result<bool, MirrorError> {
+        for (number, part) in parts.into_iter().enumerate() {
+            if number > 0 && number.is_multiple_of(PARTS_PER_COMMIT) {
+                if !commits.spend(page)? {
+                    return Ok(false);
+                }
+                page = self.page();
             }
-            if !commits.spend(page)? {
-                return Ok(false);
-            }
-            page = self.page();
+            page.remove(part);
         }
-        Ok(true)
+        commits.spend(page)
     }
 
     /// The slots of all owners, new ones for those never seen. Looked up here, once per owner and

@@ -105,13 +105,16 @@ impl Members<'_> {
     ) -> Result<Walked, MirrorError> {
         let read = members.len() as u64;
         let whole = self.is_whole(Legibility { read, unreadable });
-        if whole {
-            if !page.confirm_listing(self.list, start, &members, self.keep_times)? {
-                self.begin(page, start)?;
-                self.store(page, members)?;
-                page.complete_listing(self.list)?;
-            }
+        if whole && page.confirm_listing(self.list, start, &members, self.keep_times)? {
             self.follow_joiners(page, Some(start));
+        } else if whole {
+            let walk = Cursor {
+                run_start: Some(start),
+                ..Cursor::default()
+            };
+            self.begin(page, start)?;
+            self.store(page, members)?;
+            self.end(page, &walk)?;
         }
         let ready = Cursor {
             done: whole,
@@ -274,9 +277,7 @@ impl Pull<'_> {
         };
         let known = self.mirror.members(&list.id, now)?;
         let small = known.is_some_and(|known| known.len() <= SMALL);
-        let under_way = self.mirror.cursor(&members.stream())?;
-        let under_way = under_way.is_some_and(|cursor| cursor.run_start.is_some());
-        let at_once = match small && !under_way {
+        let at_once = match small && !self.is_under_way(&list.id)? {
             true => self.all_at_once(&members, pulled).await?,
             false => None,
         };
@@ -345,13 +346,17 @@ impl Pull<'_> {
 
     /// Whether a list is to be read whole: it is small, half read, or was last read so long ago.
     fn is_due(&self, id: &ListId, every: Duration, now: Moment) -> Result<bool, PullError> {
-        let stream = Stream::ListMembers(id.clone());
-        let cursor = self.mirror.cursor(&stream)?;
-        let under_way = cursor.is_some_and(|cursor| cursor.run_start.is_some());
         let size = self.mirror.members(id, now)?.map(|members| members.len());
         let small = size.is_none_or(|size| size <= SMALL);
         let listed = self.mirror.listed_at(id)?;
-        Ok(under_way || small || listed.is_none_or(|at| now.since(at) >= every))
+        let is_old = listed.is_none_or(|at| now.since(at) >= every);
+        Ok(small || is_old || self.is_under_way(id)?)
+    }
+
+    /// Whether a walk over all members was begun and is not over.
+    fn is_under_way(&self, id: &ListId) -> Result<bool, PullError> {
+        let cursor = self.mirror.cursor(&Stream::ListMembers(id.clone()))?;
+        Ok(cursor.is_some_and(|cursor| cursor.run_start.is_some()))
     }
 
     /// Today's size of every list, and once a day of every segment: one report answers for a hundred
