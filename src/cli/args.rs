@@ -390,6 +390,14 @@ pub struct Sandbox {
         conflicts_with = "orders"
     )]
     pub profiles: u32,
+    /// The most mails that most people were sent; one in eight was sent more.
+    #[arg(
+        long,
+        default_value_t = 11,
+        value_name = "N",
+        conflicts_with = "orders"
+    )]
+    pub letters: u32,
     /// Seed of the generator: the same seed makes the same shop.
     #[arg(long, default_value_t = 1, value_name = "S", conflicts_with = "orders")]
     pub seed: u64,

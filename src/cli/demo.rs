@@ -29,11 +29,7 @@ pub(super) async fn run(args: &Demo) -> Exit {
 
 async fn passes(args: &Demo, state_dir: &Path) -> Result<Exit, (Exit, String)> {
     let clock = Clock::System;
-    let settings = GeneratorSettings {
-        profiles: args.profiles as usize,
-        seed: args.seed,
-        now: clock.now(),
-    };
+    let settings = GeneratorSettings::usual(args.profiles as usize, args.seed, clock.now());
     output::say(&format!(
         "A shop of {} profiles is generated and served ...",
         args.profiles

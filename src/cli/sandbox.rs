@@ -19,12 +19,11 @@ pub(super) async fn run(args: &Args) -> Exit {
     let clock = Clock::System;
     let state = match &args.orders {
         None => {
-            let settings = GeneratorSettings {
-                profiles: args.profiles as usize,
-                seed: args.seed,
-                now: clock.now(),
-            };
-            generate(settings)
+            let profiles = args.profiles as usize;
+            generate(GeneratorSettings {
+                letters: args.letters as usize,
+                ..GeneratorSettings::usual(profiles, args.seed, clock.now())
+            })
         }
         Some(path) => {
             let place = path.display();

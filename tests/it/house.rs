@@ -45,11 +45,7 @@ pub fn hours(count: u64) -> Duration {
 
 /// A generated shop, the same for the same size.
 pub fn crowd(profiles: usize) -> State {
-    generate(GeneratorSettings {
-        profiles,
-        seed: 7,
-        now: morning(),
-    })
+    generate(GeneratorSettings::usual(profiles, 7, morning()))
 }
 
 /// A place for files that no power cut will take: where there is room in memory, syncs need not wait.

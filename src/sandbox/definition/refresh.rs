@@ -6,8 +6,12 @@ use super::judge::{EventIndex, Judge, Record};
 use crate::model::{DAY_MS, Moment};
 use crate::sandbox::world::{KlaviyoWorld, Segment, State};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::panic::resume_unwind;
 
 const HOUR_MS: i64 = 3_600_000;
+/// Fewer profiles are not worth a thread of their own.
+const LEAST_SHARE: usize = 10_000;
 /// Later than every event.
 const END_OF_TIME: Moment = Moment(i64::MAX);
 
@@ -63,30 +67,60 @@ fn assess(
         is_followed(segment) && wanted(id, segment)
     });
     let found = {
-        let events = EventIndex::new(klaviyo, until, |_| true);
-        let mut found: BTreeMap<String, BTreeSet<String>> = judge
-            .segments()
-            .map(|id| (id.clone(), BTreeSet::new()))
-            .collect();
-        let seen = klaviyo
-            .profiles
-            .iter()
-            .filter(|(_, known)| known.created <= until);
-        for record in seen.filter_map(|(id, _)| Record::of(klaviyo, &events, id).map(|r| (id, r))) {
-            let (id, record) = record;
-            for segment in judge.memberships(&record) {
-                if let Some(members) = found.get_mut(segment) {
-                    members.insert(id.clone());
-                }
-            }
-        }
-        found
+        let seen = klaviyo.profiles.iter();
+        let seen = seen.filter(|(_, known)| known.created <= until);
+        let seen: Vec<&str> = seen.map(|(id, _)| id.as_str()).collect();
+        members_among(klaviyo, &judge, &seen, until)
     };
     for (id, members) in found {
         if let Some(segment) = klaviyo.segments.get_mut(&id) {
             replace(segment, members, at);
         }
     }
+}
+
+/// The members of each judged segment among these profiles, which are in order; by all cores where they are many.
+fn members_among(
+    klaviyo: &KlaviyoWorld,
+    judge: &Judge,
+    profiles: &[&str],
+    until: Moment,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = profiles.len().div_ceil(cores).max(LEAST_SHARE);
+    let none = |id: &String| (id.clone(), BTreeSet::new());
+    let mut found: BTreeMap<_, BTreeSet<_>> = judge.segments().map(none).collect();
+    std::thread::scope(|scope| {
+        let judging = |share| scope.spawn(move || members_of_share(klaviyo, judge, share, until));
+        let judging: Vec<_> = profiles.chunks(share).map(judging).collect();
+        for judging in judging {
+            let members = judging.join();
+            for (segment, members) in members.unwrap_or_else(|panic| resume_unwind(panic)) {
+                found.entry(segment).or_default().extend(members);
+            }
+        }
+    });
+    found
+}
+
+fn members_of_share(
+    klaviyo: &KlaviyoWorld,
+    judge: &Judge,
+    profiles: &[&str],
+    until: Moment,
+) -> BTreeMap<String, Vec<String>> {
+    let events = EventIndex::new(klaviyo, until, |id| profiles.binary_search(&id).is_ok());
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for id in profiles {
+        let Some(record) = Record::of(klaviyo, &events, id) else {
+            continue;
+        };
+        for segment in judge.memberships(&record) {
+            let members = found.entry(segment.to_owned()).or_default();
+            members.push((*id).to_owned());
+        }
+    }
+    found
 }
 
 /// Gives a segment its new members; those that are pinned stay as they are.

@@ -3,7 +3,7 @@
 use super::chance::{exponential, happens, pick};
 use super::ledger::Ledger;
 use super::people::{Fate, Human, UPSTREAM_RUN};
-use super::{standard, words};
+use super::{GeneratorSettings, standard, words};
 use crate::model::{DAY_MS, Moment};
 use crate::sandbox::ids;
 use crate::sandbox::world::State;
@@ -53,6 +53,8 @@ struct Post<'a> {
     ledger: &'a mut Ledger,
     rng: &'a mut Rng,
     now: Moment,
+    /// The most that most people are sent.
+    letters: usize,
 }
 
 /// Mails everybody who agreed, and lets fate strike.
@@ -61,9 +63,10 @@ pub(super) fn send(
     ledger: &mut Ledger,
     crowd: &mut [Human],
     start: Moment,
-    now: Moment,
+    settings: &GeneratorSettings,
     rng: &mut Rng,
 ) {
+    let &GeneratorSettings { now, letters, .. } = settings;
     let campaigns = calendar(start, now, rng);
     let first = Moment(now.0 - OUTAGE_DAYS_AGO * DAY_MS);
     let first = campaigns.partition_point(|campaign| campaign.at < first);
@@ -81,6 +84,7 @@ pub(super) fn send(
         ledger,
         rng,
         now,
+        letters,
     };
     for human in crowd.iter_mut().filter(|human| human.fate != Fate::Unasked) {
         let Some(profile) = human.profile.clone() else {
@@ -124,9 +128,9 @@ impl Post<'_> {
             _ => self.campaigns.len(),
         };
         let wanted = if happens(self.rng, 0.88) {
-            8..=11
+            self.letters.saturating_sub(3)..=self.letters
         } else {
-            12..=40
+            self.letters + 1..=self.letters + 29
         };
         let wanted = self.rng.usize(wanted);
         let chosen = pick(self.rng, alive.saturating_sub(first), wanted);

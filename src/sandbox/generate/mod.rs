@@ -21,15 +21,33 @@ use ledger::Ledger;
 /// Days of history.
 const HISTORY_DAYS: i64 = 730;
 
+/// As many letters as make some 13 events a profile.
+const USUAL_LETTERS: usize = 11;
+
 /// What to generate.
 #[derive(Clone, Copy, Debug)]
 pub struct GeneratorSettings {
     /// Klaviyo profiles, duplicates included.
     pub profiles: usize,
+    /// The most mails that most people were sent; one in eight was sent more.
+    pub letters: usize,
     /// Equal seeds give equal worlds, for the same `now`.
     pub seed: u64,
     /// The last instant of the history.
     pub now: Moment,
+}
+
+impl GeneratorSettings {
+    /// A shop of this size with the usual number of letters.
+    pub fn usual(profiles: usize, seed: u64, now: Moment) -> Self {
+        let letters = USUAL_LETTERS;
+        Self {
+            profiles,
+            letters,
+            seed,
+            now,
+        }
+    }
 }
 
 /// Generates a shop.
@@ -45,7 +63,14 @@ pub fn generate(settings: GeneratorSettings) -> State {
     let mut ledger = Ledger::new(now);
     let mut crowd = people::crowd(settings.profiles, start, now, &mut rng);
     orders::place(&mut state, &mut ledger, &crowd, now, &mut rng);
-    mail::send(&mut state, &mut ledger, &mut crowd, start, now, &mut rng);
+    mail::send(
+        &mut state,
+        &mut ledger,
+        &mut crowd,
+        start,
+        &settings,
+        &mut rng,
+    );
     people::enroll(&mut state, &mut ledger, &crowd, now, &mut rng);
     ledger.file(&mut state.klaviyo);
     details::tell(&mut state.klaviyo, settings.seed, now);

@@ -8,11 +8,7 @@ fn now() -> Moment {
 }
 
 fn shop(profiles: usize, seed: u64) -> State {
-    generate(GeneratorSettings {
-        profiles,
-        seed,
-        now: now(),
-    })
+    generate(GeneratorSettings::usual(profiles, seed, now()))
 }
 
 /// One shop for all tests that only read.

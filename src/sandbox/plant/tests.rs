@@ -14,14 +14,7 @@ fn now() -> Moment {
 /// One account for all tests, large enough for a large list.
 fn account() -> &'static KlaviyoWorld {
     static ACCOUNT: OnceLock<KlaviyoWorld> = OnceLock::new();
-    ACCOUNT.get_or_init(|| {
-        generate(GeneratorSettings {
-            profiles: 4_000,
-            seed: 7,
-            now: now(),
-        })
-        .klaviyo
-    })
+    ACCOUNT.get_or_init(|| generate(GeneratorSettings::usual(4_000, 7, now())).klaviyo)
 }
 
 fn world() -> World {

@@ -181,11 +181,7 @@ impl Town {
 
     pub fn open(profiles: usize, seed: u64, speed: Speed) -> Self {
         let runtime = Runtime::new().unwrap();
-        let settings = GeneratorSettings {
-            profiles,
-            seed,
-            now: Clock::System.now(),
-        };
+        let settings = GeneratorSettings::usual(profiles, seed, Clock::System.now());
         let world = World::new(Clock::System, generate(settings));
         let settings = SandboxSettings {
             listen: "127.0.0.1:0".parse().unwrap(),

@@ -76,11 +76,11 @@ impl Life {
     /// A shop that was filled once, and observed.
     pub async fn begin(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        let state = generate(GeneratorSettings {
-            profiles: random.usize(PROFILES),
-            seed: random.u64(..),
-            now: morning(),
-        });
+        let state = generate(GeneratorSettings::usual(
+            random.usize(PROFILES),
+            random.u64(..),
+            morning(),
+        ));
         let consents = invariants::consents(&state);
         let mut house = House::build(state, morning(), Speed::Fast, &[]).await;
         let setting = Setting::furnish(&mut house);

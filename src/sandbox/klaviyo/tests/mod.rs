@@ -30,11 +30,7 @@ impl Shop {
     async fn open(speed: Speed) -> Self {
         let now = Moment::parse("2026-11-22T10:00:00Z").unwrap();
         let profiles = 240;
-        let state = generate(GeneratorSettings {
-            profiles,
-            seed: 11,
-            now,
-        });
+        let state = generate(GeneratorSettings::usual(profiles, 11, now));
         let key = state.klaviyo.api_key.clone();
         let world = World::new(Clock::manual(now), state);
         let listen = "127.0.0.1:0".parse().unwrap();
