@@ -5,10 +5,10 @@
 
 use super::listing::Listing;
 use super::page::Fact;
-use super::shelf::{Shelf, tail_u32};
+use super::shelf::{Shelf, tail_u32, text_of};
 use super::slots::{CUSTOMER, GUEST, PROFILE};
 use super::{Mirror, MirrorError, Page, codec};
-use crate::model::{CustomerId, Order, OrderOwner, ProfileId, Slot};
+use crate::model::{CustomerId, ListId, Order, OrderOwner, ProfileId, Slot};
 use crate::vault::{Mark, Subject};
 use roaring::RoaringBitmap;
 
@@ -135,7 +135,8 @@ impl Page<'_> {
         for pair in listings {
             let (key, payload) = pair?;
             let listing: Listing = codec::decode(&key, &payload)?;
-            self.drop_members(&key, listing, slots, upstream)?;
+            let id = ListId::from(text_of(&key).ok_or_else(|| codec::bad(&key))?);
+            self.drop_members(&id, listing, slots, upstream)?;
         }
         for shelf in [Shelf::Disagreements, Shelf::Receipts] {
             for key in self.mirror.store.keys(&shelf.key(&[])) {

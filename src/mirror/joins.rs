@@ -81,7 +81,7 @@ impl Page<'_> {
     pub(super) fn put_joins(
         &mut self,
         id: &ListId,
-        generation: &mut Generation,
+        generation: &Generation,
         mut joins: Vec<(u32, i64)>,
     ) {
         if joins.is_empty() {
@@ -89,7 +89,6 @@ impl Page<'_> {
         }
         joins.sort_unstable();
         let key = key(id, generation.no, PAGE, generation.pages);
-        generation.pages += 1;
         self.put_body(key, write(&joins));
     }
 

@@ -23,12 +23,13 @@ pub(super) struct Listing {
 pub(super) struct Generation {
     pub(super) no: u32,
     begun: Moment,
-    size: u64,
+    /// Without the members of pages that are not merged yet.
+    pub(super) size: u64,
     /// Members of upstream that are not kept, because they were forgotten.
     forgotten: u64,
     /// Whether it is kept when members joined.
     pub(super) keeps_times: bool,
-    /// How many pages of times there are.
+    /// How many pages it came in.
     pub(super) pages: u32,
 }
 
@@ -143,19 +144,18 @@ impl Page<'_> {
         let arriving = listing.arriving.as_mut().ok_or_else(|| not_listing(id))?;
         let arrived = self.slots_and_times(members)?;
         arriving.forgotten += (members.len() - arrived.len()) as u64;
-        let slots = arrived.iter().map(|(slot, _)| *slot);
-        arriving.size += self
-            .extend_bitmap(&generation_key(id, arriving.no), slots)?
-            .len();
         if arriving.keeps_times {
             self.put_joins(id, arriving, timed(&arrived).collect());
         }
+        let slots = arrived.iter().map(|(slot, _)| *slot).collect();
+        self.lay_down(id, arriving, slots)?;
         self.put(Shelf::Listings.under(id.as_str()), &listing);
         Ok(())
     }
 
     /// If these are the members of the last complete listing, all of them and no others, the listing is as new
-    /// as they are, and nothing else is written but what becomes of our own receipts. `now` is when the first page was asked for.
+    /// as they are, and nothing else is written but what becomes of our own receipts. `now` is when the
+    /// first page was asked for.
     pub fn confirm_listing(
         &mut self,
         id: &ListId,
@@ -220,7 +220,8 @@ impl Page<'_> {
     /// mistrusts the sizes drops the page instead of committing it.
     pub fn complete_listing(&mut self, id: &ListId) -> Result<Listed, MirrorError> {
         let mut listing = self.listing_state(id)?;
-        let arriving = listing.arriving.take().ok_or_else(|| not_listing(id))?;
+        let mut arriving = listing.arriving.take().ok_or_else(|| not_listing(id))?;
+        self.merge_pages(id, &mut arriving)?;
         let before = listing.complete.replace(arriving);
         self.mark_difference(id, before.as_ref(), &arriving)?;
         if let Some(before) = before {
@@ -258,37 +259,43 @@ impl Page<'_> {
             self.changed.extend(tail_u32(&key));
         }
         self.remove(Shelf::Listings.under(id.as_str()));
-        for shelf in [Shelf::Members, Shelf::Joins, Shelf::Receipts] {
+        for shelf in [
+            Shelf::Members,
+            Shelf::ListingPages,
+            Shelf::Joins,
+            Shelf::Receipts,
+        ] {
             self.remove_under(&shelf.under(id.as_str()))?;
         }
         Ok(())
     }
 
-    /// Takes slots off a list, wherever they stand as members. `key` is that of the listing; `upstream`
-    /// tells whether they are still on it there.
+    /// Takes slots off a list, wherever they stand as members; `upstream` tells whether they are still on it
+    /// there.
     pub(super) fn drop_members(
         &mut self,
-        key: &[u8],
+        id: &ListId,
         mut listing: Listing,
         slots: &RoaringBitmap,
         upstream: bool,
     ) -> Result<(), MirrorError> {
-        let list = key.get(1..).unwrap_or_default();
-        for generation in [&mut listing.complete, &mut listing.arriving] {
-            let Some(generation) = generation else {
-                continue;
-            };
-            let members = Shelf::Members.key(&[list, &generation.no.to_be_bytes()]);
+        if let Some(arriving) = listing.arriving.as_mut() {
+            self.merge_pages(id, arriving)?;
+        }
+        let generations = [&mut listing.complete, &mut listing.arriving];
+        for generation in generations.into_iter().flatten() {
+            let members = generation_key(id, generation.no);
             let gone = self.bitmap(&members)? & slots;
             generation.size -= gone.len();
             generation.forgotten += if upstream { gone.len() } else { 0 };
             self.shrink_bitmap(&members, &gone)?;
         }
-        self.put(key.to_vec(), &listing);
+        self.put(Shelf::Listings.under(id.as_str()), &listing);
         Ok(())
     }
 
     fn remove_generation(&mut self, id: &ListId, no: u32) -> Result<(), MirrorError> {
+        self.remove_pages(id, no)?;
         self.remove_under(&generation_key(id, no))?;
         self.remove_joins(id, no)
     }
@@ -327,7 +334,7 @@ fn timed(arrived: &[(u32, Option<Moment>)]) -> impl Iterator<Item = (u32, i64)> 
     timed.map(|(slot, joined)| (*slot, joined.unwrap_or_default().0))
 }
 
-fn generation_key(id: &ListId, no: u32) -> Vec<u8> {
+pub(super) fn generation_key(id: &ListId, no: u32) -> Vec<u8> {
     let mut prefix = Shelf::Members.under(id.as_str());
     prefix.extend_from_slice(&no.to_be_bytes());
     prefix

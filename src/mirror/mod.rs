@@ -9,6 +9,7 @@
 //! Records get dense numbers ([`crate::model::Slot`]) at first sight, in the order of arrival.
 //! Events are staged as they come and folded into one compact timeline per profile afterwards.
 
+mod arriving;
 mod audit;
 mod bitmap;
 mod bytes;

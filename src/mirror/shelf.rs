@@ -85,6 +85,8 @@ shelves! {
     Looks = 70, "group looks";
     /// List id, generation, page or slot -> when members joined.
     Joins = 71, "list joins";
+    /// List id, generation, number -> a page of members on its way.
+    ListingPages = 72, "pages of members";
     /// Chunk of slots -> profiles changed since they were last evaluated.
     Changed = 80, "changed profiles";
     /// Key of a membership -> the key.
@@ -126,6 +128,11 @@ impl Shelf {
         let length = u32::try_from(id.len()).unwrap_or(u32::MAX);
         self.key(&[&length.to_be_bytes(), id.as_bytes()])
     }
+}
+
+/// The text id of a key that is [`Shelf::under`] it and no more; `None` for other keys.
+pub(super) fn text_of(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(5..)?).ok()
 }
 
 /// The number at the end of a key; `None` when the key is too short.

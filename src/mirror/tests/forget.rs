@@ -123,6 +123,26 @@ fn who_was_forgotten_is_not_taken_in_again() {
 }
 
 #[test]
+fn who_is_forgotten_during_a_listing_is_not_on_it() {
+    let dir = dir();
+    let mirror = open(&dir);
+    fill(&mirror);
+    let mut page = mirror.page();
+    page.begin_listing(&"L".into(), NOW, false).unwrap();
+    page.listing(&"L".into(), &members(&["ANNE", "BEN"]))
+        .unwrap();
+    page.commit().unwrap();
+    forget_anne(mirror.vault());
+    mirror.forget().unwrap();
+    let mut page = mirror.page();
+    page.listing(&"L".into(), &members(&["BEN"])).unwrap();
+    assert_eq!(page.complete_listing(&"L".into()).unwrap().after, 1);
+    page.commit().unwrap();
+    expect_no_anne(&mirror);
+    assert_eq!(mirror.members_forgotten(&"L".into()).unwrap(), 1);
+}
+
+#[test]
 fn a_mirror_of_before_forgets_when_it_is_opened() {
     let dir = dir();
     let mirror = open(&dir);

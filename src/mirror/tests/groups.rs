@@ -55,6 +55,45 @@ fn a_listing_becomes_visible_only_when_complete() {
 }
 
 #[test]
+fn a_listing_of_many_scattered_pages_is_whole_after_a_restart() {
+    let dir = dir();
+    let id: ListId = "L".into();
+    let name = |number: u32| format!("P{number}");
+    let pages = 600_u32;
+    let lay_down = |mirror: &Mirror, numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            // Everybody comes on two pages, far from their neighbours.
+            let on_page = [number, number + 1].map(|number| name(number * 7919 % 1_000_003));
+            let on_page: Vec<&str> = on_page.iter().map(String::as_str).collect();
+            let mut page = mirror.page();
+            page.listing(&id, &members(&on_page)).unwrap();
+            page.commit().unwrap();
+        }
+    };
+    {
+        let mirror = open(&dir);
+        let mut page = mirror.page();
+        page.begin_listing(&id, NOW, false).unwrap();
+        page.commit().unwrap();
+        lay_down(&mirror, 0..pages / 2);
+    }
+    let mirror = open(&dir);
+    lay_down(&mirror, pages / 2..pages);
+    let mut page = mirror.page();
+    let listed = page.complete_listing(&id).unwrap();
+    page.commit().unwrap();
+    assert_eq!((listed.before, listed.after), (None, u64::from(pages) + 1));
+    let mut expected: Vec<String> = (0..=pages)
+        .map(|number| name(number * 7919 % 1_000_003))
+        .collect();
+    let mut shown = shown(&mirror, &id, NOW).unwrap();
+    expected.sort_unstable();
+    shown.sort_unstable();
+    assert_eq!(shown, expected);
+    assert_eq!(mirror.store.keys(&Shelf::ListingPages.key(&[])).count(), 0);
+}
+
+#[test]
 fn an_abandoned_listing_leaves_nothing_behind() {
     let dir = dir();
     let mirror = open(&dir);
