@@ -109,7 +109,8 @@ fn members_of_share(
     profiles: &[&str],
     until: Moment,
 ) -> BTreeMap<String, Vec<String>> {
-    let events = EventIndex::new(klaviyo, until, |id| profiles.binary_search(&id).is_ok());
+    let span = profiles.first()..=profiles.last();
+    let events = EventIndex::new(klaviyo, until, |id| span.contains(&Some(&id)));
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for id in profiles {
         let Some(record) = Record::of(klaviyo, &events, id) else {
