@@ -39,6 +39,7 @@ mod page;
 mod parts;
 mod receipts;
 mod records;
+mod scan;
 mod sealed;
 mod shelf;
 mod slots;

@@ -2,6 +2,7 @@
 
 use super::codec;
 use super::error::REFILL;
+use super::scan::Scan;
 use super::{MirrorError, StateLock};
 use crate::disk::{Disk, Operation};
 use crate::model::Moment;
@@ -142,7 +143,7 @@ impl Store {
         &self,
         prefix: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<Pair, MirrorError>> + use<> {
-        self.db.scan_prefix(prefix).map(checked_pair)
+        Scan::new(&self.db, self.db.scan_prefix(prefix)).map(checked_pair)
     }
 
     /// As [`Store::scan`], decoded.
@@ -161,8 +162,7 @@ impl Store {
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<sled::IVec, MirrorError>> + use<> {
-        let keys = self.db.scan_prefix(prefix).keys();
-        keys.map(|key| key.map_err(MirrorError::store("scan")))
+        Scan::new(&self.db, self.db.scan_prefix(prefix)).map(key)
     }
 
     /// The keys that begin so and come after `after`, in order.
@@ -172,8 +172,8 @@ impl Store {
         after: &[u8],
     ) -> impl Iterator<Item = Result<sled::IVec, MirrorError>> + use<> {
         let (prefix, bounds) = (prefix.to_owned(), (Excluded(after.to_owned()), Unbounded));
-        let keys = self.db.range::<Vec<u8>, _>(bounds).keys();
-        keys.map(|key| key.map_err(MirrorError::store("scan")))
+        Scan::new(&self.db, self.db.range::<Vec<u8>, _>(bounds))
+            .map(key)
             .take_while(move |key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)))
     }
 
@@ -193,7 +193,7 @@ impl Store {
         first: &[u8],
         last: &[u8],
     ) -> impl Iterator<Item = Result<Pair, MirrorError>> + use<> {
-        self.db.range(first..=last).map(checked_pair)
+        Scan::new(&self.db, self.db.range(first..=last)).map(checked_pair)
     }
 
     /// Applies a batch as a whole and makes it survive a power cut.
@@ -256,6 +256,10 @@ impl Store {
         change(&mut value);
         self.db.insert(key, value).unwrap();
     }
+}
+
+fn key(pair: sled::Result<(sled::IVec, sled::IVec)>) -> Result<sled::IVec, MirrorError> {
+    pair.map(|(key, _)| key).map_err(MirrorError::store("scan"))
 }
 
 fn checked_pair(pair: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Pair, MirrorError> {
