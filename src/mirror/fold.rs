@@ -11,6 +11,7 @@ use super::slots::Identity;
 use super::staging::{lie_together, read_staged};
 use super::timeline::Raw;
 use super::{Mirror, MirrorError, Page, codec};
+use crate::clock::Stop;
 use crate::model::{MetricId, Moment, ProfileId, Slot};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::PoisonError;
@@ -65,14 +66,14 @@ impl Place {
     }
 }
 
-/// How many more commits a fold may make.
-struct Commits(usize);
+/// Asked before every commit whether the fold may make it.
+struct Commits<'a>(&'a mut dyn FnMut() -> bool);
 
 impl Mirror {
     /// Folds all staged events into their timelines. Call it after pulling events and before
     /// reading timelines. Not while the same thread holds a page.
     pub fn fold(&self) -> Result<Folded, MirrorError> {
-        self.fold_within(usize::MAX, &Arrivals::default())
+        self.fold_arrived(&BTreeMap::new())
     }
 
     /// As [`Mirror::fold`], and learns how late events arrive: of each metric given, those before its
@@ -82,17 +83,27 @@ impl Mirror {
         &self,
         asked_before: &BTreeMap<MetricId, Moment>,
     ) -> Result<Folded, MirrorError> {
-        self.fold_within(usize::MAX, &self.arrivals(asked_before))
+        self.fold_arrived_unless(asked_before, &Stop::default())
     }
 
-    /// As [`Mirror::fold`], giving up before commit number `commits` + 1, as a crash would.
-    pub(super) fn fold_within(
+    /// As [`Mirror::fold_arrived`], until it is time to stop; the next fold goes on from there.
+    pub fn fold_arrived_unless(
         &self,
-        commits: usize,
+        asked_before: &BTreeMap<MetricId, Moment>,
+        stop: &Stop,
+    ) -> Result<Folded, MirrorError> {
+        let unless = || !stop.is_set();
+        self.fold_while(unless, &self.arrivals(asked_before))
+    }
+
+    /// As [`Mirror::fold`], giving up before the first commit that is not granted, as a crash would.
+    pub(super) fn fold_while(
+        &self,
+        mut granted: impl FnMut() -> bool,
         arrivals: &Arrivals,
     ) -> Result<Folded, MirrorError> {
         let _alone = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut commits = Commits(commits);
+        let mut commits = Commits(&mut granted);
         let mut folded = Folded::default();
         loop {
             let window = self.read_window()?;
@@ -126,7 +137,7 @@ impl Mirror {
         &self,
         mut window: Window,
         arrivals: &Arrivals,
-        commits: &mut Commits,
+        commits: &mut Commits<'_>,
         folded: &mut Folded,
     ) -> Result<bool, MirrorError> {
         let owners = std::mem::take(&mut window.owners);
@@ -168,7 +179,7 @@ impl Mirror {
         &'m self,
         mut page: Page<'m>,
         parts: Vec<Vec<u8>>,
-        commits: &mut Commits,
+        commits: &mut Commits<'_>,
     ) -> Result<bool, MirrorError> {
         for (number, part) in parts.into_iter().enumerate() {
             if number > 0 && number.is_multiple_of(PARTS_PER_COMMIT) {
@@ -184,11 +195,11 @@ impl Mirror {
 
     /// The slots of all owners, new ones for those never seen. Looked up here, once per owner and
     /// window and in key order, rather than for every event when it is staged. `None` when the
-    /// commits are used up.
+    /// commit is not granted.
     fn slots_of(
         &self,
         owners: HashMap<ProfileId, u32>,
-        commits: &mut Commits,
+        commits: &mut Commits<'_>,
     ) -> Result<Option<Vec<Slot>>, MirrorError> {
         let mut slots = vec![Slot(0); owners.len()];
         let mut owners: Vec<(ProfileId, u32)> = owners.into_iter().collect();
@@ -239,15 +250,14 @@ impl Window {
     }
 }
 
-impl Commits {
-    /// Commits, unless the commits are used up; then the page is dropped.
+impl Commits<'_> {
+    /// Commits, unless that is not granted; then the page is dropped.
     fn spend(&mut self, page: Page<'_>) -> Result<bool, MirrorError> {
-        let Some(left) = self.0.checked_sub(1) else {
-            return Ok(false);
-        };
-        self.0 = left;
-        page.commit()?;
-        Ok(true)
+        let granted = (self.0)();
+        if granted {
+            page.commit()?;
+        }
+        Ok(granted)
     }
 }
 

@@ -16,12 +16,13 @@ use crate::vault::VaultError;
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A shop that passes can be made over. Holds the lock on its state directory.
 #[derive(Debug)]
 pub struct Shop {
     pub(super) config: config::Shop,
-    pub(super) mirror: Mirror,
+    pub(super) mirror: Arc<Mirror>,
     pub(super) journal: Journal,
     pub(super) vendors: Vendors,
     pub(super) pseudonyms: Pseudonyms,
@@ -163,7 +164,7 @@ impl Shop {
         };
         let mut shop = Self {
             config,
-            mirror,
+            mirror: Arc::new(mirror),
             journal,
             vendors,
             pseudonyms,

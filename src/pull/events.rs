@@ -100,7 +100,7 @@ impl Pull<'_> {
         pulled: &mut Pulled,
     ) -> Result<BTreeMap<MetricId, Moment>, PullError> {
         // What an interrupted pull left behind says nothing of lateness.
-        self.mirror.fold()?;
+        self.fold(&BTreeMap::new(), pulled).await?;
         let mut asked_before = BTreeMap::new();
         let mut first = Vec::new();
         for (metric, properties) in &mentions.events {

@@ -34,6 +34,7 @@ impl Pull<'_> {
         let events = async {
             let mut pulled = Pulled::default();
             asked_before = self.events(times.klaviyo, mentions, &mut pulled).await?;
+            self.fold(&asked_before, &mut pulled).await?;
             Ok(pulled)
         };
         let members = async {

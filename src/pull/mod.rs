@@ -8,6 +8,7 @@ mod bulk;
 mod catalogue;
 mod events;
 mod feeds;
+mod fold;
 mod fresh;
 mod freshness;
 mod identity;
@@ -36,6 +37,7 @@ use crate::plan::{Legibility, Listing};
 use crate::policy::Policy;
 use crate::telemetry::Progress;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a pull needs; one per pass.
@@ -44,7 +46,7 @@ pub struct Pull<'a> {
     /// Both vendors' clients.
     pub vendors: &'a Vendors,
     /// What is filled.
-    pub mirror: &'a Mirror,
+    pub mirror: &'a Arc<Mirror>,
     /// What webhooks named, where any are heard.
     pub inbox: Option<&'a Inbox>,
     /// Whose rules decide what is needed.
@@ -66,6 +68,8 @@ pub struct Pull<'a> {
 pub struct Pulled {
     /// Records read, by stream.
     pub counts: BTreeMap<&'static str, u64>,
+    /// Timelines that events were merged into.
+    pub timelines: u64,
     /// Records that did not fit their type and were skipped.
     pub quarantined: u64,
     /// How much could be understood, by walk and the like. A walk is judged as a whole, with what an
@@ -156,6 +160,7 @@ impl Pulled {
         for (stream, count) in other.counts {
             self.add(stream, count);
         }
+        self.timelines += other.timelines;
         self.quarantined += other.quarantined;
         for (name, one) in other.legibility {
             self.judge(name, one.read, one.unreadable);
@@ -211,8 +216,8 @@ impl Pull<'_> {
         // A feed may be behind: what it told of these is older, so they come after it.
         self.refetch(&mentions, &mut pulled).await?;
         self.sweep(times, &mentions, &mut pulled).await?;
-        let folded = self.mirror.fold_arrived(&arrived)?;
-        self.progress.over("timelines", folded.timelines);
+        self.fold(&arrived, &mut pulled).await?;
+        self.progress.over("timelines", pulled.timelines);
         self.ledger(times.klaviyo, &mentions, &mut pulled).await?;
         self.order_ledger(times.shopify, &mut pulled).await?;
         pulled.gone.swept = pulled.count(refetch::GONE) - pulled.gone.named;

@@ -14,6 +14,7 @@ use crate::pull::profiles::Profiles;
 use crate::telemetry::{Meter, Progress};
 use crate::vault::Vault;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use vendor::{Vendor, client};
@@ -25,7 +26,7 @@ const ALLOWED: f64 = 0.7 * 750.0 / 60.0;
 
 /// A mirror to be filled.
 struct House {
-    mirror: Mirror,
+    mirror: Arc<Mirror>,
     vendors: Vendors,
     policy: Policy,
     progress: Progress,
@@ -53,7 +54,7 @@ impl House {
         let vault = Vault::open(dir.path(), None).unwrap();
         let meter = Meter::default();
         Self {
-            mirror: Mirror::open(dir.path(), &vault, NOW).unwrap().0,
+            mirror: Arc::new(Mirror::open(dir.path(), &vault, NOW).unwrap().0),
             vendors: Vendors::new(&shop, &Default::default(), clock, &meter).unwrap(),
             policy: shop.policy,
             progress: Progress::default(),

@@ -1,0 +1,98 @@
+//! Folding beside the feeds: staged events become timelines on a thread of their own, while pages go on arriving.
+
+use super::{Pull, PullError, Pulled};
+use crate::clock::Brake;
+use crate::mirror::{Folded, Mirror, MirrorError};
+use crate::model::{MetricId, Moment};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::panic::resume_unwind;
+use std::sync::{Arc, mpsc};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// A fold under way. Dropped, it is over: nobody shares the mirror with one that nobody waits for.
+struct Folding {
+    task: JoinHandle<Result<Folded, MirrorError>>,
+    brake: Brake,
+    /// Ends when the thread has let go of the mirror.
+    over: mpsc::Receiver<Infallible>,
+}
+
+impl Folding {
+    fn start(mirror: &Arc<Mirror>, asked_before: &BTreeMap<MetricId, Moment>) -> Self {
+        let (mirror, asked_before) = (Arc::clone(mirror), asked_before.clone());
+        let (brake, stop) = Brake::new();
+        let (held, over) = mpsc::channel();
+        let fold = move || {
+            let folded = mirror.fold_arrived_unless(&asked_before, &stop);
+            drop(mirror);
+            drop(held);
+            folded
+        };
+        let task = spawn_blocking(fold);
+        Self { task, brake, over }
+    }
+}
+
+impl Drop for Folding {
+    fn drop(&mut self) {
+        self.brake.set();
+        // Nothing is ever sent. A commit is waited for, or the reading of a window.
+        let Err(mpsc::RecvError) = self.over.recv();
+    }
+}
+
+impl Pull<'_> {
+    /// Folds what is staged, beside whatever else is under way; see [`Mirror::fold_arrived`].
+    pub(super) async fn fold(
+        &self,
+        asked_before: &BTreeMap<MetricId, Moment>,
+        pulled: &mut Pulled,
+    ) -> Result<(), PullError> {
+        let mut folding = Folding::start(self.mirror, asked_before);
+        let folded = tokio::select! {
+            folded = &mut folding.task => folded,
+            () = self.stop.wait() => return Err(PullError::Stopped),
+        };
+        match folded {
+            Ok(folded) => pulled.timelines += folded?.timelines,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // The process ends: nobody waits for the timelines any more.
+            Err(_) => std::future::pending().await,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::IncomingEvent;
+    use crate::vault::Vault;
+
+    const NOW: Moment = Moment::from_secs(1_790_000_000);
+
+    #[tokio::test]
+    async fn a_fold_that_nobody_waits_for_lets_go_of_the_mirror_and_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = Vault::open(dir.path(), None).unwrap();
+        let mirror = Arc::new(Mirror::open(dir.path(), &vault, NOW).unwrap().0);
+        let event = |number: u64| IncomingEvent {
+            id: format!("e{number}"),
+            at: NOW,
+            profile: Some(format!("P{number}").as_str().into()),
+            value: None,
+            properties: Vec::new(),
+        };
+        let mut page = mirror.page();
+        page.events(&"M".into(), (0..5_000).map(event).collect())
+            .unwrap();
+        page.commit().unwrap();
+
+        drop(Folding::start(&mirror, &BTreeMap::new()));
+        assert_eq!(Arc::strong_count(&mirror), 1);
+        let before = mirror.totals().unwrap().events;
+        let rest = mirror.fold().unwrap();
+        assert_eq!(before + rest.added, 5_000);
+    }
+}
