@@ -1,27 +1,16 @@
 //! Staged events become part of their timelines, in key order.
 //!
-//! A window of staged parts is sorted by (slot, time) and merged timeline by timeline; its parts
-//! go once all of it is merged. Merging the same events again changes nothing, so that a crash in
+//! A window of staged parts is sorted by (slot, time), share by share of its people, and merged timeline by
+//! timeline; its parts go once all of it is merged. Merging the same events again changes nothing, so that a crash in
 //! between costs only time.
 
-use super::bytes::Reader;
 use super::lateness::Arrivals;
-use super::shelf::Shelf;
 use super::slots::Identity;
-use super::staging::{lie_together, read_staged};
 use super::timeline::Raw;
-use super::{Mirror, MirrorError, Page, codec};
-use crate::clock::Stop;
+use super::window::{Place, Share, Window};
+use super::{Mirror, MirrorError, Page};
 use crate::model::{MetricId, Moment, ProfileId, Slot};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::PoisonError;
-
-/// A window ends with its partition of owners once it is this large: smaller ones rewrite timelines more often,
-/// larger ones take more memory.
-const WINDOW_EVENTS: usize = 1 << 18;
-/// However large a partition is, a window ends here.
-const MOST_EVENTS: usize = 1 << 20;
-const MOST_BYTES: usize = 64 << 20;
 
 /// Larger batches gain nothing and hold readers up longer (store.md).
 const TIMELINES_PER_COMMIT: usize = 1000;
@@ -39,35 +28,11 @@ pub struct Folded {
     pub timelines: u64,
 }
 
-/// Staged events of one window.
-#[derive(Default)]
-struct Window {
-    /// Keys of the parts read.
-    parts: Vec<Vec<u8>>,
-    /// Profiles, numbered by first sight in this window.
-    owners: HashMap<ProfileId, u32>,
-    places: Vec<Place>,
-    tails: Vec<u8>,
+/// A fold under way.
+struct Work<'a> {
+    goes_on: &'a mut dyn FnMut(Folded) -> bool,
+    folded: Folded,
 }
-
-/// Where one event's tail begins, and what it sorts by. There are a million of these: 24 bytes.
-struct Place {
-    at: i64,
-    owner: u32,
-    id: u32,
-    from: u32,
-    metric: u16,
-}
-
-impl Place {
-    fn raw<'a>(&self, tails: &'a [u8]) -> Raw<'a> {
-        let mut reader = Reader::new(&tails[self.from as usize..]);
-        Raw::read(self.at, &mut reader).expect("the window copied a tail that was read whole")
-    }
-}
-
-/// Asked before every commit whether the fold may make it.
-struct Commits<'a>(&'a mut dyn FnMut() -> bool);
 
 impl Mirror {
     /// Folds all staged events into their timelines. Call it after pulling events and before
@@ -83,79 +48,78 @@ impl Mirror {
         &self,
         asked_before: &BTreeMap<MetricId, Moment>,
     ) -> Result<Folded, MirrorError> {
-        self.fold_arrived_unless(asked_before, &Stop::default())
+        self.fold_while(asked_before, |_| true)
     }
 
-    /// As [`Mirror::fold_arrived`], until it is time to stop; the next fold goes on from there.
-    pub fn fold_arrived_unless(
+    /// As [`Mirror::fold_arrived`], as long as `goes_on` wants, which hears of what was folded before every
+    /// window and every commit. The rest is left to the next fold.
+    pub fn fold_while(
         &self,
         asked_before: &BTreeMap<MetricId, Moment>,
-        stop: &Stop,
+        mut goes_on: impl FnMut(Folded) -> bool,
     ) -> Result<Folded, MirrorError> {
-        let unless = || !stop.is_set();
-        self.fold_while(unless, &self.arrivals(asked_before))
-    }
-
-    /// As [`Mirror::fold`], giving up before the first commit that is not granted, as a crash would.
-    pub(super) fn fold_while(
-        &self,
-        mut granted: impl FnMut() -> bool,
-        arrivals: &Arrivals,
-    ) -> Result<Folded, MirrorError> {
-        let _alone = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut commits = Commits(&mut granted);
-        let mut folded = Folded::default();
-        loop {
-            let window = self.read_window()?;
-            if window.parts.is_empty()
-                || !self.fold_window(window, arrivals, &mut commits, &mut folded)?
-            {
-                return Ok(folded);
-            }
-        }
-    }
-
-    fn read_window(&self) -> Result<Window, MirrorError> {
-        let mut window = Window::default();
-        for pair in self.store.scan(&Shelf::Staged.key(&[])) {
-            let (key, payload) = pair?;
-            if window.ends_before(&key) {
+        let arrivals = self.arrivals(asked_before);
+        let _alone = self.folding.lock();
+        let mut work = Work {
+            goes_on: &mut goes_on,
+            folded: Folded::default(),
+        };
+        while work.goes_on() {
+            let (window, first) = self.read_window()?;
+            if window.parts.is_empty() || !self.fold_window(window, first, &arrivals, &mut work)? {
                 break;
             }
-            let mut reader = Reader::new(&payload);
-            while !reader.is_empty() {
-                let (owner, raw) = read_staged(&mut reader).ok_or_else(|| codec::bad(&key))?;
-                window.add(owner, &raw);
-            }
-            window.parts.push(key.to_vec());
         }
-        Ok(window)
+        Ok(work.folded)
     }
 
     /// Whether the window was finished.
     fn fold_window(
         &self,
-        mut window: Window,
+        window: Window,
+        first: Share,
         arrivals: &Arrivals,
-        commits: &mut Commits<'_>,
-        folded: &mut Folded,
+        work: &mut Work<'_>,
     ) -> Result<bool, MirrorError> {
-        let owners = std::mem::take(&mut window.owners);
-        let Some(slots) = self.slots_of(owners, commits)? else {
-            return Ok(false);
+        let mut share = first;
+        for next in 1..=window.shares {
+            let Some(page) = self.fold_share(share, arrivals, work)? else {
+                return Ok(false);
+            };
+            if next == window.shares {
+                return self.remove_parts(page, window.parts, work);
+            }
+            if !work.commit(page)? {
+                return Ok(false);
+            }
+            share = self.read_share(&window, next)?;
+        }
+        Ok(true)
+    }
+
+    /// Merges the events of a share; the page with the last of them, `None` when the fold does not go on.
+    fn fold_share(
+        &self,
+        mut share: Share,
+        arrivals: &Arrivals,
+        work: &mut Work<'_>,
+    ) -> Result<Option<Page<'_>>, MirrorError> {
+        let owners = std::mem::take(&mut share.owners);
+        let Some(slots) = self.slots_of(owners, work)? else {
+            return Ok(None);
         };
         let slot_of = |place: &Place| slots[place.owner as usize];
         // Of equal keys the one staged last comes last.
-        window.places.sort_unstable_by_key(|place| {
+        share.places.sort_unstable_by_key(|place| {
             let key = (slot_of(place), place.at, place.metric, place.id);
             (key, place.from)
         });
         let mut page = self.page();
         let mut in_page = 0;
-        for events in window.places.chunk_by(|a, b| a.owner == b.owner) {
+        for events in share.places.chunk_by(|a, b| a.owner == b.owner) {
             if in_page == TIMELINES_PER_COMMIT {
-                if !commits.spend(page)? {
-                    return Ok(false);
+                if !work.commit(page)? {
+                    return Ok(None);
                 }
                 page = self.page();
                 in_page = 0;
@@ -163,14 +127,14 @@ impl Mirror {
             let Some(first) = events.first() else {
                 continue;
             };
-            let raws = without_repeats(events, &window.tails);
+            let raws = without_repeats(events, &share.tails);
             let added = page.merge_timeline(slot_of(first), &raws, arrivals)?;
             in_page += 1;
-            folded.events += events.len() as u64;
-            folded.added += added;
-            folded.timelines += 1;
+            work.folded.events += events.len() as u64;
+            work.folded.added += added;
+            work.folded.timelines += 1;
         }
-        self.remove_parts(page, window.parts, commits)
+        Ok(Some(page))
     }
 
     /// Removes what was merged, together with the last that a page holds; whether that was finished. What is
@@ -179,27 +143,27 @@ impl Mirror {
         &'m self,
         mut page: Page<'m>,
         parts: Vec<Vec<u8>>,
-        commits: &mut Commits<'_>,
+        work: &mut Work<'_>,
     ) -> Result<bool, MirrorError> {
         for (number, part) in parts.into_iter().enumerate() {
             if number > 0 && number.is_multiple_of(PARTS_PER_COMMIT) {
-                if !commits.spend(page)? {
+                if !work.commit(page)? {
                     return Ok(false);
                 }
                 page = self.page();
             }
             page.remove(part);
         }
-        commits.spend(page)
+        work.commit(page)
     }
 
     /// The slots of all owners, new ones for those never seen. Looked up here, once per owner and
-    /// window and in key order, rather than for every event when it is staged. `None` when the
-    /// commit is not granted.
+    /// window and in key order, rather than for every event when it is staged. `None` when the fold does
+    /// not go on.
     fn slots_of(
         &self,
         owners: HashMap<ProfileId, u32>,
-        commits: &mut Commits<'_>,
+        work: &mut Work<'_>,
     ) -> Result<Option<Vec<Slot>>, MirrorError> {
         let mut slots = vec![Slot(0); owners.len()];
         let mut owners: Vec<(ProfileId, u32)> = owners.into_iter().collect();
@@ -209,7 +173,7 @@ impl Mirror {
         for (id, number) in owners {
             slots[number as usize] = page.slot_for(Identity::Profile(id))?;
             if (page.next_slot - given) as usize >= TIMELINES_PER_COMMIT {
-                if !commits.spend(page)? {
+                if !work.commit(page)? {
                     return Ok(None);
                 }
                 page = self.page();
@@ -217,47 +181,25 @@ impl Mirror {
             }
         }
         let unfinished = page.next_slot != given;
-        if unfinished && !commits.spend(page)? {
+        if unfinished && !work.commit(page)? {
             return Ok(None);
         }
         Ok(Some(slots))
     }
 }
 
-impl Window {
-    /// Whether the staged part of a key belongs to the next window.
-    fn ends_before(&self, key: &[u8]) -> bool {
-        let Some(last) = self.parts.last() else {
-            return false;
-        };
-        let full = self.places.len() >= MOST_EVENTS || self.tails.len() >= MOST_BYTES;
-        full || (self.places.len() >= WINDOW_EVENTS && !lie_together(last, key))
+impl Work<'_> {
+    fn goes_on(&mut self) -> bool {
+        (self.goes_on)(self.folded)
     }
 
-    fn add(&mut self, owner: &str, raw: &Raw<'_>) {
-        // Both stay far below 2^32: a window ends at 2^20 events or 2^26 bytes, and one part.
-        let next = self.owners.len() as u32;
-        let from = self.tails.len() as u32;
-        let owner = *self.owners.entry(owner.into()).or_insert(next);
-        self.tails.extend_from_slice(raw.tail);
-        self.places.push(Place {
-            at: raw.at,
-            owner,
-            id: raw.id,
-            from,
-            metric: raw.metric,
-        });
-    }
-}
-
-impl Commits<'_> {
-    /// Commits, unless that is not granted; then the page is dropped.
-    fn spend(&mut self, page: Page<'_>) -> Result<bool, MirrorError> {
-        let granted = (self.0)();
-        if granted {
+    /// Commits a page, if the fold goes on; otherwise it is dropped.
+    fn commit(&mut self, page: Page<'_>) -> Result<bool, MirrorError> {
+        let goes_on = self.goes_on();
+        if goes_on {
             page.commit()?;
         }
-        Ok(granted)
+        Ok(goes_on)
     }
 }
 

@@ -3,7 +3,6 @@
 //! Who they are is known by their marks alone, so that a mirror out of an old backup can be treated
 //! in the same way.
 
-use super::listing::Listing;
 use super::page::Fact;
 use super::shelf::{Shelf, tail_u32, text_of};
 use super::slots::{CUSTOMER, GUEST, PROFILE};
@@ -131,12 +130,10 @@ impl Page<'_> {
             membership.unknown -= slots;
             self.membership(&key, &membership)?;
         }
-        let listings = self.mirror.store.scan(&Shelf::Listings.key(&[]));
-        for pair in listings {
-            let (key, payload) = pair?;
-            let listing: Listing = codec::decode(&key, &payload)?;
+        for key in self.mirror.store.keys(&Shelf::Listings.key(&[])) {
+            let key = key?;
             let id = ListId::from(text_of(&key).ok_or_else(|| codec::bad(&key))?);
-            self.drop_members(&id, listing, slots, upstream)?;
+            self.drop_members(&id, slots, upstream)?;
         }
         for shelf in [Shelf::Disagreements, Shelf::Receipts] {
             for key in self.mirror.store.keys(&shelf.key(&[])) {

@@ -178,6 +178,9 @@ impl Page<'_> {
             return Ok(false);
         }
         complete.begun = now;
+        if let Some(given_up) = listing.arriving.take() {
+            self.remove_generation(id, given_up.no)?;
+        }
         self.drop_settled_receipts(id, now)?;
         self.put(Shelf::Listings.under(id.as_str()), &listing);
         Ok(true)
@@ -275,10 +278,10 @@ impl Page<'_> {
     pub(super) fn drop_members(
         &mut self,
         id: &ListId,
-        mut listing: Listing,
         slots: &RoaringBitmap,
         upstream: bool,
     ) -> Result<(), MirrorError> {
+        let mut listing = self.listing_state(id)?;
         if let Some(arriving) = listing.arriving.as_mut() {
             self.merge_pages(id, arriving)?;
         }

@@ -13,6 +13,7 @@ mod arriving;
 mod audit;
 mod bitmap;
 mod bytes;
+mod cache;
 mod changed;
 mod codec;
 mod copy;
@@ -39,7 +40,6 @@ mod page;
 mod parts;
 mod receipts;
 mod records;
-mod scan;
 mod sealed;
 mod shelf;
 mod slots;
@@ -50,6 +50,7 @@ mod subjects;
 mod tally;
 mod timeline;
 mod timers;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -80,9 +81,9 @@ use crate::model::Moment;
 use crate::vault::Vault;
 use names::Names;
 use page::Fact;
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::Store;
 use tally::Tally;
 
@@ -182,7 +183,7 @@ impl Mirror {
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
         // A panic cannot leave the writer half changed: it changes only after a durable commit.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writer.lock()
     }
 
     /// The keys to what is personal here.

@@ -5,10 +5,10 @@ use super::lateness::Learned;
 use super::names::Names;
 use super::{Mirror, MirrorError, Writer, codec, shelf::Shelf, tally::Tally};
 use crate::model::{Moment, Slot};
+use parking_lot::MutexGuard;
 use roaring::RoaringBitmap;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
-use std::sync::MutexGuard;
 
 /// Collects the records of one page, with the cursor that stands after it. Nothing is visible to
 /// readers before [`Page::commit`]; a dropped page never was.

@@ -132,7 +132,9 @@ impl Shelf {
 
 /// The text id of a key that is [`Shelf::under`] it and no more; `None` for other keys.
 pub(super) fn text_of(key: &[u8]) -> Option<&str> {
-    std::str::from_utf8(key.get(5..)?).ok()
+    let (length, id) = key.get(1..)?.split_first_chunk()?;
+    let is_whole = usize::try_from(u32::from_be_bytes(*length)).ok()? == id.len();
+    std::str::from_utf8(id).ok().filter(|_| is_whole)
 }
 
 /// The number at the end of a key; `None` when the key is too short.

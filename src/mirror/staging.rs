@@ -116,6 +116,11 @@ fn partition_of(profile: &ProfileId) -> u8 {
     (crc32c::crc32c(profile.as_str().as_bytes()) % u32::from(PARTITIONS)) as u8
 }
 
+/// Which of so many shares of its partition an owner is in.
+pub(super) fn share_of(owner: &str, shares: u32) -> u32 {
+    crc32c::crc32c(owner.as_bytes()) / u32::from(PARTITIONS) % shares
+}
+
 /// Where staged events of a partition lie.
 fn partition(number: u8) -> Vec<u8> {
     Shelf::Staged.key(&[&[number]])

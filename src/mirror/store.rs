@@ -1,8 +1,8 @@
 //! sled, and what it needs around it to keep its word.
 
+use super::cache::{Reads, Scan};
 use super::codec;
 use super::error::REFILL;
-use super::scan::Scan;
 use super::{MirrorError, StateLock};
 use crate::disk::{Disk, Operation};
 use crate::model::Moment;
@@ -38,6 +38,7 @@ pub struct Repaired {
 /// One sled database with one tree.
 pub(super) struct Store {
     db: sled::Db,
+    reads: Reads,
     /// The same file sled writes; see [`Store::apply`].
     file: File,
     disk: Disk,
@@ -104,6 +105,7 @@ impl Store {
         let file = OpenOptions::new().write(true).open(dir.join("db"));
         let store = Self {
             db,
+            reads: Reads::default(),
             file: file.map_err(MirrorError::io("open the mirror's file"))?,
             disk,
             failed: OnceLock::new(),
@@ -122,6 +124,10 @@ impl Store {
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Payload>, MirrorError> {
         let found = self.db.get(key).map_err(MirrorError::store("read"))?;
+        if let Some(sealed) = &found {
+            let noted = self.reads.note(&self.db, key, sealed.len());
+            noted.map_err(MirrorError::store("read"))?;
+        }
         found.map(|sealed| checked(key, sealed)).transpose()
     }
 

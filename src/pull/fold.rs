@@ -19,17 +19,22 @@ struct Folding {
 }
 
 impl Folding {
-    fn start(mirror: &Arc<Mirror>, asked_before: &BTreeMap<MetricId, Moment>) -> Self {
+    /// `goes_on` hears how far it has come, and says whether it may go further.
+    fn start(
+        mirror: &Arc<Mirror>,
+        asked_before: &BTreeMap<MetricId, Moment>,
+        goes_on: impl Fn(Folded) -> bool + Send + 'static,
+    ) -> Self {
         let (mirror, asked_before) = (Arc::clone(mirror), asked_before.clone());
         let (brake, stop) = Brake::new();
         let (held, over) = mpsc::channel();
-        let fold = move || {
-            let folded = mirror.fold_arrived_unless(&asked_before, &stop);
+        let task = spawn_blocking(move || {
+            let goes_on = |folded| goes_on(folded) && !stop.is_set();
+            let folded = mirror.fold_while(&asked_before, goes_on);
             drop(mirror);
             drop(held);
             folded
-        };
-        let task = spawn_blocking(fold);
+        });
         Self { task, brake, over }
     }
 }
@@ -37,7 +42,7 @@ impl Folding {
 impl Drop for Folding {
     fn drop(&mut self) {
         self.brake.set();
-        // Nothing is ever sent. A commit is waited for, or the reading of a window.
+        // Nothing is ever sent. What is waited for is a commit, or a window that is read and sorted.
         let Err(mpsc::RecvError) = self.over.recv();
     }
 }
@@ -49,18 +54,19 @@ impl Pull<'_> {
         asked_before: &BTreeMap<MetricId, Moment>,
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
-        let mut folding = Folding::start(self.mirror, asked_before);
-        let folded = tokio::select! {
-            folded = &mut folding.task => folded,
-            () = self.stop.wait() => return Err(PullError::Stopped),
+        let (progress, stop, before) = (self.progress.clone(), self.stop.clone(), pulled.timelines);
+        let goes_on = move |folded: Folded| {
+            progress.at("timelines", before + folded.timelines, None);
+            !stop.is_set()
         };
-        match folded {
+        let mut folding = Folding::start(self.mirror, asked_before, goes_on);
+        match (&mut folding.task).await {
             Ok(folded) => pulled.timelines += folded?.timelines,
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             // The process ends: nobody waits for the timelines any more.
             Err(_) => std::future::pending().await,
         }
-        Ok(())
+        self.check_stop()
     }
 }
 
@@ -89,7 +95,7 @@ mod tests {
             .unwrap();
         page.commit().unwrap();
 
-        drop(Folding::start(&mirror, &BTreeMap::new()));
+        drop(Folding::start(&mirror, &BTreeMap::new(), |_| true));
         assert_eq!(Arc::strong_count(&mirror), 1);
         let before = mirror.totals().unwrap().events;
         let rest = mirror.fold().unwrap();

@@ -68,7 +68,7 @@ pub struct Pull<'a> {
 pub struct Pulled {
     /// Records read, by stream.
     pub counts: BTreeMap<&'static str, u64>,
-    /// Timelines that events were merged into.
+    /// Timelines that events were merged into, once for each time.
     pub timelines: u64,
     /// Records that did not fit their type and were skipped.
     pub quarantined: u64,

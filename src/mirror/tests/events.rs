@@ -215,22 +215,63 @@ fn a_fold_cut_off_after_any_commit_is_finished_by_the_next_one() {
     reference.fold().unwrap();
     let (lines_whole, totals) = (lines(&reference), reference.totals().unwrap());
     assert_eq!(totals.events, 5000);
-    // Three commits give slots, three write timelines.
-    for commits in 0..=6 {
+    let mut asked = 0;
+    let mut is_folded = false;
+    while !is_folded {
         let dir = dir();
         {
             let mirror = open(&dir);
             fill_both(&mirror);
-            let mut left = 0..commits;
-            let granted = || left.next().is_some();
-            mirror.fold_while(granted, &Default::default()).unwrap();
-            let staged = mirror.store.keys(&Shelf::Staged.key(&[])).count();
-            assert_eq!(staged == 0, commits == 6, "{commits} commits");
+            let mut left = 0..asked;
+            let goes_on = |_| left.next().is_some();
+            mirror.fold_while(&BTreeMap::new(), goes_on).unwrap();
+            is_folded = mirror.store.keys(&Shelf::Staged.key(&[])).count() == 0;
         }
         let mirror = open(&dir);
         mirror.fold().unwrap();
-        assert_eq!(lines(&mirror), lines_whole, "{commits} commits");
-        assert_eq!(mirror.totals().unwrap(), totals, "{commits} commits");
+        assert_eq!(lines(&mirror), lines_whole, "stopped after {asked}");
+        assert_eq!(mirror.totals().unwrap(), totals, "stopped after {asked}");
         assert_eq!(mirror.fold().unwrap(), Folded::default());
+        asked += 1;
     }
+    // The people have several shares, each with slots and timelines.
+    assert!(asked > 8, "{asked}");
+}
+
+#[test]
+fn a_fold_beside_other_pages_leaves_the_same_mirror() {
+    let (beside, after) = (dir(), dir());
+    let (beside, after) = (open(&beside), open(&after));
+    let people = 3_000;
+    let stage = |mirror: &Mirror| {
+        let events =
+            (0..2 * people).map(|n| event(&format!("e{n}"), &format!("P{}", n % people), n));
+        fill(mirror, &[("M", events.collect())]);
+    };
+    let read_others = |mirror: &Mirror| {
+        let id: ListId = "L".into();
+        let mut page = mirror.page();
+        page.begin_listing(&id, NOW, false).unwrap();
+        page.commit().unwrap();
+        for n in 0..people / 10 {
+            let name = format!("P{}", n * 7 % people);
+            let mut page = mirror.page();
+            page.profile(profile(&name, n)).unwrap();
+            page.listing(&id, &members(&[&name])).unwrap();
+            page.commit().unwrap();
+        }
+        let mut page = mirror.page();
+        page.complete_listing(&id).unwrap();
+        page.commit().unwrap();
+    };
+    stage(&beside);
+    std::thread::scope(|scope| {
+        scope.spawn(|| read_others(&beside));
+        beside.fold().unwrap();
+    });
+    stage(&after);
+    read_others(&after);
+    after.fold().unwrap();
+    assert_eq!(beside.digest().unwrap(), after.digest().unwrap());
+    assert_eq!(beside.audit().unwrap().faults, [""; 0]);
 }

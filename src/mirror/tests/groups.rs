@@ -104,6 +104,16 @@ fn an_abandoned_listing_leaves_nothing_behind() {
     page.commit().unwrap();
     list_whole(&mirror, &id, &[], minutes(1));
     assert_eq!(shown(&mirror, &id, minutes(1)), Some(Vec::new()));
+    assert_eq!(mirror.store.keys(&Shelf::ListingPages.key(&[])).count(), 0);
+    // Nor does one that was given up because of an unreadable member, when nobody came or left since.
+    let mut page = mirror.page();
+    page.begin_listing(&id, NOW, false).unwrap();
+    page.listing(&id, &members(&["STALE"])).unwrap();
+    page.commit().unwrap();
+    let mut page = mirror.page();
+    assert!(page.confirm_listing(&id, minutes(2), &[], false).unwrap());
+    page.commit().unwrap();
+    assert_eq!(mirror.store.keys(&Shelf::ListingPages.key(&[])).count(), 0);
     let mut page = mirror.page();
     let refused = page.listing(&id, &members(&["A"]));
     assert!(matches!(refused, Err(MirrorError::NotListing { .. })));
@@ -210,6 +220,7 @@ fn a_forgotten_list_takes_everything_with_it() {
     assert_eq!(groups.len(), 1);
     assert_eq!(groups[0].days.len(), 1);
     assert_eq!(mirror.members(&other, NOW).unwrap().unwrap().len(), 1);
+    assert_eq!(mirror.store.keys(&Shelf::ListingPages.key(&[])).count(), 0);
     for shelf in [Shelf::Members, Shelf::Receipts, Shelf::Looks] {
         assert_eq!(mirror.store.keys(&shelf.key(&[])).count(), 1, "{shelf:?}");
     }

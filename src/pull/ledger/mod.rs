@@ -182,7 +182,7 @@ impl Pull<'_> {
             }
         }
         let before = self.mirror.totals()?.events;
-        let repaired = self.repair(&checks, &mut doubts, mentions).await;
+        let repaired = self.repair(&checks, &mut doubts, mentions, pulled).await;
         let found = self.mirror.totals()?.events.saturating_sub(before);
         pulled.add_some(FOUND, found);
         // What was looked into stays so, whatever ended it.

@@ -5,7 +5,7 @@ use crate::api::Trail;
 use crate::api::klaviyo::Interval;
 use crate::mirror::Stream;
 use crate::model::{Mentions, MetricId, Moment};
-use crate::pull::{Pull, PullError};
+use crate::pull::{Pull, PullError, Pulled};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -31,6 +31,7 @@ impl Pull<'_> {
         checks: &[Check],
         doubts: &mut [Doubt],
         mentions: &Mentions,
+        pulled: &mut Pulled,
     ) -> Result<(), PullError> {
         if doubts.is_empty() {
             return Ok(());
@@ -71,7 +72,7 @@ impl Pull<'_> {
             }
         }
         // Whatever a walk missed was late, by its age at most.
-        self.mirror.fold_arrived(&arrived)?;
+        self.fold(&arrived, pulled).await?;
         ended
     }
 
