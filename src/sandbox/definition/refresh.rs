@@ -66,12 +66,10 @@ fn assess(
     let judge = Judge::new(klaviyo, &When::utc(at), |id, segment| {
         is_followed(segment) && wanted(id, segment)
     });
-    let found = {
-        let seen = klaviyo.profiles.iter();
-        let seen = seen.filter(|(_, known)| known.created <= until);
-        let seen: Vec<&str> = seen.map(|(id, _)| id.as_str()).collect();
-        members_among(klaviyo, &judge, &seen, until)
-    };
+    let seen = klaviyo.profiles.iter();
+    let seen = seen.filter(|(_, known)| known.created <= until);
+    let seen: Vec<&str> = seen.map(|(id, _)| id.as_str()).collect();
+    let found = members_among(klaviyo, &judge, &seen, until, LEAST_SHARE);
     for (id, members) in found {
         if let Some(segment) = klaviyo.segments.get_mut(&id) {
             replace(segment, members, at);
@@ -79,22 +77,24 @@ fn assess(
     }
 }
 
-/// The members of each judged segment among these profiles, which are in order; by all cores where they are many.
+/// The members of each judged segment among these profiles, which are in order. Every core has a share of them, of
+/// at least so many.
 fn members_among(
     klaviyo: &KlaviyoWorld,
     judge: &Judge,
     profiles: &[&str],
     until: Moment,
+    least_share: usize,
 ) -> BTreeMap<String, BTreeSet<String>> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let share = profiles.len().div_ceil(cores).max(LEAST_SHARE);
+    let in_share = profiles.len().div_ceil(cores).max(least_share);
     let none = |id: &String| (id.clone(), BTreeSet::new());
     let mut found: BTreeMap<_, BTreeSet<_>> = judge.segments().map(none).collect();
     std::thread::scope(|scope| {
-        let judging = |share| scope.spawn(move || members_of_share(klaviyo, judge, share, until));
-        let judging: Vec<_> = profiles.chunks(share).map(judging).collect();
-        for judging in judging {
-            let members = judging.join();
+        let judge = |share| scope.spawn(move || members_of_share(klaviyo, judge, share, until));
+        let threads: Vec<_> = profiles.chunks(in_share).map(judge).collect();
+        for thread in threads {
+            let members = thread.join();
             for (segment, members) in members.unwrap_or_else(|panic| resume_unwind(panic)) {
                 found.entry(segment).or_default().extend(members);
             }
@@ -237,5 +237,23 @@ fn recount(klaviyo: &mut KlaviyoWorld, now: Moment) {
             }
         }
         assess(klaviyo, at, END_OF_TIME, |id, _| due.contains(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{GeneratorSettings, generate};
+
+    #[test]
+    fn shares_of_the_profiles_have_the_members_of_all() {
+        let now = Moment::from_secs(1_790_000_000);
+        let klaviyo = generate(GeneratorSettings::usual(2_000, 3, now)).klaviyo;
+        let judge = Judge::new(&klaviyo, &When::utc(now), |_, segment| is_followed(segment));
+        let profiles: Vec<&str> = klaviyo.profiles.keys().map(String::as_str).collect();
+        let among = |least| members_among(&klaviyo, &judge, &profiles, now, least);
+        let all = among(usize::MAX);
+        assert!(all.values().any(|members| !members.is_empty()));
+        assert_eq!(among(1), all);
     }
 }

@@ -12,13 +12,13 @@ use serde_json::Value as Json;
 /// Root records read while the world is locked.
 const CHUNK: usize = 100;
 
-/// Chunks that one request waits for, and after how many of them it lets others have their turn: some tenth of a
-/// second. An operation that is behind stays under way: reading millions of rows takes longer than anybody
-/// waits for a reply.
+/// Chunks that one request waits for. An operation that is behind stays under way: reading millions of rows
+/// takes longer than anybody waits for a reply.
 const AWAITED: usize = 500;
+/// Chunks until others get the world: some tenth of a second.
 const IN_A_TURN: usize = 50;
 
-/// Brings every operation to where it stands now, or closer to it. Between chunks others get the world.
+/// Brings every operation to where it stands now, or closer to it.
 pub(in crate::sandbox::shopify) async fn advance(world: &World) {
     let now = world.clock.now();
     for chunk in 1..=AWAITED {
