@@ -87,7 +87,7 @@ impl CustomerId {
         format!("gid://shopify/Customer/{}", self.0)
     }
 
-    /// Reads `gid://shopify/Customer/7` or a bare number; `None` for anything else.
+    /// Reads `gid://shopify/Customer/7` or a bare number above zero; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         numeric_tail(text, "gid://shopify/Customer/").map(Self)
     }
@@ -99,7 +99,7 @@ impl OrderId {
         format!("gid://shopify/Order/{}", self.0)
     }
 
-    /// Reads `gid://shopify/Order/1001` or a bare number; `None` for anything else.
+    /// Reads `gid://shopify/Order/1001` or a bare number above zero; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         numeric_tail(text, "gid://shopify/Order/").map(Self)
     }
@@ -108,7 +108,10 @@ impl OrderId {
 fn numeric_tail(text: &str, prefix: &str) -> Option<u64> {
     let digits = text.strip_prefix(prefix).unwrap_or(text);
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten()
+    // Shopify counts from one: a zero stands for nobody, and those who share it share nothing.
+    plain
+        .then(|| digits.parse().ok().filter(|number| *number != 0))
+        .flatten()
 }
 
 #[cfg(test)]
@@ -125,6 +128,7 @@ mod tests {
         for wrong in [
             "gid://shopify/Order/7",
             "",
+            "0",
             "-7",
             "7x",
             "gid://shopify/Customer/",

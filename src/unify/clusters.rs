@@ -1,6 +1,9 @@
 //! Disjoint sets of records, with what must not be united.
 
-use crate::model::CustomerId;
+use std::num::NonZeroU64;
+
+/// Shopify's number of a customer, never zero: of millions of records, those without one take no more room.
+pub(super) type CustomerNumber = NonZeroU64;
 
 /// More records than this never describe one human; such keys are shared or made up.
 const MAX_RECORDS: u8 = 8;
@@ -15,7 +18,7 @@ pub(super) struct Clusters {
 /// What a cluster has in all.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traits {
-    pub(super) customer: Option<CustomerId>,
+    pub(super) customer: Option<CustomerNumber>,
     pub(super) has_email: bool,
     pub(super) records: u8,
 }
@@ -26,7 +29,7 @@ pub(super) struct Refused;
 
 impl Clusters {
     /// Every record alone.
-    pub(super) fn alone(records: impl Iterator<Item = (Option<CustomerId>, bool)>) -> Self {
+    pub(super) fn alone(records: impl Iterator<Item = (Option<CustomerNumber>, bool)>) -> Self {
         let traits: Vec<Traits> = records
             .map(|(customer, has_email)| Traits {
                 customer,
@@ -79,7 +82,11 @@ mod tests {
     use super::*;
 
     fn alone(customers: &[Option<u64>]) -> Clusters {
-        Clusters::alone(customers.iter().map(|id| (id.map(CustomerId), false)))
+        Clusters::alone(
+            customers
+                .iter()
+                .map(|id| (id.and_then(CustomerNumber::new), false)),
+        )
     }
 
     #[test]

@@ -91,9 +91,9 @@ fn number(text: Option<&str>, country: Option<&str>, rule: &IdentityRule) -> Opt
 fn customer_in(value: &Value) -> Option<CustomerId> {
     match value {
         Value::Text(text) => CustomerId::parse(text.trim()),
-        Value::Int(id) => u64::try_from(*id).ok().map(CustomerId),
+        Value::Int(id @ 1..) => u64::try_from(*id).ok().map(CustomerId),
         // Whole floats come from senders without integers; beyond 2^53 they are no longer exact.
-        Value::Float(id) if id.fract() == 0.0 && (0.0..9e15).contains(id) => {
+        Value::Float(id) if id.fract() == 0.0 && (1.0..9e15).contains(id) => {
             Some(CustomerId(*id as u64))
         }
         _ => None,
@@ -134,6 +134,18 @@ mod tests {
             ..neither
         };
         assert_eq!(customer(&property), Some(CustomerId(8_000_000_000_000)));
+    }
+
+    #[test]
+    fn a_zero_is_no_customer() {
+        let zeros = [
+            Value::Int(0),
+            Value::Float(0.0),
+            Value::Text("0".to_owned()),
+        ];
+        for zero in zeros {
+            assert_eq!(customer_in(&zero), None, "{zero:?}");
+        }
     }
 
     #[test]

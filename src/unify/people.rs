@@ -1,8 +1,8 @@
 //! Records that describe the same human, united.
 
-use super::clusters::Clusters;
+use super::clusters::{Clusters, CustomerNumber};
 use super::{Keys, Kind};
-use crate::model::{Code, CustomerId, Evidence, Finding, Person, PersonId, Slot, Subject};
+use crate::model::{Code, Evidence, Finding, Person, PersonId, Slot, Subject};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ impl People {
     /// Unites records that share a key and do not contradict each other. The result does not depend
     /// on the order of the keys; a slot given twice counts once.
     pub fn unite(keys: impl IntoIterator<Item = Keys>) -> Self {
-        let mut evidence = Evidences::collect(keys);
-        let mut union = Union::new(&evidence);
-        union.by_key(&mut evidence.customers);
-        union.by_key(&mut evidence.emails);
-        union.by_phone(&mut evidence.phones);
+        let evidence = Evidences::collect(keys);
+        let mut union = Union::new(&evidence.records);
+        union.by_key(evidence.customers);
+        union.by_key(evidence.emails);
+        union.by_phone(evidence.phones);
         union.into_people(&evidence.records)
     }
 
@@ -72,7 +72,7 @@ impl People {
 struct Row {
     slot: Slot,
     kind: Kind,
-    customer: Option<CustomerId>,
+    customer: Option<CustomerNumber>,
     has_email: bool,
 }
 
@@ -114,7 +114,7 @@ impl Evidences {
     /// may be of another system. Profiles with the same claim are still the same human.
     fn believe_only_known_customers(&mut self) {
         let customers = self.records.iter().filter(|row| row.kind == Kind::Customer);
-        let mut known: Vec<CustomerId> = customers.filter_map(|row| row.customer).collect();
+        let mut known: Vec<CustomerNumber> = customers.filter_map(|row| row.customer).collect();
         known.sort_unstable();
         for row in self
             .records
@@ -132,7 +132,7 @@ impl Evidences {
         self.records.push(Row {
             slot: keys.slot,
             kind: keys.kind,
-            customer: keys.customer,
+            customer: keys.customer.and_then(|id| CustomerNumber::new(id.0)),
             has_email: keys.email.is_some(),
         });
         let slot = keys.slot.0;
@@ -159,15 +159,15 @@ struct Union {
 }
 
 impl Union {
-    fn new(evidence: &Evidences) -> Self {
-        let rows = evidence.records.iter();
+    fn new(records: &[Row]) -> Self {
+        let rows = records.iter();
         Self {
             clusters: Clusters::alone(rows.map(|row| (row.customer, row.has_email))),
             refused: Vec::new(),
         }
     }
 
-    fn by_key(&mut self, list: &mut [(u64, u32)]) {
+    fn by_key(&mut self, mut list: Vec<(u64, u32)>) {
         list.sort_unstable();
         for group in list.chunk_by(|a, b| a.0 == b.0) {
             self.gather(group);
@@ -176,7 +176,7 @@ impl Union {
 
     /// A phone unites only those whom e-mail does not tell apart. Where it would bring two of them
     /// together it belongs to a household and says nothing about anybody.
-    fn by_phone(&mut self, list: &mut [(u64, u32)]) {
+    fn by_phone(&mut self, mut list: Vec<(u64, u32)>) {
         list.sort_unstable();
         for group in list.chunk_by(|a, b| a.0 == b.0) {
             let roots = group.iter().map(|(_, index)| self.clusters.root(*index));

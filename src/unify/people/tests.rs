@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::CustomerId;
 use proptest::prelude::*;
 
 fn record(slot: u32, kind: Kind, customer: Option<u64>, email: &str, phone: &str) -> Keys {
@@ -132,7 +133,7 @@ fn any_keys() -> impl Strategy<Value = Vec<Keys>> {
     ];
     let one = (
         kind,
-        proptest::option::of(0..6u64),
+        proptest::option::of(1..7u64),
         key("mail"),
         key("phone"),
     );
