@@ -52,7 +52,7 @@ impl Mirror {
     }
 
     /// As [`Mirror::fold_arrived`], as long as `goes_on` wants, which hears of what was folded before every
-    /// window and every commit. The rest is left to the next fold.
+    /// window and after every commit. The rest is left to the next fold.
     pub fn fold_while(
         &self,
         asked_before: &BTreeMap<MetricId, Moment>,
@@ -81,20 +81,20 @@ impl Mirror {
         arrivals: &Arrivals,
         work: &mut Work<'_>,
     ) -> Result<bool, MirrorError> {
-        let mut share = first;
-        for next in 1..=window.shares {
-            let Some(page) = self.fold_share(share, arrivals, work)? else {
-                return Ok(false);
-            };
-            if next == window.shares {
-                return self.remove_parts(page, window.parts, work);
-            }
+        let Some(mut page) = self.fold_share(first, arrivals, work)? else {
+            return Ok(false);
+        };
+        for number in 1..window.shares {
             if !work.commit(page)? {
                 return Ok(false);
             }
-            share = self.read_share(&window, next)?;
+            let share = self.read_share(&window, number)?;
+            let Some(last) = self.fold_share(share, arrivals, work)? else {
+                return Ok(false);
+            };
+            page = last;
         }
-        Ok(true)
+        self.remove_parts(page, window.parts, work)
     }
 
     /// Merges the events of a share; the page with the last of them, `None` when the fold does not go on.
@@ -168,21 +168,14 @@ impl Mirror {
         let mut slots = vec![Slot(0); owners.len()];
         let mut owners: Vec<(ProfileId, u32)> = owners.into_iter().collect();
         owners.sort_unstable();
-        let mut page = self.page();
-        let mut given = page.next_slot;
-        for (id, number) in owners {
-            slots[number as usize] = page.slot_for(Identity::Profile(id))?;
-            if (page.next_slot - given) as usize >= TIMELINES_PER_COMMIT {
-                if !work.commit(page)? {
-                    return Ok(None);
-                }
-                page = self.page();
-                given = page.next_slot;
+        for some in owners.chunks(TIMELINES_PER_COMMIT) {
+            let mut page = self.page();
+            for (id, number) in some {
+                slots[*number as usize] = page.slot_for(Identity::Profile(id.clone()))?;
             }
-        }
-        let unfinished = page.next_slot != given;
-        if unfinished && !work.commit(page)? {
-            return Ok(None);
+            if !work.commit(page)? {
+                return Ok(None);
+            }
         }
         Ok(Some(slots))
     }
@@ -193,13 +186,10 @@ impl Work<'_> {
         (self.goes_on)(self.folded)
     }
 
-    /// Commits a page, if the fold goes on; otherwise it is dropped.
+    /// Commits a page; whether the fold goes on, which is asked when others may have theirs.
     fn commit(&mut self, page: Page<'_>) -> Result<bool, MirrorError> {
-        let goes_on = self.goes_on();
-        if goes_on {
-            page.commit()?;
-        }
-        Ok(goes_on)
+        page.commit()?;
+        Ok(self.goes_on())
     }
 }
 

@@ -95,17 +95,23 @@ impl Page<'_> {
         if self.changes.is_empty() {
             return Ok(());
         }
+        let store = &self.mirror.store;
+        let mut written = Vec::new();
         let mut batch = sled::Batch::default();
         for (key, body) in std::mem::take(&mut self.changes) {
             match body {
                 Some(body) => {
                     let sealed = codec::seal(&key, body);
+                    written.push((key.clone(), sealed.len()));
                     batch.insert(key, sealed);
                 }
                 None => batch.remove(key),
             }
         }
-        self.mirror.store.apply(batch)?;
+        store.apply(batch)?;
+        for (key, bytes) in written {
+            store.touched(&key, bytes)?;
+        }
         self.writer.next_slot = self.next_slot;
         self.writer.next_staged = self.next_staged;
         self.writer.tally = self.tally;

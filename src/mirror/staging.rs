@@ -12,7 +12,7 @@ use crate::vault::Subject;
 use std::collections::BTreeMap;
 
 /// sled keeps values over about 7 KB in files of their own and is slow to forget them.
-const PART_BYTES: usize = 7_000;
+pub(super) const PART_BYTES: usize = 7_000;
 
 /// Staged events lie apart by their owners, so that a fold of any size meets a person once, and not once for
 /// every million events: with 20 M events of 1 M profiles it would rewrite each timeline twenty times.

@@ -1,6 +1,6 @@
 //! sled, and what it needs around it to keep its word.
 
-use super::cache::{Reads, Scan};
+use super::cache::{Scan, Touches};
 use super::codec;
 use super::error::REFILL;
 use super::{MirrorError, StateLock};
@@ -38,7 +38,7 @@ pub struct Repaired {
 /// One sled database with one tree.
 pub(super) struct Store {
     db: sled::Db,
-    reads: Reads,
+    touches: Touches,
     /// The same file sled writes; see [`Store::apply`].
     file: File,
     disk: Disk,
@@ -105,7 +105,7 @@ impl Store {
         let file = OpenOptions::new().write(true).open(dir.join("db"));
         let store = Self {
             db,
-            reads: Reads::default(),
+            touches: Touches::default(),
             file: file.map_err(MirrorError::io("open the mirror's file"))?,
             disk,
             failed: OnceLock::new(),
@@ -125,10 +125,15 @@ impl Store {
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Payload>, MirrorError> {
         let found = self.db.get(key).map_err(MirrorError::store("read"))?;
         if let Some(sealed) = &found {
-            let noted = self.reads.note(&self.db, key, sealed.len());
-            noted.map_err(MirrorError::store("read"))?;
+            self.touched(key, sealed.len())?;
         }
         found.map(|sealed| checked(key, sealed)).transpose()
+    }
+
+    /// So that the cache hears of a value of so many bytes that was read or written by itself.
+    pub(super) fn touched(&self, key: &[u8], bytes: usize) -> Result<(), MirrorError> {
+        let noted = self.touches.note(&self.db, key, bytes);
+        noted.map_err(MirrorError::store("read"))
     }
 
     pub(super) fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, MirrorError> {

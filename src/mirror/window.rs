@@ -13,21 +13,20 @@ use std::collections::HashMap;
 const WINDOW_EVENTS: usize = 1 << 18;
 /// From here on, people are folded in shares, for which the parts are read again: that takes less than timelines
 /// that are rewritten, and less memory than all events at once.
-const SHARE_EVENTS: usize = if cfg!(test) { 1_000 } else { 1 << 18 };
-const SHARE_BYTES: usize = 16 << 20;
+const SHARE_BYTES: usize = if cfg!(test) { 40_000 } else { 16 << 20 };
 const MOST_SHARES: u32 = 256;
-/// Where even a share is larger, because most is of one person, the window ends.
-const MOST_EVENTS: usize = 1 << 20;
-const MOST_BYTES: usize = 64 << 20;
+/// Where a share is larger, because most of it is of one person, the window ends.
+pub(super) const MOST_BYTES: usize = 4 * SHARE_BYTES;
 
 /// Staged parts that are folded together.
-#[derive(Default)]
 pub(super) struct Window {
     /// Their keys, ascending.
     pub(super) parts: Vec<Vec<u8>>,
     /// A power of two.
     pub(super) shares: u32,
     events: usize,
+    /// What the events of each of the most shares take in memory.
+    bytes: Vec<usize>,
 }
 
 /// The events of some of a window's people.
@@ -60,17 +59,24 @@ impl Mirror {
     pub(super) fn read_window(&self) -> Result<(Window, Share), MirrorError> {
         let mut share = Share::default();
         let mut window = Window {
+            parts: Vec::new(),
             shares: 1,
-            ..Window::default()
+            events: 0,
+            bytes: vec![0; MOST_SHARES as usize],
         };
         for pair in self.store.scan(&Shelf::Staged.key(&[])) {
             let (key, payload) = pair?;
-            if window.ends_before(&key, &share) {
+            if window.ends_before(&key) {
                 break;
             }
-            window.events += share.add_part(&key, &payload, (0, window.shares))?;
+            each_event(&key, &payload, |owner, raw| {
+                window.count(owner, &raw);
+                if share_of(owner, window.shares) == 0 {
+                    share.add(owner, &raw);
+                }
+            })?;
             window.parts.push(key.to_vec());
-            while share.is_large() && window.shares < MOST_SHARES {
+            while window.is_better_cut() {
                 window.shares *= 2;
                 share = share.first_of(window.shares);
             }
@@ -81,52 +87,75 @@ impl Mirror {
     /// Another share of the same parts.
     pub(super) fn read_share(&self, window: &Window, number: u32) -> Result<Share, MirrorError> {
         let mut share = Share::default();
-        for key in &window.parts {
-            let payload = self.store.get(key)?.ok_or_else(|| codec::bad(key))?;
-            share.add_part(key, &payload, (number, window.shares))?;
+        let (Some(first), Some(last)) = (window.parts.first(), window.parts.last()) else {
+            return Ok(share);
+        };
+        let mut parts = window.parts.iter().peekable();
+        for pair in self.store.between(first, last) {
+            let (key, payload) = pair?;
+            // Others may have been staged between them since.
+            if parts.next_if(|part| **part == *key).is_none() {
+                continue;
+            }
+            each_event(&key, &payload, |owner, raw| {
+                if share_of(owner, window.shares) == number {
+                    share.add(owner, &raw);
+                }
+            })?;
         }
-        Ok(share)
+        match parts.next() {
+            None => Ok(share),
+            Some(lost) => Err(codec::bad(lost)),
+        }
     }
+}
+
+/// Everything in a staged part: whose, and what.
+fn each_event(
+    key: &[u8],
+    payload: &[u8],
+    mut tell: impl FnMut(&str, Raw<'_>),
+) -> Result<(), MirrorError> {
+    let mut reader = Reader::new(payload);
+    while !reader.is_empty() {
+        let (owner, raw) = read_staged(&mut reader).ok_or_else(|| codec::bad(key))?;
+        tell(owner, raw);
+    }
+    Ok(())
 }
 
 impl Window {
     /// Whether the staged part of a key belongs to the next window.
-    fn ends_before(&self, key: &[u8], share: &Share) -> bool {
+    fn ends_before(&self, key: &[u8]) -> bool {
         let Some(last) = self.parts.last() else {
             return false;
         };
-        let is_full = share.places.len() >= MOST_EVENTS || share.tails.len() >= MOST_BYTES;
+        let is_full = self.largest_of(self.shares) >= MOST_BYTES;
         is_full || (self.events >= WINDOW_EVENTS && !lie_together(last, key))
+    }
+
+    fn count(&mut self, owner: &str, raw: &Raw<'_>) {
+        self.events += 1;
+        self.bytes[share_of(owner, MOST_SHARES) as usize] += size_of::<Place>() + raw.tail.len();
+    }
+
+    /// Whether a share is large that twice as many would make smaller: not so where most is of one person.
+    fn is_better_cut(&self) -> bool {
+        let largest = self.largest_of(self.shares);
+        let is_large = largest >= SHARE_BYTES && self.shares < MOST_SHARES;
+        is_large && self.largest_of(MOST_SHARES) < largest / 2
+    }
+
+    /// What the largest of so many shares takes. One of fewer is made of whole ones of the most.
+    fn largest_of(&self, shares: u32) -> usize {
+        let of = |share| self.bytes.iter().skip(share).step_by(shares as usize).sum();
+        (0..shares as usize).map(of).max().unwrap_or(0)
     }
 }
 
 impl Share {
-    fn is_large(&self) -> bool {
-        self.places.len() >= SHARE_EVENTS || self.tails.len() >= SHARE_BYTES
-    }
-
-    /// Adds those events of a part whose owners are in the share, by its number and how many there are; how many
-    /// events the part has.
-    fn add_part(
-        &mut self,
-        key: &[u8],
-        payload: &[u8],
-        (number, shares): (u32, u32),
-    ) -> Result<usize, MirrorError> {
-        let mut reader = Reader::new(payload);
-        let mut events = 0;
-        while !reader.is_empty() {
-            let (owner, raw) = read_staged(&mut reader).ok_or_else(|| codec::bad(key))?;
-            events += 1;
-            if share_of(owner, shares) == number {
-                self.add(owner, &raw);
-            }
-        }
-        Ok(events)
-    }
-
     fn add(&mut self, owner: &str, raw: &Raw<'_>) {
-        // Both stay far below 2^32: a window ends at 2^20 events or 2^26 bytes, and one part.
+        // Both stay far below 2^32: a window ends at 2^26 bytes of a share, and one part.
         let next = self.owners.len() as u32;
         let from = self.tails.len() as u32;
         let owner = *self.owners.entry(owner.into()).or_insert(next);

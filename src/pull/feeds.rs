@@ -5,23 +5,21 @@
 use super::bulk::Fill;
 use super::{Pull, PullError, Pulled, ServerTimes};
 use crate::api::ApiError;
-use crate::model::{Mentions, MetricId, Moment};
+use crate::model::Mentions;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
-use std::collections::BTreeMap;
 
 type Reading<'a> = BoxFuture<'a, Result<Pulled, PullError>>;
 
 impl Pull<'_> {
-    /// Reads whatever is new. Of metrics that were asked for before: until when.
+    /// Reads whatever is new.
     pub(super) async fn feeds(
         &self,
         times: ServerTimes,
         fills: Vec<Fill>,
         mentions: &Mentions,
         pulled: &mut Pulled,
-    ) -> Result<BTreeMap<MetricId, Moment>, PullError> {
-        let mut asked_before = BTreeMap::new();
+    ) -> Result<(), PullError> {
         let profiles = async {
             let mut pulled = Pulled::default();
             self.profiles(times.klaviyo, mentions, &mut pulled).await?;
@@ -33,8 +31,9 @@ impl Pull<'_> {
         };
         let events = async {
             let mut pulled = Pulled::default();
-            asked_before = self.events(times.klaviyo, mentions, &mut pulled).await?;
+            let asked_before = self.events(times.klaviyo, mentions, &mut pulled).await?;
             self.fold(&asked_before, &mut pulled).await?;
+            self.progress.over("timelines", pulled.timelines);
             Ok(pulled)
         };
         let members = async {
@@ -50,7 +49,7 @@ impl Pull<'_> {
         let klaviyo = [profiles.boxed(), events.boxed(), members.boxed()];
         let read = self.side_by_side(klaviyo, shop.boxed()).await?;
         read.into_iter().for_each(|some| pulled.absorb(some));
-        Ok(asked_before)
+        Ok(())
     }
 
     /// Whatever all of them bring, in their order. One that a vendor fails leaves the others to come to

@@ -1,7 +1,7 @@
 //! Folding beside the feeds: staged events become timelines on a thread of their own, while pages go on arriving.
 
 use super::{Pull, PullError, Pulled};
-use crate::clock::Brake;
+use crate::clock::{Brake, Stop};
 use crate::mirror::{Folded, Mirror, MirrorError};
 use crate::model::{MetricId, Moment};
 use std::collections::BTreeMap;
@@ -23,10 +23,10 @@ impl Folding {
     fn start(
         mirror: &Arc<Mirror>,
         asked_before: &BTreeMap<MetricId, Moment>,
+        (brake, stop): (Brake, Stop),
         goes_on: impl Fn(Folded) -> bool + Send + 'static,
     ) -> Self {
         let (mirror, asked_before) = (Arc::clone(mirror), asked_before.clone());
-        let (brake, stop) = Brake::new();
         let (held, over) = mpsc::channel();
         let task = spawn_blocking(move || {
             let goes_on = |folded| goes_on(folded) && !stop.is_set();
@@ -42,7 +42,7 @@ impl Folding {
 impl Drop for Folding {
     fn drop(&mut self) {
         self.brake.set();
-        // Nothing is ever sent. What is waited for is a commit, or a window that is read and sorted.
+        // Nothing is ever sent. What is waited for is a commit, or a share that is read and sorted.
         let Err(mpsc::RecvError) = self.over.recv();
     }
 }
@@ -59,7 +59,7 @@ impl Pull<'_> {
             progress.at("timelines", before + folded.timelines, None);
             !stop.is_set()
         };
-        let mut folding = Folding::start(self.mirror, asked_before, goes_on);
+        let mut folding = Folding::start(self.mirror, asked_before, Brake::new(), goes_on);
         match (&mut folding.task).await {
             Ok(folded) => pulled.timelines += folded?.timelines,
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
@@ -95,10 +95,23 @@ mod tests {
             .unwrap();
         page.commit().unwrap();
 
-        drop(Folding::start(&mirror, &BTreeMap::new(), |_| true));
+        let (brake, stop) = Brake::new();
+        let heard = stop.clone();
+        let goes_on = move |_| {
+            // Nothing is folded before it is dropped.
+            while !heard.is_set() {
+                std::thread::yield_now();
+            }
+            true
+        };
+        drop(Folding::start(
+            &mirror,
+            &BTreeMap::new(),
+            (brake, stop),
+            goes_on,
+        ));
         assert_eq!(Arc::strong_count(&mirror), 1);
-        let before = mirror.totals().unwrap().events;
-        let rest = mirror.fold().unwrap();
-        assert_eq!(before + rest.added, 5_000);
+        assert_eq!(mirror.totals().unwrap().events, 0);
+        assert_eq!(mirror.fold().unwrap().added, 5_000);
     }
 }

@@ -212,12 +212,10 @@ impl Pull<'_> {
         let fills = self.begin_bulk(times.shopify).await?;
         let mentions = self.catalogue(&mut pulled).await?;
         pulled.mentions = mentions.clone();
-        let arrived = self.feeds(times, fills, &mentions, &mut pulled).await?;
+        self.feeds(times, fills, &mentions, &mut pulled).await?;
         // A feed may be behind: what it told of these is older, so they come after it.
         self.refetch(&mentions, &mut pulled).await?;
         self.sweep(times, &mentions, &mut pulled).await?;
-        self.fold(&arrived, &mut pulled).await?;
-        self.progress.over("timelines", pulled.timelines);
         self.ledger(times.klaviyo, &mentions, &mut pulled).await?;
         self.order_ledger(times.shopify, &mut pulled).await?;
         pulled.gone.swept = pulled.count(refetch::GONE) - pulled.gone.named;

@@ -1,4 +1,6 @@
 use super::*;
+use crate::mirror::staging::PART_BYTES;
+use crate::mirror::window::{MOST_BYTES, Place, Share};
 use crate::model::{Atom, Event, Metric, MetricNo, TextNo};
 use proptest::prelude::*;
 
@@ -274,4 +276,28 @@ fn a_fold_beside_other_pages_leaves_the_same_mirror() {
     after.fold().unwrap();
     assert_eq!(beside.digest().unwrap(), after.digest().unwrap());
     assert_eq!(beside.audit().unwrap().faults, [""; 0]);
+}
+
+#[test]
+fn one_who_has_most_events_makes_windows_smaller_and_no_share_larger() {
+    let dir = dir();
+    let mirror = open(&dir);
+    let kiosk = (0..20_000).map(|n| event(&format!("k{n}"), "KIOSK", n));
+    fill(&mirror, &[("M", kiosk.collect())]);
+    let others = (0..3_000).map(|n| event(&format!("e{n}"), &format!("P{n}"), n % 7));
+    fill(&mirror, &[("M", others.collect())]);
+
+    let (window, first) = mirror.read_window().unwrap();
+    assert!(window.shares <= 4, "{}", window.shares);
+    let rest = (1..window.shares).map(|number| mirror.read_share(&window, number).unwrap());
+    let shares: Vec<Share> = std::iter::once(first).chain(rest).collect();
+    let kiosk: &ProfileId = &"KIOSK".into();
+    assert!(shares.iter().any(|share| share.owners.contains_key(kiosk)));
+    for share in &shares {
+        let bytes = share.places.len() * size_of::<Place>() + share.tails.len();
+        assert!(bytes < MOST_BYTES + PART_BYTES * 4, "{bytes}");
+    }
+    mirror.fold().unwrap();
+    assert_eq!(mirror.totals().unwrap().events, 23_000);
+    assert_eq!(timeline(&mirror, "KIOSK").len(), 20_000);
 }
