@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """A first fill under the vendors' real limits, beside what those limits allow at best.
 
-Of every class of requests that driftless made, printed are their number, how many a minute its share of the
+Of every class of requests that driftless made, printed are their number, how many a minute its share of Klaviyo's
 limit allows, and how long they take at that rate. Beside the longest of these, the least that a fill takes which
-is long against the burst of a second, stands when each kind of record was read. Needs nothing but Python and a release build.
+is long against the burst of a second, stands when each kind of record was read. Fields that Klaviyo limits further, which
+the sandbox's config does not ask for, and Shopify, which counts costs, are left out. Needs nothing but Python and a
+release build.
 
     cargo build --release && python benches/limits.py --profiles 50000
 """

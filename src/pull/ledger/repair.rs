@@ -36,9 +36,28 @@ impl Pull<'_> {
         if doubts.is_empty() {
             return Ok(());
         }
-        let mut pages = MOST_PAGES;
         let mut arrived = BTreeMap::new();
-        let mut ended = Ok(());
+        let read = self
+            .read_again(checks, doubts, mentions, &mut arrived)
+            .await;
+        // Whatever a walk missed was late, by its age at most.
+        let folded = self.fold(&arrived, pulled).await;
+        if folded.is_err() {
+            // What waits to be folded would count as missing.
+            doubts.iter_mut().for_each(|doubt| doubt.read = None);
+        }
+        folded.and(read)
+    }
+
+    /// Reads the hours that the doubts are about. `arrived`: until when their metrics were asked for before.
+    async fn read_again(
+        &self,
+        checks: &[Check],
+        doubts: &mut [Doubt],
+        mentions: &Mentions,
+        arrived: &mut BTreeMap<MetricId, Moment>,
+    ) -> Result<(), PullError> {
+        let mut pages = MOST_PAGES;
         // Days of one check ascend.
         let together = |a: &Doubt, b: &Doubt| {
             a.check == b.check && a.day.div_euclid(DAYS_AT_ONCE) == b.day.div_euclid(DAYS_AT_ONCE)
@@ -47,33 +66,21 @@ impl Pull<'_> {
         let ours = self
             .mirror
             .events_by_hour(&days_in_doubt(checks, in_share))?;
-        'all: for some in doubts.chunk_by_mut(together).take(MOST_REQUESTS) {
+        for some in doubts.chunk_by_mut(together).take(MOST_REQUESTS) {
             let metric = &checks[some[0].check].metric;
-            let theirs = match self.their_hours(metric, some).await {
-                Ok(theirs) => theirs,
-                Err(error) => {
-                    ended = Err(error);
-                    break;
-                }
-            };
+            let theirs = self.their_hours(metric, some).await?;
             let of_metric = ours.iter().filter(|((id, _), _)| id == metric);
             let ours: Hours = of_metric.map(|((_, hour), n)| (*hour, *n)).collect();
             let watermark = self.mirror.cursor(&Stream::Events(metric.clone()))?;
             arrived.extend(watermark.and_then(|at| Some((metric.clone(), at.watermark?))));
             for doubt in some {
                 let lacking = lacking(doubt.day, &ours, theirs.as_ref(), doubt.theirs);
-                match self.read_hours(metric, lacking, &mut pages, mentions).await {
-                    Ok(read) => doubt.read = read,
-                    Err(error) => {
-                        ended = Err(error);
-                        break 'all;
-                    }
-                }
+                doubt.read = self
+                    .read_hours(metric, lacking, &mut pages, mentions)
+                    .await?;
             }
         }
-        // Whatever a walk missed was late, by its age at most.
-        self.fold(&arrived, pulled).await?;
-        ended
+        Ok(())
     }
 
     /// Klaviyo's counts of every hour from the first of some days to the last; `None` when it gives none.

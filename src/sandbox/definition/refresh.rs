@@ -69,7 +69,9 @@ fn assess(
     let seen = klaviyo.profiles.iter();
     let seen = seen.filter(|(_, known)| known.created <= until);
     let seen: Vec<&str> = seen.map(|(id, _)| id.as_str()).collect();
-    let found = members_among(klaviyo, &judge, &seen, until, LEAST_SHARE);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let in_share = seen.len().div_ceil(cores).max(LEAST_SHARE);
+    let found = members_among(klaviyo, &judge, &seen, until, in_share);
     for (id, members) in found {
         if let Some(segment) = klaviyo.segments.get_mut(&id) {
             replace(segment, members, at);
@@ -77,17 +79,14 @@ fn assess(
     }
 }
 
-/// The members of each judged segment among these profiles, which are in order. Every core has a share of them, of
-/// at least so many.
+/// The members of each judged segment among these profiles, which are in order: in shares of so many, side by side.
 fn members_among(
     klaviyo: &KlaviyoWorld,
     judge: &Judge,
     profiles: &[&str],
     until: Moment,
-    least_share: usize,
+    in_share: usize,
 ) -> BTreeMap<String, BTreeSet<String>> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let in_share = profiles.len().div_ceil(cores).max(least_share);
     let none = |id: &String| (id.clone(), BTreeSet::new());
     let mut found: BTreeMap<_, BTreeSet<_>> = judge.segments().map(none).collect();
     std::thread::scope(|scope| {
@@ -251,9 +250,9 @@ mod tests {
         let klaviyo = generate(GeneratorSettings::usual(2_000, 3, now)).klaviyo;
         let judge = Judge::new(&klaviyo, &When::utc(now), |_, segment| is_followed(segment));
         let profiles: Vec<&str> = klaviyo.profiles.keys().map(String::as_str).collect();
-        let among = |least| members_among(&klaviyo, &judge, &profiles, now, least);
+        let among = |in_share| members_among(&klaviyo, &judge, &profiles, now, in_share);
         let all = among(usize::MAX);
         assert!(all.values().any(|members| !members.is_empty()));
-        assert_eq!(among(1), all);
+        assert_eq!(among(300), all);
     }
 }

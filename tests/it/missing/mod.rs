@@ -5,15 +5,17 @@ mod late;
 
 use crate::house::{Edit, House, crowd, hours, morning, only};
 use crate::merchant;
+use driftless::clock::Brake;
 use driftless::model::Moment;
 use driftless::pass::{Options, Summary};
 use driftless::pull::Freshness;
 use driftless::sandbox::Speed;
 use driftless::sandbox::faults::FaultKind;
 use driftless::sandbox::world::{Event, State};
-use driftless::telemetry::Api;
+use driftless::telemetry::{Api, Progress};
 use fastrand::Rng;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const FOUND: &str = "events that were missing";
 
@@ -113,6 +115,47 @@ fn orphan(state: &mut State) -> (String, Event) {
     let event = older.find(|event| event.timestamp < some_days_ago).unwrap();
     event.profile = None;
     (metric, event.clone())
+}
+
+/// A pass that is stopped once the ledger has read events again, before they are in timelines; whether it was.
+async fn look_until_the_ledger_folds(house: &mut House) -> bool {
+    let (brake, stop) = Brake::new();
+    let feeds_are_read = AtomicBool::new(false);
+    let progress = Progress::new(move |step| {
+        if step.stage == "timelines" && feeds_are_read.fetch_or(step.over, Ordering::Relaxed) {
+            brake.set();
+        }
+    });
+    let options = Options {
+        observe: true,
+        progress,
+        stop,
+        ..Options::default()
+    };
+    house.unreleased(&options).await.is_err()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_to_be_folded_when_a_pass_is_stopped_is_no_gap() {
+    let mut state = crowd(100);
+    let withheld = withhold(&mut state, 200, &mut Rng::with_seed(3));
+    let mut house = House::build(state, morning(), Speed::Fast, &[ALONE, DAILY]).await;
+    look(&mut house).await;
+    for (metric, event) in &withheld {
+        let mut state = house.world.state();
+        merchant::show(&mut state, metric, event.clone(), morning());
+    }
+    let mut stops = 0;
+    for _ in 0..6 {
+        house.clock.advance(hours(12));
+        stops += u32::from(look_until_the_ledger_folds(&mut house).await);
+        let next = look(&mut house).await;
+        for row in of_events(&next) {
+            assert_eq!((row.missing, row.gaps), (0, 0), "{}", row.name);
+        }
+    }
+    assert!(stops > 0);
+    assert_eq!(events(&mut house), truth(&mut house).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
