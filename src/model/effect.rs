@@ -1,6 +1,6 @@
 //! One intended change upstream, stated as a target, never as a step.
 
-use super::{Moment, Money, Slot, Value};
+use super::{Moment, Money, PropertyChanges, Slot, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub enum Effect {
         /// The profile.
         who: Slot,
         /// Only those that differ; never empty.
-        changes: Vec<PropertyChange>,
+        changes: PropertyChanges,
     },
     /// A profile is suppressed for marketing e-mail.
     Suppressed {
@@ -75,17 +75,6 @@ pub enum Effect {
         /// JSON text; `None` takes the metafield away, which only an undoing does.
         to: Option<String>,
     },
-}
-
-/// One property with its value before and after.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PropertyChange {
-    /// The full property name, prefix included.
-    pub key: String,
-    /// What was read; `None` when it was not set.
-    pub from: Option<Value>,
-    /// What it should be; `None` unsets it.
-    pub to: Option<Value>,
 }
 
 /// The kinds that guards, modes and reports count separately.

@@ -5,7 +5,7 @@ use crate::journal::{self, Effected, Entry, Intent, RunId};
 use crate::mirror::MirrorError;
 use crate::model::{
     Consent, Customer, CustomerId, Dossier, Effect, EffectKind, End, HoldReason, ListId, Moment,
-    Profile, ProfileId, PropertyChange, Slot, Value,
+    Profile, ProfileId, PropertyChange, PropertyChanges, Slot, Value,
 };
 use crate::plan::{ListChange, Plan};
 use crate::policy::MetafieldMap;
@@ -289,7 +289,7 @@ impl Undoing<'_> {
                 to: before.get(key).and_then(Value::from_json),
             })
         });
-        let changes: Vec<_> = unchanged.collect();
+        let changes: PropertyChanges = unchanged.collect();
         match changes.is_empty() {
             true => Err(HoldReason::ChangedSince),
             false => Ok(Effect::Properties { who, changes }),

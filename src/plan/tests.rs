@@ -265,7 +265,7 @@ fn a_property_is_written_only_where_its_value_changed() {
         plan.effects,
         [Effect::Properties {
             who: slot,
-            changes: vec![change]
+            changes: [change].into_iter().collect()
         }]
     );
 }

@@ -201,7 +201,7 @@ impl Push<'_> {
             if let Effect::Properties { changes, .. } = effect {
                 mentions
                     .profile
-                    .extend(changes.iter().map(|change| change.key.clone()));
+                    .extend(changes.iter().map(|change| change.key));
             }
             if let Some(id) = self.mirror.profile_id(who)? {
                 slots.insert(id, who);

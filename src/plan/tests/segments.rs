@@ -285,12 +285,9 @@ fn a_fact_in_doubt_is_not_written_back() {
     let text = |effects: &[Effect]| format!("{effects:?}");
     let doubtful = effects(Memberships::default());
     let properties = |effect: &Effect| match effect {
-        Effect::Properties { changes, .. } => Some(
-            changes
-                .iter()
-                .map(|change| change.key.clone())
-                .collect::<Vec<_>>(),
-        ),
+        Effect::Properties { changes, .. } => {
+            Some(changes.iter().map(|change| change.key).collect::<Vec<_>>())
+        }
         _ => None,
     };
     assert_eq!(
