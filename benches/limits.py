@@ -2,8 +2,8 @@
 """A first fill under the vendors' real limits, beside what those limits allow at best.
 
 Of every class of requests that driftless made, printed are their number, how many a minute its share of Klaviyo's
-limit allows, and how long they take at that rate. Beside the longest of these, the least that a fill takes which
-is long against the burst of a second, stands when each kind of record was read. Fields that Klaviyo limits further, which
+limit allows, and how long they take at that rate. Beside the longest of these that takes more than the minute for
+which limits hold, the least that a fill takes, stands when each kind of record was read. Fields that Klaviyo limits further, which
 the sandbox's config does not ask for, and Shopify, which counts costs, are left out. Needs nothing but Python and a
 release build.
 
@@ -64,7 +64,8 @@ def main():
         steady = limits.get(operation)
         rate = steady * SHARE if steady else None
         seconds = int(asked) / rate * 60 if rate else 0.0
-        least = max(least, seconds)
+        if seconds > 60:
+            least = max(least, seconds)
         print(f"{asked:>9}{refused:>5}{rate or 0:>10.0f}{seconds:>9.1f}  {operation}")
     for name, count, at in stages:
         print(f"{at:8.1f} s  {name}: {count}")
