@@ -109,13 +109,14 @@ impl Page<'_> {
             }
         }
         store.apply(batch)?;
-        for (key, bytes) in written {
-            store.touched(&key, bytes)?;
-        }
         self.writer.next_slot = self.next_slot;
         self.writer.next_staged = self.next_staged;
         self.writer.tally = self.tally;
         self.writer.names.absorb(std::mem::take(&mut self.names));
+        // Last: whatever fails here, the page is written.
+        for (key, bytes) in written {
+            store.touched(&key, bytes)?;
+        }
         Ok(())
     }
 
