@@ -3,9 +3,9 @@
 
 Of every class of requests that driftless made, printed are their number, how many a minute its share of Klaviyo's
 limit allows, and how long they take at that rate. Beside the longest of these that takes more than the minute for
-which limits hold, the least that a fill takes, stands when each kind of record was read. Fields that Klaviyo limits further, which
-the sandbox's config does not ask for, and Shopify, which counts costs, are left out. Needs nothing but Python and a
-release build.
+which limits hold, the least that a fill takes, stands when each kind of record was read. Fields that Klaviyo limits
+further, which the sandbox's config does not ask for, and Shopify, which counts costs, are left out. Needs nothing but
+Python and a release build.
 
     cargo build --release && python benches/limits.py --profiles 50000
 """
