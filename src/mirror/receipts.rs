@@ -4,7 +4,7 @@ use super::{MirrorError, Page};
 use crate::model::{
     Consent, Customer, CustomerConsent, EmailMarketing, EmailState, ListId, Moment,
 };
-use crate::model::{Profile, PropertyChanges, Slot, Suppression, SuppressionReason};
+use crate::model::{Profile, PropertyChange, Slot, Suppression, SuppressionReason};
 
 /// A confirmed change upstream. Applying the same receipt again changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub enum Receipt<'a> {
         /// The profile.
         who: Slot,
         /// Full names, with the values they have now.
-        changes: &'a PropertyChanges,
+        changes: &'a [PropertyChange],
     },
     /// A profile is suppressed for marketing e-mail.
     Suppressed {
@@ -130,10 +130,10 @@ impl Page<'_> {
     }
 }
 
-fn set_properties(profile: &mut Profile, changes: &PropertyChanges) {
-    for change in changes.iter() {
-        match change.to {
-            Some(value) => profile.properties.insert(change.key, value),
+fn set_properties(profile: &mut Profile, changes: &[PropertyChange]) {
+    for change in changes {
+        match &change.to {
+            Some(value) => profile.properties.insert(change.key.clone(), value.clone()),
             None => profile.properties.remove(&change.key),
         };
     }

@@ -1,12 +1,12 @@
 //! One intended change upstream, stated as a target, never as a step.
 
-use super::{Moment, Money, PropertyChanges, Slot, Value};
+use super::{Moment, Money, Slot, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A change upstream. Every variant says what should be true afterwards, so a repeat is harmless.
 /// No variant subscribes anybody or lifts a suppression: consent cannot be raised.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Effect {
     /// The managed list with this index in the policy exists upstream.
     ListExists {
@@ -32,7 +32,7 @@ pub enum Effect {
         /// The profile.
         who: Slot,
         /// Only those that differ; never empty.
-        changes: PropertyChanges,
+        changes: Vec<PropertyChange>,
     },
     /// A profile is suppressed for marketing e-mail.
     Suppressed {
@@ -75,6 +75,17 @@ pub enum Effect {
         /// JSON text; `None` takes the metafield away, which only an undoing does.
         to: Option<String>,
     },
+}
+
+/// One property with its value before and after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PropertyChange {
+    /// The full property name, prefix included.
+    pub key: String,
+    /// What was read; `None` when it was not set.
+    pub from: Option<Value>,
+    /// What it should be; `None` unsets it.
+    pub to: Option<Value>,
 }
 
 /// The kinds that guards, modes and reports count separately.
@@ -178,6 +189,14 @@ impl Effect {
             | Self::CustomerUnsubscribed { who, .. }
             | Self::Tags { who, .. }
             | Self::Metafield { who, .. } => Some(*who),
+        }
+    }
+
+    /// The managed list whose members it changes, as an index into `Policy::lists`.
+    pub fn members_of(&self) -> Option<usize> {
+        match self {
+            Self::OnList { list, .. } | Self::OffList { list, .. } => Some(*list),
+            _ => None,
         }
     }
 }

@@ -3,7 +3,6 @@
 //! Floor 0: no IO, no clock, no async. Everything here is plain data with serde derives, stored by
 //! the `mirror` in postcard; a change of shape needs a new codec version there.
 
-mod changes;
 mod customer;
 mod effect;
 mod event;
@@ -19,9 +18,8 @@ mod person;
 mod profile;
 mod value;
 
-pub use changes::{PropertyChange, PropertyChanges};
 pub use customer::{Customer, CustomerConsent, EmailState, Order, OrderOwner};
-pub use effect::{Effect, EffectKind, End, HeldBack, HoldReason};
+pub use effect::{Effect, EffectKind, End, HeldBack, HoldReason, PropertyChange};
 pub use event::{Atom, Event, IncomingEvent, IncomingValue, Metric, MetricNo, PropertyNo, TextNo};
 pub use event::{Role, Timeline, Vocabulary};
 pub use finding::{Code, Evidence, Finding, Severity, Subject};

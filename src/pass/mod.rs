@@ -31,7 +31,7 @@ use crate::api::WriteGrant;
 use crate::clock::Stop;
 use crate::journal::RunId;
 use crate::model::{EffectKind, Mentions, Moment};
-use crate::plan::{Grounds, guard};
+use crate::plan::guard;
 use crate::policy::{Allowances, Guard, Lock};
 use crate::pull::{Fresh, Pull, PullError, Pulled};
 use crate::push::{Push, PushError, Pushed};
@@ -314,7 +314,6 @@ impl Shop {
             progress: &options.progress,
             stop: &options.stop,
             grant: WriteGrant::mint(),
-            grounds: Grounds::default(),
             mentions: Mentions::default(),
             allow_canary: options.allow.0.get(&Guard::Canary).copied().unwrap_or(0),
         }

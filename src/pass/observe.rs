@@ -4,7 +4,7 @@ use super::{Options, PassError, Shop, Task};
 use crate::journal::Purpose;
 use crate::mirror::{LIST_LAG, Page, Stream};
 use crate::model::{CustomerId, Effect, EffectKind, HoldReason, Moment, ProfileId, Slot};
-use crate::plan::{Circumstances, Plan, Seen, SeenList, Spent, guard};
+use crate::plan::{Circumstances, Effects, Plan, Seen, SeenList, Spent, guard};
 use crate::policy::Guard;
 use crate::pull::{Counted, Pulled};
 use crate::push::{Described, describe};
@@ -199,16 +199,14 @@ impl Shop {
     /// What we take off managed lists ourselves must not look like a broken listing afterwards: makes
     /// what is left of each once `planned` is done the measure of its next listing. Called before
     /// the first effect is sent: after a crash or a lost answer nobody knows how many have left.
-    pub(super) fn remember_managed_lists(&self, planned: &[Effect]) -> Result<(), PassError> {
+    pub(super) fn remember_managed_lists(&self, planned: &Effects) -> Result<(), PassError> {
         let bindings = self.mirror.bindings()?;
         let mut page = self.mirror.page();
         for (index, managed) in self.config.policy.lists.iter().enumerate() {
             if let Some(id) = bindings.get(&managed.name)
                 && let Some(members) = self.mirror.members(id, self.clock.now())?
             {
-                let leaves =
-                    |e: &&Effect| matches!(e, Effect::OffList { list, .. } if *list == index);
-                let leaving = planned.iter().filter(leaves).count() as u64;
+                let leaving = planned.of_list(EffectKind::ListRemove, index);
                 let left = members.len().saturating_sub(leaving);
                 page.complete_count(&Stream::ListMembers(id.clone()), left);
             }

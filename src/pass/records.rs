@@ -93,10 +93,10 @@ impl Shop {
         let mut id = String::new();
         replace(&path, |out| {
             let mut writer = PlanWriter::begin(out, &head).map_err(failed)?;
-            for effect in &plan.effects {
+            for planned in plan.effects.iter() {
                 let told = Described {
-                    why: plan.why(effect, policy),
-                    ..describe(effect, &self.mirror, policy)?
+                    why: planned.why(policy),
+                    ..describe(&planned.effect, &self.mirror, policy)?
                 };
                 writer.effect(&told).map_err(failed)?;
             }

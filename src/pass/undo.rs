@@ -5,9 +5,9 @@ use crate::journal::{self, Effected, Entry, Intent, RunId};
 use crate::mirror::MirrorError;
 use crate::model::{
     Consent, Customer, CustomerId, Dossier, Effect, EffectKind, End, HoldReason, ListId, Moment,
-    Profile, ProfileId, PropertyChange, PropertyChanges, Slot, Value,
+    Profile, ProfileId, PropertyChange, Slot, Value,
 };
-use crate::plan::{ListChange, Plan};
+use crate::plan::{Effects, ListChange, Plan, Planned};
 use crate::policy::MetafieldMap;
 use crate::unify::People;
 use roaring::RoaringBitmap;
@@ -60,7 +60,7 @@ impl Shop {
             refusers: self.refusers(people, &journaled)?,
             later: self.later_than(run)?,
         };
-        let mut effects = Vec::new();
+        let mut effects = Effects::default();
         let mut held = BTreeMap::new();
         for Effected { intent, outcome } in journaled {
             if !may_stand(outcome.map(|outcome| outcome.end)) {
@@ -76,17 +76,17 @@ impl Shop {
                     false => Err(HoldReason::Mode),
                 });
             match inverse {
-                Ok(effect) => effects.push(effect),
+                Ok(effect) => {
+                    let evidence = Some(format!("run {run} is taken back"));
+                    effects.push(&Planned { effect, evidence });
+                }
                 Err(reason) => *held.entry((intent.kind, reason)).or_default() += 1,
             }
         }
         let lists = lists.into_iter().enumerate();
         let lists = lists.map(|(list, before)| changed(before, list, &effects));
         let lists = lists.collect();
-        let touched = effects.iter().filter_map(Effect::who);
-        let grounds = touched.map(|who| (who, format!("run {run} is taken back")));
-        let grounds = grounds.collect();
-        Ok(Plan::new(effects, held, lists, grounds))
+        Ok(Plan::new(effects, held, lists))
     }
 
     /// Whoever of those that a run took off a list says no, on either platform or by another of their
@@ -289,7 +289,7 @@ impl Undoing<'_> {
                 to: before.get(key).and_then(Value::from_json),
             })
         });
-        let changes: PropertyChanges = unchanged.collect();
+        let changes: Vec<_> = unchanged.collect();
         match changes.is_empty() {
             true => Err(HoldReason::ChangedSince),
             false => Ok(Effect::Properties { who, changes }),
@@ -351,15 +351,9 @@ fn metafield(who: Slot, customer: Customer, intent: &Intent) -> Inverse {
 }
 
 /// How the undoing changes a list.
-fn changed(before: ListChange, list: usize, effects: &[Effect]) -> ListChange {
-    let (mut join, mut leave) = (0, 0);
-    for effect in effects {
-        match effect {
-            Effect::OnList { list: at, .. } if *at == list => join += 1,
-            Effect::OffList { list: at, .. } if *at == list => leave += 1,
-            _ => {}
-        }
-    }
+fn changed(before: ListChange, list: usize, effects: &Effects) -> ListChange {
+    let join = effects.of_list(EffectKind::ListAdd, list);
+    let leave = effects.of_list(EffectKind::ListRemove, list);
     ListChange {
         wanted: (before.seen + join).saturating_sub(leave),
         join,

@@ -1,7 +1,8 @@
 //! From wishes to an ordered plan.
 
 use super::consent::{unsubscribed, withdrawals};
-use super::grounds::{Grounds, evidence};
+use super::effects::{Effects, Group, Planned};
+use super::grounds::evidence;
 use super::members::{Judged, Memberships};
 use super::values::{self, TagChange};
 use crate::detect::Verdicts;
@@ -10,9 +11,8 @@ use crate::model::{
 };
 use crate::policy::{Fact, Policy};
 use crate::score::Facts;
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What upstream looked like when it was pulled.
 #[derive(Clone, Debug, Default)]
@@ -37,14 +37,12 @@ pub struct SeenList {
 /// What to do, in order, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// Ordered by kind, then list, then slot.
-    pub effects: Vec<Effect>,
+    /// In the order in which they are carried out.
+    pub effects: Effects,
     /// Wanted, but not planned, and why.
     pub held_back: Vec<HeldBack>,
     /// One entry per managed list, in the policy's order.
     pub lists: Vec<ListChange>,
-    /// What was known of those whom the effects change.
-    pub grounds: Grounds,
 }
 
 /// How a managed list would change, whatever the mode allows.
@@ -63,42 +61,35 @@ pub struct ListChange {
 }
 
 impl Plan {
-    /// Puts effects into their order.
+    /// A plan of these effects.
     pub fn new(
-        mut effects: Vec<Effect>,
+        effects: Effects,
         held_back: BTreeMap<(EffectKind, HoldReason), u64>,
         lists: Vec<ListChange>,
-        grounds: BTreeMap<Slot, String>,
     ) -> Self {
-        effects.sort_by_key(|effect| (rank(effect), list_of(effect), effect.who()));
         Self {
             effects,
             held_back: in_words(held_back),
             lists,
-            grounds: Arc::new(grounds),
         }
     }
 
     /// Effects by kind.
     pub fn counts(&self) -> BTreeMap<EffectKind, u64> {
         let mut counts = BTreeMap::new();
-        for effect in &self.effects {
-            *counts.entry(effect.kind()).or_default() += 1;
+        for group in self.effects.groups() {
+            *counts.entry(group.kind()).or_default() += group.count();
         }
         counts
     }
 
     /// Distinct people touched by effects of these kinds.
     pub fn people(&self, kinds: &[EffectKind]) -> RoaringBitmap {
-        let effects = self.effects.iter();
-        let of_kind = effects.filter(|effect| kinds.contains(&effect.kind()));
-        of_kind
-            .filter_map(|effect| effect.who().map(|slot| slot.0))
-            .collect()
+        let groups = self.effects.groups();
+        let of_kind = groups.filter(|group| kinds.contains(&group.kind()));
+        of_kind.map(Group::people).union()
     }
-}
 
-impl Plan {
     /// Takes out the effects that `why` gives a reason against, and counts them as held back.
     ///
     /// # Errors
@@ -108,14 +99,13 @@ impl Plan {
         mut why: impl FnMut(&Effect) -> Result<Option<HoldReason>, E>,
     ) -> Result<(), E> {
         let mut held: BTreeMap<(EffectKind, HoldReason), u64> = BTreeMap::new();
-        let mut kept = Vec::with_capacity(self.effects.len());
-        for effect in std::mem::take(&mut self.effects) {
-            match why(&effect)? {
-                None => kept.push(effect),
-                Some(reason) => *held.entry((effect.kind(), reason)).or_default() += 1,
+        self.effects.retain(|effect| {
+            let reason = why(effect)?;
+            if let Some(reason) = reason {
+                *held.entry((effect.kind(), reason)).or_default() += 1;
             }
-        }
-        self.effects = kept;
+            Ok(reason.is_none())
+        })?;
         self.held_back.extend(in_words(held));
         Ok(())
     }
@@ -131,15 +121,16 @@ fn in_words(held: BTreeMap<(EffectKind, HoldReason), u64>) -> Vec<HeldBack> {
     .collect()
 }
 
-/// Who is wanted on one managed list.
+/// One managed list under construction.
 #[derive(Clone, Debug, Default)]
-struct Wanted {
-    /// The profiles that stand for the people who are.
-    certain: RoaringBitmap,
-    /// The profiles that stand for the people of whom it is unknown.
-    perhaps: RoaringBitmap,
-    /// Every profile of theirs: whichever is on the list stays on it.
-    untouchable: RoaringBitmap,
+struct ListDraft {
+    change: ListChange,
+    /// Members of whom nobody was looked at yet.
+    rest: RoaringBitmap,
+    /// Non-members of whom it is unknown whether they are wanted.
+    perhaps: u64,
+    /// Members of whom it is unknown.
+    unsure: u64,
 }
 
 /// A plan under construction; feed it every person once.
@@ -149,25 +140,38 @@ pub struct Draft<'p> {
     segments: Memberships,
     seen: Seen,
     now: Moment,
-    lists: Vec<Wanted>,
-    effects: Vec<Effect>,
+    lists: Vec<ListDraft>,
+    /// What is wished for the person at hand.
+    wishes: Vec<Effect>,
+    effects: Effects,
     held: BTreeMap<(EffectKind, HoldReason), u64>,
-    grounds: BTreeMap<Slot, String>,
 }
 
 impl<'p> Draft<'p> {
     /// An empty draft, to be compared with what was seen upstream. `segments` holds those that
     /// [`Policy::segment_names`] asks for, as far as they can be evaluated.
-    pub fn new(policy: &'p Policy, segments: Memberships, seen: Seen, now: Moment) -> Self {
+    pub fn new(policy: &'p Policy, segments: Memberships, mut seen: Seen, now: Moment) -> Self {
+        seen.lists
+            .resize_with(policy.lists.len(), SeenList::default);
+        let lists = policy.lists.iter().zip(&mut seen.lists);
+        let lists = lists.map(|(list, seen)| ListDraft {
+            change: ListChange {
+                name: list.name.clone(),
+                seen: seen.members.len(),
+                ..ListChange::default()
+            },
+            rest: std::mem::take(&mut seen.members),
+            ..ListDraft::default()
+        });
         Self {
             policy,
             segments,
+            lists: lists.collect(),
             seen,
             now,
-            lists: vec![Wanted::default(); policy.lists.len()],
-            effects: Vec::new(),
+            wishes: Vec::new(),
+            effects: Effects::default(),
             held: BTreeMap::new(),
-            grounds: BTreeMap::new(),
         }
     }
 
@@ -175,7 +179,6 @@ impl<'p> Draft<'p> {
     /// findings that no exemption takes away.
     pub fn person(&mut self, dossier: &Dossier, facts: &Facts, verdicts: Verdicts) -> Vec<Finding> {
         let judged = self.segments.judge(dossier, verdicts, self.policy);
-        let wishes = self.effects.len();
         let withdrawals = withdrawals(dossier, self.policy, self.now);
         let unsubscribed = match self.policy.allows(EffectKind::Unsubscription) {
             true => unsubscribed(withdrawals.values(), dossier),
@@ -190,42 +193,25 @@ impl<'p> Draft<'p> {
                 Err(reason) => self.hold(kind, reason, 1),
             }
         }
-        self.note_grounds(dossier, wishes, || {
+        self.plan_wishes(|| {
             let mut evidence = evidence(facts, &judged.verdicts);
             if !unsubscribed.is_empty() {
                 evidence.push_str("; unsubscribed by this plan");
             }
-            evidence
+            Some(evidence)
         });
         judged.verdicts.findings
     }
 
-    /// Remembers why, for whoever is wished something from the given wish on, or joins or leaves a list.
-    fn note_grounds(&mut self, dossier: &Dossier, wishes: usize, evidence: impl Fn() -> String) {
-        let wished = self.effects[wishes..].iter().filter_map(Effect::who);
-        let [adds, removes] =
-            [EffectKind::ListAdd, EffectKind::ListRemove].map(|kind| self.policy.allows(kind));
-        let slots = dossier.profiles.iter().map(|(slot, _)| *slot);
-        let moved = slots.filter(|slot| {
-            let lists = self.lists.iter().zip(&self.seen.lists);
-            lists.into_iter().any(|(wanted, seen)| {
-                match (
-                    wanted.certain.contains(slot.0),
-                    seen.members.contains(slot.0),
-                ) {
-                    (true, false) => adds,
-                    (false, true) => removes,
-                    _ => false,
-                }
-            })
-        });
-        let touched: Vec<Slot> = wished.chain(moved).collect();
-        if touched.is_empty() {
+    /// Makes effects of what is wished, all for the same reason.
+    fn plan_wishes(&mut self, evidence: impl FnOnce() -> Option<String>) {
+        if self.wishes.is_empty() {
             return;
         }
         let evidence = evidence();
-        for slot in touched {
-            self.grounds.insert(slot, evidence.clone());
+        for effect in self.wishes.drain(..) {
+            let evidence = evidence.clone();
+            self.effects.push(&Planned { effect, evidence });
         }
     }
 
@@ -276,9 +262,8 @@ impl<'p> Draft<'p> {
     /// Whoever this very plan suppresses or unsubscribes is out of reach after it; or the next plan would
     /// take back what this one does.
     fn lists(&mut self, dossier: &Dossier, facts: &Facts, judged: &Judged, unsubscribed: &[Slot]) {
-        let Some((slot, _)) = dossier.primary_profile_after(unsubscribed) else {
-            return;
-        };
+        let stands = dossier.primary_profile_after(unsubscribed);
+        let stands = stands.map(|(slot, _)| *slot);
         let doomed = judged.verdicts.bouncing
             && self.policy.bounce.act
             && self.policy.allows(EffectKind::Suppression)
@@ -290,18 +275,49 @@ impl<'p> Draft<'p> {
             reachable: reached && !doomed,
             ..facts.clone()
         };
-        for (list, wanted) in self.policy.lists.iter().zip(&mut self.lists) {
+        for (list, managed) in self.policy.lists.iter().enumerate() {
             let in_any = |names: &[String]| self.segments.in_any(names, dossier);
-            match list.who.holds(&facts, judged, self.now, in_any) {
-                Some(true) => drop(wanted.certain.insert(slot.0)),
-                Some(false) => {}
-                None => {
-                    let slots = dossier.profiles.iter().map(|(slot, _)| slot.0);
-                    wanted.untouchable.extend(slots);
-                    wanted.perhaps.insert(slot.0);
-                }
+            let wanted = match stands {
+                Some(_) => managed.who.holds(&facts, judged, self.now, in_any),
+                None => Some(false),
+            };
+            self.list(list, dossier, stands, wanted);
+        }
+    }
+
+    /// Compares the profiles of a person with one list. `stands` is the profile by which they are on it,
+    /// if they are `wanted`; while that is unknown, everything stays as upstream has it.
+    fn list(&mut self, list: usize, dossier: &Dossier, stands: Option<Slot>, wanted: Option<bool>) {
+        for (who, _) in &dossier.profiles {
+            let draft = &mut self.lists[list];
+            let is_member = draft.rest.remove(who.0);
+            let stands = stands == Some(*who);
+            match (wanted.map(|wanted| wanted && stands), is_member) {
+                (Some(true), true) => draft.change.wanted += 1,
+                (Some(true), false) => self.join(list, *who),
+                (Some(false), true) => self.leave(list, *who),
+                (Some(false), false) => {}
+                (None, true) => draft.unsure += 1,
+                (None, false) => draft.perhaps += u64::from(stands),
             }
         }
+    }
+
+    fn join(&mut self, list: usize, who: Slot) {
+        let change = &mut self.lists[list].change;
+        change.wanted += 1;
+        change.join += 1;
+        // Nobody can join what may not be created.
+        let joins = self.seen.lists[list].exists || self.policy.allows(EffectKind::ListCreate);
+        match joins {
+            true => self.wish(Effect::OnList { list, who }),
+            false => self.hold(EffectKind::ListAdd, HoldReason::Mode, 1),
+        }
+    }
+
+    fn leave(&mut self, list: usize, who: Slot) {
+        self.lists[list].change.leave += 1;
+        self.wish(Effect::OffList { list, who });
     }
 
     fn suppress(&mut self, who: Slot, profile: &Profile, several_mailboxes: bool) {
@@ -322,7 +338,7 @@ impl<'p> Draft<'p> {
     /// Plans an effect if the mode allows its kind, else counts it as held back.
     fn wish(&mut self, effect: Effect) {
         if self.policy.allows(effect.kind()) {
-            self.effects.push(effect);
+            self.wishes.push(effect);
         } else {
             self.hold(effect.kind(), HoldReason::Mode, 1);
         }
@@ -334,91 +350,41 @@ impl<'p> Draft<'p> {
         }
     }
 
-    /// Subtracts what was seen from what is wanted.
+    /// Once everybody was looked at: what remains to be said of the lists.
     pub fn finish(mut self) -> Plan {
-        let seen = std::mem::take(&mut self.seen);
-        let mut lists = Vec::with_capacity(self.lists.len());
-        for (index, wanted) in std::mem::take(&mut self.lists).into_iter().enumerate() {
-            let seen_list = seen.lists.get(index).cloned().unwrap_or_default();
-            lists.push(self.list(index, &wanted, &seen_list, &seen));
+        for list in 0..self.lists.len() {
+            self.finish_list(list);
         }
-        Plan::new(self.effects, self.held, lists, self.grounds)
+        self.plan_wishes(|| None);
+        let lists = self.lists.into_iter().map(|list| list.change);
+        Plan::new(self.effects, self.held, lists.collect())
     }
 
-    fn list(
-        &mut self,
-        list: usize,
-        wanted: &Wanted,
-        seen_list: &SeenList,
-        seen: &Seen,
-    ) -> ListChange {
-        // Whoever is in doubt stays as upstream has them.
-        let stays = &wanted.untouchable & &seen_list.members;
-        let may_join = &wanted.perhaps - &seen_list.members;
+    fn finish_list(&mut self, list: usize) {
+        let ListDraft {
+            rest,
+            perhaps,
+            unsure,
+            ..
+        } = self.lists[list].clone();
         let unknown = HoldReason::SegmentUnknown;
-        self.hold(EffectKind::ListRemove, unknown, stays.len());
-        self.hold(EffectKind::ListAdd, unknown, may_join.len());
-        let wanted = &wanted.certain | stays;
-        let join = &wanted - &seen_list.members;
-        let leave = &seen_list.members - &wanted;
-        let doubtful = &(&leave - &seen.known) - &seen.absent_twice;
-        let undecided = join.is_empty() && !may_join.is_empty();
-        match seen_list.exists {
+        self.hold(EffectKind::ListRemove, unknown, unsure);
+        self.hold(EffectKind::ListAdd, unknown, perhaps);
+        let undecided = self.lists[list].change.join == 0 && perhaps > 0;
+        match self.seen.lists[list].exists {
             true => {}
             // A list for a segment that is nobody's, or cannot be judged yet, would only stand empty.
             false if undecided => self.hold(EffectKind::ListCreate, unknown, 1),
             false => self.wish(Effect::ListExists { list }),
         }
-        // Nobody can join what may not be created.
-        let joins = seen_list.exists || self.policy.allows(EffectKind::ListCreate);
-        if !joins {
-            self.hold(EffectKind::ListAdd, HoldReason::Mode, join.len());
+        let doubtful = &(&rest - &self.seen.known) - &self.seen.absent_twice;
+        let second_scan = HoldReason::SecondScan;
+        self.hold(EffectKind::ListRemove, second_scan, doubtful.len());
+        let change = &mut self.lists[list].change;
+        change.wanted += unsure;
+        change.leave += doubtful.len();
+        for who in &rest - &doubtful {
+            self.leave(list, Slot(who));
         }
-        for who in join.iter().filter(|_| joins) {
-            self.wish(Effect::OnList {
-                list,
-                who: Slot(who),
-            });
-        }
-        self.hold(
-            EffectKind::ListRemove,
-            HoldReason::SecondScan,
-            doubtful.len(),
-        );
-        for who in &leave - &doubtful {
-            self.wish(Effect::OffList {
-                list,
-                who: Slot(who),
-            });
-        }
-        ListChange {
-            name: self.policy.lists[list].name.clone(),
-            seen: seen_list.members.len(),
-            wanted: wanted.len(),
-            join: join.len(),
-            leave: leave.len(),
-        }
-    }
-}
-
-fn rank(effect: &Effect) -> usize {
-    let kind = effect.kind();
-    EffectKind::ALL
-        .iter()
-        .position(|known| *known == kind)
-        .unwrap_or(EffectKind::ALL.len())
-}
-
-fn list_of(effect: &Effect) -> Option<usize> {
-    match effect {
-        Effect::ListExists { list }
-        | Effect::OnList { list, .. }
-        | Effect::OffList { list, .. } => Some(*list),
-        Effect::Properties { .. }
-        | Effect::Suppressed { .. }
-        | Effect::Unsubscribed { .. }
-        | Effect::CustomerUnsubscribed { .. }
-        | Effect::Tags { .. }
-        | Effect::Metafield { .. } => None,
     }
 }

@@ -1,31 +1,21 @@
 //! Why: the rule behind an effect, and what was known of the person when it was planned.
 
-use super::Plan;
+use super::Planned;
 use crate::detect::Verdicts;
-use crate::model::{Effect, Moment, Slot};
+use crate::model::{Effect, Moment};
 use crate::policy::Policy;
 use crate::score::Facts;
-use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
 
-/// What was known of everybody whom a plan changes, a line each; never an address.
-pub type Grounds = Arc<BTreeMap<Slot, String>>;
-
-impl Plan {
-    /// The rule that wants an effect, and its evidence.
-    pub fn why(&self, effect: &Effect, policy: &Policy) -> String {
-        why(effect, &self.grounds, policy)
-    }
-}
-
-/// The rule that wants an effect, and its evidence. Whoever is not known has no record here.
-pub fn why(effect: &Effect, grounds: &Grounds, policy: &Policy) -> String {
-    let rule = rule(effect, policy);
-    match effect.who().map(|who| grounds.get(&who)) {
-        None => rule,
-        Some(Some(evidence)) => format!("{rule}: {evidence}"),
-        Some(None) => format!("{rule}: no record of the profile"),
+impl Planned {
+    /// The rule that wants the effect, and its evidence.
+    pub fn why(&self, policy: &Policy) -> String {
+        let rule = rule(&self.effect, policy);
+        match (self.effect.who(), &self.evidence) {
+            (None, _) => rule,
+            (Some(_), Some(evidence)) => format!("{rule}: {evidence}"),
+            (Some(_), None) => format!("{rule}: no record of the profile"),
+        }
     }
 }
 

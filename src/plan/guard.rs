@@ -4,7 +4,7 @@
 //! Guards read the plan and the circumstances of the pass, never the rules that made the plan.
 
 use super::Plan;
-use crate::model::Effect;
+use crate::model::EffectKind;
 use crate::policy::{Allowances, Guard, Guards};
 use roaring::RoaringBitmap;
 use serde::Serialize;
@@ -147,7 +147,7 @@ fn first_run(plan: &Plan, now: &Circumstances, guards: &Guards, trips: &mut Vec<
     if guards.first_run && !now.released {
         trips.push(Trip {
             guard: Guard::FirstRun,
-            count: plan.effects.len() as u64,
+            count: plan.effects.len(),
             note: "these rules are not released; look at the plan, then `driftless release`"
                 .to_owned(),
         });
@@ -245,15 +245,12 @@ fn listings(now: &Circumstances, guards: &Guards, trips: &mut Vec<Trip>) {
 
 /// Counts what would be done, not what a mode would rather do.
 fn segment_jump(plan: &Plan, guards: &Guards, trips: &mut Vec<Trip>) {
-    let mut planned = vec![0u64; plan.lists.len()];
-    for effect in &plan.effects {
-        if let Effect::OnList { list, .. } | Effect::OffList { list, .. } = effect
-            && let Some(count) = planned.get_mut(*list)
-        {
-            *count += 1;
-        }
-    }
-    for (list, changed) in plan.lists.iter().zip(planned) {
+    for (index, list) in plan.lists.iter().enumerate() {
+        let kinds = [EffectKind::ListAdd, EffectKind::ListRemove];
+        let changed: u64 = kinds
+            .map(|kind| plan.effects.of_list(kind, index))
+            .iter()
+            .sum();
         let share = changed as f64 / list.seen.max(1) as f64;
         if list.seen >= guards.segment_jump_floor && share > guards.segment_jump_share {
             let note = format!(

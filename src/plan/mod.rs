@@ -6,15 +6,17 @@
 
 mod consent;
 mod draft;
+mod effects;
 mod grounds;
 pub mod guard;
 mod lists;
 mod members;
+mod packed;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use draft::{Draft, ListChange, Plan, Seen, SeenList};
-pub use grounds::{Grounds, why};
+pub use effects::{Effects, Group, Planned};
 pub use guard::{Circumstances, Legibility, Listing, Spent, Trip};
 pub use members::{Memberships, SegmentMembers};

@@ -2,7 +2,7 @@
 
 use super::members::Judged;
 use crate::detect::Verdicts;
-use crate::model::{Customer, Dossier, Profile, PropertyChange, PropertyChanges, Value};
+use crate::model::{Customer, Dossier, Profile, PropertyChange, Value};
 use crate::policy::{Fact, MetafieldMap, PropertyMap, TagMap};
 use crate::score::Facts;
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ pub(super) fn property_changes(
     profile: &Profile,
     facts: &Facts,
     judged: &Judged,
-) -> PropertyChanges {
+) -> Vec<PropertyChange> {
     let certain = map.fields.iter().filter(|(fact, _)| !judged.doubts(*fact));
     let wanted = certain.map(|(fact, name)| {
         (

@@ -2,12 +2,12 @@
 
 use super::bulk::is_bulk;
 use super::describe::{Described, describe};
-use super::{Push, PushError, Pushed, list_of};
+use super::{Push, PushError, Pushed};
 use crate::api::{ApiError, Fault};
 use crate::journal::{EffectId, Intent, RunId};
 use crate::mirror::{MirrorError, Receipt};
 use crate::model::{Effect, EffectKind, End, ListId, Moment, ProfileId};
-use crate::plan::why;
+use crate::plan::{Effects, Planned};
 
 /// What became of one effect of a batch that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,16 +40,19 @@ impl Push<'_> {
         }
     }
 
-    /// Takes one batch through its whole life; tells which of its effects are now true.
-    pub(super) async fn batch<'e>(
+    /// Takes one batch, and the reason for each of its effects, through its whole life; adds those that
+    /// are now true to what is done.
+    pub(super) async fn batch(
         &mut self,
         run: RunId,
-        effects: &'e [Effect],
+        effects: &[Effect],
+        why: &[String],
         pushed: &mut Pushed,
-    ) -> Result<Vec<&'e Effect>, PushError> {
+        done: &mut Effects,
+    ) -> Result<(), PushError> {
         let mut intents = Vec::with_capacity(effects.len());
-        for effect in effects {
-            intents.push(self.intent(run, effect)?);
+        for (effect, why) in effects.iter().zip(why) {
+            intents.push(self.intent(run, effect)?.because(why.clone()));
         }
         self.journal.intend(&intents)?;
         let ids: Vec<EffectId> = intents.iter().map(|intent| intent.id).collect();
@@ -63,11 +66,13 @@ impl Push<'_> {
             Err(PushError::Api(error)) if blames_the_request(&error) => {}
             sent => sent?,
         }
-        let done = effects
-            .iter()
-            .zip(&fates)
-            .filter(|(_, fate)| **fate == Fate::Done);
-        Ok(done.map(|(effect, _)| effect).collect())
+        let of_those = effects.iter().zip(&fates);
+        for (effect, _) in of_those.filter(|(_, fate)| **fate == Fate::Done) {
+            let effect = effect.clone();
+            let evidence = None;
+            done.push(&Planned { effect, evidence });
+        }
+        Ok(())
     }
 
     /// Sends a batch and writes down what became of each effect. An effect that no request carried
@@ -121,7 +126,7 @@ impl Push<'_> {
         let now = self.clock.now();
         let list = effects
             .first()
-            .and_then(list_of)
+            .and_then(Effect::members_of)
             .map(|list| self.list_id(list));
         let list = list.transpose()?.flatten();
         let mut ends = Vec::new();
@@ -204,8 +209,7 @@ impl Push<'_> {
             to,
             ..
         } = told;
-        let intent = Intent::new(shop, run, kind, subject, target, from, to, at);
-        Ok(intent.because(why(effect, &self.grounds, self.policy)))
+        Ok(Intent::new(shop, run, kind, subject, target, from, to, at))
     }
 }
 

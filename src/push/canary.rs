@@ -2,42 +2,73 @@
 
 use super::{Push, PushError};
 use crate::model::{Effect, EffectKind};
-use crate::plan::Trip;
+use crate::plan::{Effects, Group, Plan, Planned, Trip};
 use crate::policy::{Guard, Guards};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
+/// The effects of a group that one round carries out.
+#[derive(Clone, Debug)]
+pub(super) struct Part<'p> {
+    group: &'p Group,
+    range: Range<u64>,
+}
+
+impl Part<'_> {
+    /// What all of them are.
+    pub(super) fn kind(&self) -> EffectKind {
+        self.group.kind()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    /// The effects, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Planned> + '_ {
+        let size = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        let from = self.group.iter().skip(size(self.range.start));
+        from.take(size(self.len()))
+    }
+}
+
 /// Splits a plan into the canary and the rest. Lists are created with the canary: members need them.
-pub(super) fn split(effects: &[Effect], guards: &Guards) -> (Vec<Effect>, Vec<Effect>) {
+pub(super) fn split<'p>(plan: &'p Plan, guards: &Guards) -> (Vec<Part<'p>>, Vec<Part<'p>>) {
+    let first_of = |(kind, count): (EffectKind, u64)| {
+        let share = (count as f64 * guards.canary_share).ceil() as u64;
+        match kind {
+            EffectKind::ListCreate => (kind, count),
+            _ => (kind, guards.canary_count.max(share)),
+        }
+    };
+    let mut left: BTreeMap<_, _> = plan.counts().into_iter().map(first_of).collect();
     let (mut first, mut rest) = (Vec::new(), Vec::new());
-    for group in effects.chunk_by(|a, b| a.kind() == b.kind()) {
-        let share = (group.len() as f64 * guards.canary_share).ceil() as usize;
-        let count = usize::try_from(guards.canary_count)
-            .unwrap_or(usize::MAX)
-            .max(share);
-        let is_creation = group
-            .first()
-            .is_some_and(|e| e.kind() == EffectKind::ListCreate);
-        let count = if is_creation {
-            group.len()
-        } else {
-            count.min(group.len())
-        };
-        first.extend_from_slice(&group[..count]);
-        rest.extend_from_slice(&group[count..]);
+    for group in plan.effects.groups() {
+        let left = left.entry(group.kind()).or_default();
+        let count = group.count().min(*left);
+        *left -= count;
+        let part = |range| Part { group, range };
+        first.push(part(0..count));
+        rest.push(part(count..group.count()));
+    }
+    for parts in [&mut first, &mut rest] {
+        parts.retain(|part| part.len() > 0);
     }
     (first, rest)
 }
 
 /// A trip when, of a kind that has more to come, not one effect of the canary was carried out.
-pub(super) fn lost(first: &[Effect], done: &[&Effect], rest: &[Effect]) -> Option<Trip> {
-    let of = |kind: EffectKind| first.iter().filter(move |effect| effect.kind() == kind);
-    let mut groups = rest.chunk_by(|a, b| a.kind() == b.kind());
-    let kind = groups.find_map(|group| {
-        let kind = group.first()?.kind();
-        let none = !done.iter().any(|effect| effect.kind() == kind);
-        (none && of(kind).next().is_some()).then_some(kind)
-    })?;
-    let count = of(kind).count() as u64;
+pub(super) fn lost(first: &[Part<'_>], done: &Effects, rest: &[Part<'_>]) -> Option<Trip> {
+    let tried = |kind| {
+        let of_kind = first.iter().filter(move |part| part.kind() == kind);
+        of_kind.map(Part::len).sum::<u64>()
+    };
+    let is_done = |kind| done.groups().any(|group| group.kind() == kind);
+    let mut kinds = rest.iter().map(Part::kind);
+    let kind = kinds.find(|kind| tried(*kind) > 0 && !is_done(*kind))?;
+    let count = tried(kind);
     Some(Trip {
         guard: Guard::Canary,
         count,
@@ -62,9 +93,10 @@ impl Push<'_> {
     /// after the time that reads may lag.
     pub(super) async fn verdict_on_canary(
         &self,
-        done: &[&Effect],
+        done: &Effects,
     ) -> Result<Option<Trip>, PushError> {
-        let missing = self.untrue_after_lag(done, self.allow_canary).await?;
+        let done: Vec<Effect> = done.iter().map(|planned| planned.effect).collect();
+        let missing = self.untrue_after_lag(&done, self.allow_canary).await?;
         let count = missing.len() as u64;
         if count <= self.allow_canary || self.stop.is_set() {
             return Ok(None);

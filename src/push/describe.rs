@@ -1,7 +1,7 @@
 //! An effect in the vendors' ids: what journals and plan files say of it. Never an address.
 
 use crate::mirror::{Mirror, MirrorError};
-use crate::model::{Effect, EffectKind, PropertyChange, PropertyChanges, Value};
+use crate::model::{Effect, EffectKind, PropertyChange, Value};
 use crate::policy::{MetafieldMap, Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -65,7 +65,7 @@ fn target(effect: &Effect, mirror: &Mirror, policy: &Policy) -> Result<String, M
             id.map_or_else(|| name(*list).to_owned(), |id| id.to_string())
         }
         Effect::Properties { changes, .. } => {
-            let names: Vec<String> = changes.iter().map(|change| change.key).collect();
+            let names: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
             names.join(",")
         }
         Effect::Suppressed { .. }
@@ -91,19 +91,18 @@ fn values(effect: &Effect) -> (Json, Json) {
             json!({ "unsubscribed": at.to_string() }),
         ),
         Effect::Properties { changes, .. } => (
-            side(changes, |change| change.from),
-            side(changes, |change| change.to),
+            side(changes, |change| &change.from),
+            side(changes, |change| &change.to),
         ),
         Effect::Tags { add, remove, .. } => (json!({ "had": remove }), json!({ "has": add })),
         Effect::Metafield { from, to, .. } => (json!(from), json!(to)),
     }
 }
 
-fn side(changes: &PropertyChanges, of: fn(PropertyChange) -> Option<Value>) -> Json {
+fn side(changes: &[PropertyChange], of: fn(&PropertyChange) -> &Option<Value>) -> Json {
     let pairs = changes.iter().map(|change| {
-        let key = change.key.clone();
         let value = of(change).as_ref().map_or(Json::Null, Value::to_json);
-        (key, value)
+        (change.key.clone(), value)
     });
     Json::Object(pairs.collect())
 }

@@ -19,6 +19,7 @@ mod readback;
 mod recover;
 mod suppressions;
 
+use canary::Part;
 pub use describe::{Described, describe};
 
 use crate::api::{ApiError, Vendors, WriteGrant};
@@ -26,11 +27,14 @@ use crate::clock::{Clock, Stop};
 use crate::journal::{Journal, JournalError, RunId};
 use crate::mirror::{Mirror, MirrorError};
 use crate::model::{Effect, EffectKind, End, ListId, Mentions, Moment};
-use crate::plan::{Grounds, Plan, Trip};
+use crate::plan::{Effects, Plan, Trip};
 use crate::policy::Policy;
 use crate::telemetry::{Progress, Pseudonyms};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// So many effects of a plan are unpacked at once: as many as the largest batch takes.
+const AT_ONCE: usize = 50_000;
 
 /// What carrying out a plan needs; one per pass.
 #[derive(Debug)]
@@ -57,8 +61,6 @@ pub struct Push<'a> {
     pub grant: WriteGrant,
     /// So many effects of the canary need not read back.
     pub allow_canary: u64,
-    /// Why the effects of the plan that is carried out are wanted.
-    pub grounds: Grounds,
     /// What profiles are read with that go into the mirror.
     pub mentions: Mentions,
 }
@@ -125,53 +127,62 @@ impl Push<'_> {
         if plan.effects.is_empty() {
             return Ok(());
         }
-        self.grounds = Grounds::clone(&plan.grounds);
         let run = self.journal.begin_run(now, id)?;
         pushed.run = Some(run);
-        let (first, rest) = canary::split(&plan.effects, &self.policy.guards);
-        let mut done = Vec::new();
-        self.round(run, &first, pushed, &mut done).await?;
+        let (first, rest) = canary::split(plan, &self.policy.guards);
+        let done = self.round(run, &first, pushed).await?;
         if !rest.is_empty() {
-            self.pause_after_canary(rest.len() as u64).await;
+            self.pause_after_canary(rest.iter().map(Part::len).sum())
+                .await;
             pushed.canary = match canary::lost(&first, &done, &rest) {
                 Some(trip) if trip.count > self.allow_canary => Some(trip),
                 _ => self.verdict_on_canary(&done).await?,
             };
             if pushed.canary.is_some() {
-                stopped(&rest, pushed);
+                for part in rest {
+                    pushed.end(part.kind(), End::Stopped, part.len());
+                }
             } else {
-                let mut done = Vec::new();
-                self.round(run, &rest, pushed, &mut done).await?;
+                let done = self.round(run, &rest, pushed).await?;
                 self.read_back(run, &done, pushed).await?;
             }
         }
         Ok(self.journal.end_run(run, self.clock.now())?)
     }
 
-    /// Sends effects of all kinds in order, each kind by its cheapest endpoint; collects what is done.
-    async fn round<'e>(
+    /// Sends effects of all kinds in order, each kind by its cheapest endpoint; gives back what is done.
+    async fn round(
         &mut self,
         run: RunId,
-        effects: &'e [Effect],
+        parts: &[Part<'_>],
         pushed: &mut Pushed,
-        done: &mut Vec<&'e Effect>,
-    ) -> Result<(), PushError> {
-        for group in effects.chunk_by(|a, b| a.kind() == b.kind() && list_of(a) == list_of(b)) {
-            let Some(first) = group.first() else { continue };
-            let mut sent = 0;
-            for batch in self.batches(first.kind(), group) {
-                if self.stop.is_set() {
-                    stopped(batch, pushed);
-                    continue;
+    ) -> Result<Effects, PushError> {
+        let mut done = Effects::default();
+        for part in parts {
+            let (mut sent, stage) = (0, part.kind().as_str());
+            let mut planned = part.iter();
+            loop {
+                let some = planned.by_ref().take(AT_ONCE);
+                let some = some.map(|one| (one.why(self.policy), one.effect));
+                let (why, effects): (Vec<String>, Vec<Effect>) = some.unzip();
+                let mut why = why.as_slice();
+                for batch in self.batches(part.kind(), &effects) {
+                    let reasons = why.split_off(..batch.len()).unwrap_or_default();
+                    if self.stop.is_set() {
+                        pushed.end(part.kind(), End::Stopped, batch.len() as u64);
+                        continue;
+                    }
+                    self.batch(run, batch, reasons, pushed, &mut done).await?;
+                    sent += batch.len() as u64;
+                    self.progress.at(stage, sent, Some(part.len()));
                 }
-                done.extend(self.batch(run, batch, pushed).await?);
-                sent += batch.len() as u64;
-                let stage = first.kind().as_str();
-                self.progress.at(stage, sent, Some(group.len() as u64));
+                if effects.len() < AT_ONCE {
+                    break;
+                }
             }
-            self.progress.over(first.kind().as_str(), sent);
+            self.progress.over(stage, sent);
         }
-        Ok(())
+        Ok(done)
     }
 
     /// The upstream id of a managed list, once it exists.
@@ -181,18 +192,5 @@ impl Push<'_> {
             .map(|name| self.mirror.bindings().map(|mut b| b.remove(name)))
             .transpose()?
             .flatten())
-    }
-}
-
-fn stopped(effects: &[Effect], pushed: &mut Pushed) {
-    for effect in effects {
-        pushed.end(effect.kind(), End::Stopped, 1);
-    }
-}
-
-fn list_of(effect: &Effect) -> Option<usize> {
-    match effect {
-        Effect::OnList { list, .. } | Effect::OffList { list, .. } => Some(*list),
-        _ => None,
     }
 }

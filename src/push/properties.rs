@@ -62,8 +62,13 @@ impl Push<'_> {
                 fates[index] = Fate::Gone;
                 continue;
             };
-            let set = changes.iter().filter_map(|c| Some((c.key, c.to?)));
-            let unset = changes.iter().filter(|c| c.to.is_none()).map(|c| c.key);
+            let set = changes
+                .iter()
+                .filter_map(|c| Some((c.key.clone(), c.to.clone()?)));
+            let unset = changes
+                .iter()
+                .filter(|c| c.to.is_none())
+                .map(|c| c.key.clone());
             let (set, unset) = (set.collect(), unset.collect());
             rows.push(ImportRow { id, set, unset });
             places.push(index);
@@ -181,9 +186,10 @@ mod tests {
             from: None,
             to: Some(Value::Text("x".repeat(bytes))),
         };
+        let changes = vec![change];
         Effect::Properties {
             who: Slot(slot),
-            changes: [change].into_iter().collect(),
+            changes,
         }
     }
 
@@ -206,7 +212,10 @@ mod tests {
         let Effect::Properties { changes, .. } = effect(1, 40) else {
             unreachable!()
         };
-        let set = changes.iter().map(|c| (c.key, c.to.unwrap())).collect();
+        let set = changes
+            .iter()
+            .map(|c| (c.key.clone(), c.to.clone().unwrap()))
+            .collect();
         let unset = vec!["driftless_old".to_owned()];
         let row = ImportRow {
             id: "01GDDKASAP8TKDDA2GRZDSVP4H".into(),
@@ -218,7 +227,7 @@ mod tests {
             from: None,
             to: None,
         };
-        let changes = changes.iter().chain([gone]).collect();
+        let changes = changes.into_iter().chain([gone]).collect();
         let estimate = row_bytes(&Effect::Properties {
             who: Slot(1),
             changes,

@@ -5,13 +5,14 @@
 //! as upstream has it, so that the next plan wants it again.
 
 use super::jobs::Looks;
-use super::{Push, PushError, Pushed, list_of};
+use super::{Push, PushError, Pushed};
 use crate::api::{klaviyo, shopify};
 use crate::journal::RunId;
 use crate::mirror::LIST_LAG;
 use crate::model::{
     Customer, CustomerId, Effect, EffectKind, Mentions, Profile, ProfileId, Slot, Value,
 };
+use crate::plan::{Effects, Group};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many effects are judged at once: their records are in memory.
@@ -25,24 +26,29 @@ impl Push<'_> {
     pub(super) async fn read_back(
         &mut self,
         run: RunId,
-        done: &[&Effect],
+        done: &Effects,
         pushed: &mut Pushed,
     ) -> Result<(), PushError> {
         let missed = self.untrue_after_lag(&sample(done), 0).await?;
-        let kinds: BTreeSet<EffectKind> = missed.iter().map(|effect| effect.kind()).collect();
-        let suspects = done.iter().filter(|effect| kinds.contains(&effect.kind()));
-        let suspects: Vec<&Effect> = suspects.copied().collect();
-        for some in suspects.chunks(AT_ONCE) {
+        let kinds: BTreeSet<EffectKind> = missed.iter().map(Effect::kind).collect();
+        let suspects = done.groups().filter(|group| kinds.contains(&group.kind()));
+        let mut suspects = suspects.flat_map(Group::iter);
+        loop {
+            let some = suspects.by_ref().map(|one| one.effect);
+            let some: Vec<Effect> = some.take(AT_ONCE).collect();
             let unkept = match self.stop.is_set() {
                 // There is no time for more than what is known already.
-                true => missed
+                true => some
                     .iter()
-                    .filter(|one| some.contains(*one))
-                    .copied()
+                    .filter(|one| missed.contains(one))
+                    .cloned()
                     .collect(),
-                false => self.untrue(some).await?,
+                false => self.untrue(&some).await?,
             };
             self.note_unkept(run, &unkept, pushed).await?;
+            if some.len() < AT_ONCE {
+                break;
+            }
         }
         for (kind, count) in &pushed.unkept {
             tracing::warn!(%kind, count, "accepted, but not true when it was read back");
@@ -54,7 +60,7 @@ impl Push<'_> {
     async fn note_unkept(
         &mut self,
         run: RunId,
-        unkept: &[&Effect],
+        unkept: &[Effect],
         pushed: &mut Pushed,
     ) -> Result<(), PushError> {
         if unkept.is_empty() {
@@ -71,11 +77,11 @@ impl Push<'_> {
 
     /// Those of the effects that are not true upstream, even after the time that reads may lag, once
     /// there are no more than `few` of them.
-    pub(super) async fn untrue_after_lag<'e>(
+    pub(super) async fn untrue_after_lag(
         &self,
-        effects: &[&'e Effect],
+        effects: &[Effect],
         few: u64,
-    ) -> Result<Vec<&'e Effect>, PushError> {
+    ) -> Result<Vec<Effect>, PushError> {
         let mut looks = Looks::within(self, LIST_LAG);
         loop {
             let missing = self.untrue(effects).await?;
@@ -92,9 +98,9 @@ impl Push<'_> {
     }
 
     /// Reads the records anew whose effects are not true. What is on a list, its next listing tells.
-    async fn correct(&self, unkept: &[&Effect]) -> Result<(), PushError> {
+    async fn correct(&self, unkept: &[Effect]) -> Result<(), PushError> {
         let (mut profiles, mut customers) = (BTreeSet::new(), BTreeSet::new());
-        for effect in unkept.iter().filter(|effect| list_of(effect).is_none()) {
+        for effect in unkept.iter().filter(|one| one.members_of().is_none()) {
             let Some(who) = effect.who() else { continue };
             match effect.kind().is_of_customers() {
                 true => customers.extend(self.mirror.customer_id(who)?),
@@ -145,7 +151,7 @@ impl Push<'_> {
     }
 
     /// Those of the effects that are not true upstream.
-    async fn untrue<'e>(&self, effects: &[&'e Effect]) -> Result<Vec<&'e Effect>, PushError> {
+    async fn untrue(&self, effects: &[Effect]) -> Result<Vec<Effect>, PushError> {
         let profiles = self.read_profiles(effects).await?;
         let customers = self.read_customers(effects).await?;
         let misplaced = self.misplaced(effects, &profiles).await?;
@@ -183,7 +189,7 @@ impl Push<'_> {
                 }),
             };
             if !holds {
-                found.push(*effect);
+                found.push(effect.clone());
             }
         }
         Ok(found)
@@ -192,7 +198,7 @@ impl Push<'_> {
     /// The profiles of the effects as upstream has them now. One that is gone is absent.
     async fn read_profiles(
         &self,
-        effects: &[&Effect],
+        effects: &[Effect],
     ) -> Result<BTreeMap<Slot, Profile>, PushError> {
         let mut slots: BTreeMap<ProfileId, Slot> = BTreeMap::new();
         let mut mentions = Mentions::default();
@@ -201,7 +207,7 @@ impl Push<'_> {
             if let Effect::Properties { changes, .. } = effect {
                 mentions
                     .profile
-                    .extend(changes.iter().map(|change| change.key));
+                    .extend(changes.iter().map(|change| change.key.clone()));
             }
             if let Some(id) = self.mirror.profile_id(who)? {
                 slots.insert(id, who);
@@ -227,7 +233,7 @@ impl Push<'_> {
 
     async fn read_customers(
         &self,
-        effects: &[&Effect],
+        effects: &[Effect],
     ) -> Result<BTreeMap<Slot, Customer>, PushError> {
         let mut slots: BTreeMap<CustomerId, Slot> = BTreeMap::new();
         for effect in effects {
@@ -254,7 +260,7 @@ impl Push<'_> {
     /// asked by e-mail address only, so profiles without one are taken on trust.
     async fn misplaced(
         &self,
-        effects: &[&Effect],
+        effects: &[Effect],
         profiles: &BTreeMap<Slot, Profile>,
     ) -> Result<BTreeSet<usize>, PushError> {
         let mut by_list: BTreeMap<usize, Vec<Asked>> = BTreeMap::new();
@@ -303,9 +309,9 @@ struct Asked {
 }
 
 /// Evenly spread, at least one of each kind and list. Unsubscriptions were read until they showed.
-fn sample<'e>(done: &[&'e Effect]) -> Vec<&'e Effect> {
-    let groups = done.chunk_by(|a, b| a.kind() == b.kind() && list_of(a) == list_of(b));
-    let is_open = |effect: &&Effect| effect.kind() != EffectKind::Unsubscription;
-    let spread = groups.flat_map(|group| group.iter().step_by(ONE_OF).copied());
-    spread.filter(is_open).collect()
+fn sample(done: &Effects) -> Vec<Effect> {
+    let groups = done.groups();
+    let open = groups.filter(|group| group.kind() != EffectKind::Unsubscription);
+    let spread = open.flat_map(|group| group.iter().step_by(ONE_OF));
+    spread.map(|planned| planned.effect).collect()
 }

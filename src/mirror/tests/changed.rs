@@ -66,9 +66,8 @@ fn a_profile_is_marked_when_it_arrives_or_changes_and_not_when_it_is_read_again(
         from: None,
         to: Some(Value::Int(1)),
     }];
-    let changes = &changes.into_iter().collect();
     let ours = marked(&mirror, |page| {
-        let who = Slot(0);
+        let (who, changes) = (Slot(0), &changes[..]);
         page.receipt(Receipt::Properties { who, changes }).unwrap();
     });
     assert_eq!(ours, ["A"]);

@@ -289,9 +289,9 @@ fn receipts_show_in_records_until_the_vendor_speaks_again() {
         from: None,
         to: Some(Value::Text("vip".to_owned())),
     }];
-    let changes = &changes.into_iter().collect();
     for _ in 0..2 {
         let mut page = mirror.page();
+        let changes = &changes;
         page.receipt(Receipt::Properties { who, changes }).unwrap();
         page.receipt(Receipt::Suppressed { who, at: NOW }).unwrap();
         let (add, remove) = (&["dl-new".to_owned()], &["dl-old".to_owned()]);

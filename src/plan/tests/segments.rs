@@ -84,7 +84,7 @@ fn no_list_is_created_for_a_segment_that_nobody_knows() {
     let dossier = person(vec![profile(1, "1@x.org")], Vec::new());
     draft.person(&dossier, &facts(Stage::Lapsed), Verdicts::default());
     let plan = draft.finish();
-    assert_eq!(plan.effects, []);
+    assert_eq!(effects(&plan), []);
     let create = |held: &&HeldBack| held.kind == EffectKind::ListCreate;
     let reasons: Vec<HoldReason> = plan
         .held_back
@@ -280,14 +280,17 @@ fn a_fact_in_doubt_is_not_written_back() {
         let mut draft = Draft::new(&policy, segments, Seen::default(), NOW);
         let dossier = person(vec![(slot, profile)], vec![(number, customer)]);
         draft.person(&dossier, &facts(Stage::Lapsed), condemned());
-        draft.finish().effects
+        effects(&draft.finish())
     };
     let text = |effects: &[Effect]| format!("{effects:?}");
     let doubtful = effects(Memberships::default());
     let properties = |effect: &Effect| match effect {
-        Effect::Properties { changes, .. } => {
-            Some(changes.iter().map(|change| change.key).collect::<Vec<_>>())
-        }
+        Effect::Properties { changes, .. } => Some(
+            changes
+                .iter()
+                .map(|change| change.key.clone())
+                .collect::<Vec<_>>(),
+        ),
         _ => None,
     };
     assert_eq!(

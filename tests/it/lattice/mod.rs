@@ -10,7 +10,7 @@ mod upstream;
 
 use crate::house::setting;
 use driftless::model::{Effect, EffectKind, Moment, Slot};
-use driftless::plan::{Draft, Plan, Seen, SeenList};
+use driftless::plan::{Draft, Seen, SeenList};
 use driftless::policy::Policy;
 use driftless::score::{Facts, Roles, facts};
 use fastrand::Rng;
@@ -57,7 +57,7 @@ impl Case {
     }
 
     /// What the planner makes of it.
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> Vec<Effect> {
         let lists = self.upstream.lists.iter().map(|members| SeenList {
             exists: members.is_some(),
             members: members.iter().flatten().copied().collect(),
@@ -79,14 +79,15 @@ impl Case {
             };
             draft.person(&dossier, &facts, human.verdicts());
         }
-        draft.finish()
+        let planned = draft.finish().effects;
+        planned.iter().map(|planned| planned.effect).collect()
     }
 
     /// Everything that is wrong with a plan.
-    fn faults(&self, plan: &Plan) -> Vec<String> {
+    fn faults(&self, plan: &[Effect]) -> Vec<String> {
         let mut after = self.upstream.clone();
         let mut faults = Vec::new();
-        for effect in &plan.effects {
+        for effect in plan {
             if !rules::allows(&self.policy, effect.kind()) {
                 faults.push(format!("the mode forbids {effect:?}"));
             }
@@ -101,7 +102,7 @@ impl Case {
     }
 
     /// Why somebody is suppressed, or leaves or joins a list, who should not.
-    fn unfounded(&self, effect: &Effect, plan: &Plan) -> Option<String> {
+    fn unfounded(&self, effect: &Effect, plan: &[Effect]) -> Option<String> {
         match effect {
             Effect::Suppressed { who } => {
                 let human = self.crowd.owner(who.0)?;
@@ -169,13 +170,13 @@ impl Case {
     }
 
     /// Refusals that should be carried over, and are not.
-    fn refusals_lost(&self, plan: &Plan) -> Vec<String> {
+    fn refusals_lost(&self, plan: &[Effect]) -> Vec<String> {
         let wanted = self
             .refused()
             .into_iter()
             .filter(|effect| self.policy.consent.act && rules::allows(&self.policy, effect.kind()));
         let planned = |wanted: &Effect| {
-            let mut effects = plan.effects.iter();
+            let mut effects = plan.iter();
             effects.any(|effect| (effect.kind(), effect.who()) == (wanted.kind(), wanted.who()))
         };
         let lost = wanted.filter(|effect| !planned(effect));
@@ -193,14 +194,14 @@ impl Case {
     }
 
     /// Whether somebody belongs on a list once the plan is carried out.
-    fn belongs(&self, list: usize, human: &Human, plan: &Plan) -> Sure {
+    fn belongs(&self, list: usize, human: &Human, plan: &[Effect]) -> Sure {
         let who = &self.policy.lists[list].who;
         let is = |wanted: Option<bool>, is: Sure| match wanted {
             None => Sure::Yes,
             Some(true) => is,
             Some(false) => is.not(),
         };
-        let dies = plan.effects.iter().any(
+        let dies = plan.iter().any(
             |effect| matches!(effect, Effect::Suppressed { who } if human.mailboxes.contains(&who.0)),
         );
         let refuses = |slot: u32| {
@@ -208,7 +209,7 @@ impl Case {
             let alike = |who: u32| {
                 mailbox(who).map(str::to_lowercase) == mailbox(slot).map(str::to_lowercase)
             };
-            let mut effects = plan.effects.iter();
+            let mut effects = plan.iter();
             effects.any(|effect| {
                 matches!(effect, Effect::Unsubscribed { who, .. }
                     if human.mailboxes.contains(&who.0) && alike(who.0))
@@ -272,11 +273,11 @@ fn fuzz(first: u64, count: u64) {
             case.policy.lists,
             case.upstream
         );
-        for (kind, times) in plan.counts() {
-            seen[EffectKind::ALL
+        for effect in &plan {
+            let place = EffectKind::ALL
                 .iter()
-                .position(|known| *known == kind)
-                .unwrap()] += times;
+                .position(|known| *known == effect.kind());
+            seen[place.unwrap()] += 1;
         }
     }
     println!("{count} plans in {:?}: {seen:?}", begun.elapsed());

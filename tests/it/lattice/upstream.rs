@@ -70,7 +70,7 @@ impl Upstream {
                 let Some(mailbox) = self.mailboxes.get_mut(&who.0) else {
                     return refused();
                 };
-                for change in changes.iter() {
+                for change in changes {
                     if SUBSCRIBING.contains(&change.key.as_str()) || change.key.starts_with('$') {
                         mailbox.consent = Agreed::Yes;
                     }

@@ -1,0 +1,139 @@
+//! The effects of a plan, in the order in which they are carried out.
+
+use super::packed::Packed;
+use crate::model::{Effect, EffectKind};
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An effect, and what was known of whom it changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// What should be true.
+    pub effect: Effect,
+    /// What was known when it was planned, never an address; `None` where there is no record.
+    pub evidence: Option<String>,
+}
+
+/// Effects by kind, then list, then in the order in which they were added. A first plan wants something
+/// of everybody, so they are packed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effects(BTreeMap<(usize, Option<usize>), Group>);
+
+/// The effects of one kind, and where they concern members, of one list; never empty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    kind: EffectKind,
+    list: Option<usize>,
+    people: RoaringBitmap,
+    effects: Packed<Planned>,
+}
+
+impl Effects {
+    /// Adds an effect after those of its kind and list.
+    pub fn push(&mut self, planned: &Planned) {
+        let effect = &planned.effect;
+        let (kind, list) = (effect.kind(), effect.members_of());
+        let group = self.0.entry((rank(kind), list));
+        let group = group.or_insert_with(|| Group::new(kind, list));
+        group.people.extend(planned.effect.who().map(|slot| slot.0));
+        group.effects.push(planned);
+    }
+
+    /// The groups, in order.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.0.values()
+    }
+
+    /// Every effect, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Planned> + '_ {
+        self.groups().flat_map(Group::iter)
+    }
+
+    /// How many of a kind change the members of a list.
+    pub fn of_list(&self, kind: EffectKind, list: usize) -> u64 {
+        let group = self.0.get(&(rank(kind), Some(list)));
+        group.map_or(0, Group::count)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.groups().map(Group::count).sum()
+    }
+
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Leaves those for which `stays` says so; it is asked once for each, in order.
+    ///
+    /// # Errors
+    /// The first that `stays` meets.
+    pub(super) fn retain<E>(
+        &mut self,
+        mut stays: impl FnMut(&Effect) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        for (key, group) in std::mem::take(&mut self.0) {
+            let mut goes = RoaringBitmap::new();
+            for (at, planned) in (0..).zip(group.iter()) {
+                if !stays(&planned.effect)? {
+                    goes.insert(at);
+                }
+            }
+            if goes.is_empty() {
+                self.0.insert(key, group);
+                continue;
+            }
+            for (at, planned) in (0..).zip(group.iter()) {
+                if !goes.contains(at) {
+                    self.push(&planned);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Group {
+    fn new(kind: EffectKind, list: Option<usize>) -> Self {
+        Self {
+            kind,
+            list,
+            people: RoaringBitmap::new(),
+            effects: Packed::default(),
+        }
+    }
+
+    /// What all of them are.
+    pub fn kind(&self) -> EffectKind {
+        self.kind
+    }
+
+    /// The list whose members they change, if they do.
+    pub fn members_of(&self) -> Option<usize> {
+        self.list
+    }
+
+    /// Whom they change.
+    pub fn people(&self) -> &RoaringBitmap {
+        &self.people
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.effects.len()
+    }
+
+    /// The effects, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Planned> + '_ {
+        self.effects.iter()
+    }
+}
+
+/// When a kind's turn comes.
+fn rank(kind: EffectKind) -> usize {
+    let mut order = EffectKind::ALL.iter();
+    let place = order.position(|known| *known == kind);
+    place.unwrap_or(EffectKind::ALL.len())
+}
