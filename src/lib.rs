@@ -55,8 +55,8 @@
 //!
 //! [`pull`] asks Shopify for a bulk result and stores its lines in the [`mirror`], a thousand to a
 //! commit. [`unify`] finds the customer's number in a Klaviyo profile's external id: one person.
-//! [`score`] sees the last order 400 days ago and says `lapsed`. [`plan`] finds the profile's bit in
-//! the wanted set of a managed list, not in the one seen upstream, and plans
+//! [`score`] sees the last order 400 days ago and says `lapsed`. [`plan`] wants the profile on a
+//! managed list, does not find its bit among the members seen upstream, and plans
 //! [`model::Effect::OnList`]. The [`plan::guard`]s agree; [`push`] writes the intent to the
 //! [`journal`], adds the profile with up to 999 others in one call, tells the mirror and journals
 //! the outcome. The next pass finds nothing to do.

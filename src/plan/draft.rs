@@ -2,8 +2,8 @@
 
 use super::consent::{unsubscribed, withdrawals};
 use super::effects::{Effects, Group, Planned};
-use super::grounds::evidence;
 use super::members::{Judged, Memberships};
+use super::reasons::evidence;
 use super::values::{self, TagChange};
 use crate::detect::Verdicts;
 use crate::model::{
@@ -122,10 +122,11 @@ fn in_words(held: BTreeMap<(EffectKind, HoldReason), u64>) -> Vec<HeldBack> {
 }
 
 /// One managed list under construction.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct ListDraft {
     change: ListChange,
-    /// Members of whom nobody was looked at yet.
+    exists: bool,
+    /// Members who were not looked at yet.
     rest: RoaringBitmap,
     /// Non-members of whom it is unknown whether they are wanted.
     perhaps: u64,
@@ -133,15 +134,17 @@ struct ListDraft {
     unsure: u64,
 }
 
-/// A plan under construction; feed it every person once.
+/// A plan under construction; feed it every person once, and always in the same order: theirs is the order
+/// of the effects.
 #[derive(Debug)]
 pub struct Draft<'p> {
     policy: &'p Policy,
     segments: Memberships,
-    seen: Seen,
+    known: RoaringBitmap,
+    absent_twice: RoaringBitmap,
     now: Moment,
     lists: Vec<ListDraft>,
-    /// What is wished for the person at hand.
+    /// What is wished for one and the same reason.
     wishes: Vec<Effect>,
     effects: Effects,
     held: BTreeMap<(EffectKind, HoldReason), u64>,
@@ -150,25 +153,29 @@ pub struct Draft<'p> {
 impl<'p> Draft<'p> {
     /// An empty draft, to be compared with what was seen upstream. `segments` holds those that
     /// [`Policy::segment_names`] asks for, as far as they can be evaluated.
-    pub fn new(policy: &'p Policy, segments: Memberships, mut seen: Seen, now: Moment) -> Self {
-        seen.lists
-            .resize_with(policy.lists.len(), SeenList::default);
-        let lists = policy.lists.iter().zip(&mut seen.lists);
+    pub fn new(policy: &'p Policy, segments: Memberships, seen: Seen, now: Moment) -> Self {
+        let unseen = std::iter::repeat_with(SeenList::default);
+        let lists = policy
+            .lists
+            .iter()
+            .zip(seen.lists.into_iter().chain(unseen));
         let lists = lists.map(|(list, seen)| ListDraft {
             change: ListChange {
                 name: list.name.clone(),
                 seen: seen.members.len(),
                 ..ListChange::default()
             },
-            rest: std::mem::take(&mut seen.members),
+            exists: seen.exists,
+            rest: seen.members,
             ..ListDraft::default()
         });
         Self {
             policy,
             segments,
-            lists: lists.collect(),
-            seen,
+            known: seen.known,
+            absent_twice: seen.absent_twice,
             now,
+            lists: lists.collect(),
             wishes: Vec::new(),
             effects: Effects::default(),
             held: BTreeMap::new(),
@@ -262,8 +269,9 @@ impl<'p> Draft<'p> {
     /// Whoever this very plan suppresses or unsubscribes is out of reach after it; or the next plan would
     /// take back what this one does.
     fn lists(&mut self, dossier: &Dossier, facts: &Facts, judged: &Judged, unsubscribed: &[Slot]) {
-        let stands = dossier.primary_profile_after(unsubscribed);
-        let stands = stands.map(|(slot, _)| *slot);
+        let Some((stands, _)) = dossier.primary_profile_after(unsubscribed) else {
+            return;
+        };
         let doomed = judged.verdicts.bouncing
             && self.policy.bounce.act
             && self.policy.allows(EffectKind::Suppression)
@@ -277,21 +285,18 @@ impl<'p> Draft<'p> {
         };
         for (list, managed) in self.policy.lists.iter().enumerate() {
             let in_any = |names: &[String]| self.segments.in_any(names, dossier);
-            let wanted = match stands {
-                Some(_) => managed.who.holds(&facts, judged, self.now, in_any),
-                None => Some(false),
-            };
-            self.list(list, dossier, stands, wanted);
+            let wanted = managed.who.holds(&facts, judged, self.now, in_any);
+            self.list(list, dossier, *stands, wanted);
         }
     }
 
     /// Compares the profiles of a person with one list. `stands` is the profile by which they are on it,
     /// if they are `wanted`; while that is unknown, everything stays as upstream has it.
-    fn list(&mut self, list: usize, dossier: &Dossier, stands: Option<Slot>, wanted: Option<bool>) {
+    fn list(&mut self, list: usize, dossier: &Dossier, stands: Slot, wanted: Option<bool>) {
         for (who, _) in &dossier.profiles {
             let draft = &mut self.lists[list];
             let is_member = draft.rest.remove(who.0);
-            let stands = stands == Some(*who);
+            let stands = stands == *who;
             match (wanted.map(|wanted| wanted && stands), is_member) {
                 (Some(true), true) => draft.change.wanted += 1,
                 (Some(true), false) => self.join(list, *who),
@@ -308,7 +313,7 @@ impl<'p> Draft<'p> {
         change.wanted += 1;
         change.join += 1;
         // Nobody can join what may not be created.
-        let joins = self.seen.lists[list].exists || self.policy.allows(EffectKind::ListCreate);
+        let joins = self.lists[list].exists || self.policy.allows(EffectKind::ListCreate);
         match joins {
             true => self.wish(Effect::OnList { list, who }),
             false => self.hold(EffectKind::ListAdd, HoldReason::Mode, 1),
@@ -355,29 +360,29 @@ impl<'p> Draft<'p> {
         for list in 0..self.lists.len() {
             self.finish_list(list);
         }
-        self.plan_wishes(|| None);
         let lists = self.lists.into_iter().map(|list| list.change);
         Plan::new(self.effects, self.held, lists.collect())
     }
 
     fn finish_list(&mut self, list: usize) {
         let ListDraft {
-            rest,
+            exists,
             perhaps,
             unsure,
             ..
-        } = self.lists[list].clone();
+        } = self.lists[list];
         let unknown = HoldReason::SegmentUnknown;
         self.hold(EffectKind::ListRemove, unknown, unsure);
         self.hold(EffectKind::ListAdd, unknown, perhaps);
         let undecided = self.lists[list].change.join == 0 && perhaps > 0;
-        match self.seen.lists[list].exists {
+        match exists {
             true => {}
             // A list for a segment that is nobody's, or cannot be judged yet, would only stand empty.
             false if undecided => self.hold(EffectKind::ListCreate, unknown, 1),
             false => self.wish(Effect::ListExists { list }),
         }
-        let doubtful = &(&rest - &self.seen.known) - &self.seen.absent_twice;
+        let rest = std::mem::take(&mut self.lists[list].rest);
+        let doubtful = &(&rest - &self.known) - &self.absent_twice;
         let second_scan = HoldReason::SecondScan;
         self.hold(EffectKind::ListRemove, second_scan, doubtful.len());
         let change = &mut self.lists[list].change;
@@ -386,5 +391,6 @@ impl<'p> Draft<'p> {
         for who in &rest - &doubtful {
             self.leave(list, Slot(who));
         }
+        self.plan_wishes(|| None);
     }
 }

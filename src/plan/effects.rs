@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 pub struct Planned {
     /// What should be true.
     pub effect: Effect,
-    /// What was known when it was planned, never an address; `None` where there is no record.
+    /// What was known when it was planned, never an address; `None` of whoever has no record here, and of
+    /// what is done.
     pub evidence: Option<String>,
 }
 
@@ -24,7 +25,6 @@ pub struct Effects(BTreeMap<(usize, Option<usize>), Group>);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     kind: EffectKind,
-    list: Option<usize>,
     people: RoaringBitmap,
     effects: Packed<Planned>,
 }
@@ -35,7 +35,7 @@ impl Effects {
         let effect = &planned.effect;
         let (kind, list) = (effect.kind(), effect.members_of());
         let group = self.0.entry((rank(kind), list));
-        let group = group.or_insert_with(|| Group::new(kind, list));
+        let group = group.or_insert_with(|| Group::new(kind));
         group.people.extend(planned.effect.who().map(|slot| slot.0));
         group.effects.push(planned);
     }
@@ -96,10 +96,9 @@ impl Effects {
 }
 
 impl Group {
-    fn new(kind: EffectKind, list: Option<usize>) -> Self {
+    fn new(kind: EffectKind) -> Self {
         Self {
             kind,
-            list,
             people: RoaringBitmap::new(),
             effects: Packed::default(),
         }
@@ -108,11 +107,6 @@ impl Group {
     /// What all of them are.
     pub fn kind(&self) -> EffectKind {
         self.kind
-    }
-
-    /// The list whose members they change, if they do.
-    pub fn members_of(&self) -> Option<usize> {
-        self.list
     }
 
     /// Whom they change.
@@ -136,4 +130,69 @@ fn rank(kind: EffectKind) -> usize {
     let mut order = EffectKind::ALL.iter();
     let place = order.position(|known| *known == kind);
     place.unwrap_or(EffectKind::ALL.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Moment, PropertyChange, Slot, Value};
+
+    /// One of every kind, in order.
+    fn one_of_each() -> Vec<Effect> {
+        let (list, who, by, at) = (1, Slot(7), Slot(8), Moment(1_700_000_000_123));
+        let text = |text: &str| text.to_owned();
+        let values = [
+            None,
+            Some(Value::Null),
+            Some(Value::Bool(true)),
+            Some(Value::Int(-3)),
+            Some(Value::Float(0.5)),
+            Some(Value::Text(text("lapsed"))),
+            Some(Value::List(vec![Value::Null, Value::Text(text("ü"))])),
+            Some(Value::Object(text("{\"a\":1}"))),
+        ];
+        let next = values.iter().cycle().skip(1);
+        let changes = values.iter().zip(next).map(|(from, to)| PropertyChange {
+            key: text("dl_stage"),
+            from: from.clone(),
+            to: to.clone(),
+        });
+        vec![
+            Effect::ListExists { list },
+            Effect::Properties {
+                who,
+                changes: changes.collect(),
+            },
+            Effect::OnList { list, who },
+            Effect::OffList { list, who },
+            Effect::Suppressed { who },
+            Effect::Unsubscribed { who, by, at },
+            Effect::CustomerUnsubscribed { who, by, at },
+            Effect::Tags {
+                who,
+                add: vec![text("a")],
+                remove: Vec::new(),
+            },
+            Effect::Metafield {
+                who,
+                from: None,
+                to: Some(text("{}")),
+            },
+        ]
+    }
+
+    #[test]
+    fn every_effect_comes_back_as_it_was_in_the_order_of_the_kinds() {
+        let each = one_of_each();
+        let planned: Vec<Planned> = each
+            .into_iter()
+            .zip([None, Some("stage lapsed".to_owned())].into_iter().cycle())
+            .map(|(effect, evidence)| Planned { effect, evidence })
+            .collect();
+        let mut effects = Effects::default();
+        planned.iter().rev().for_each(|one| effects.push(one));
+        assert_eq!(effects.iter().collect::<Vec<_>>(), planned);
+        let kinds: Vec<EffectKind> = effects.groups().map(Group::kind).collect();
+        assert_eq!(kinds, EffectKind::ALL);
+    }
 }

@@ -1,17 +1,17 @@
 //! Wanted minus seen, inside the guards.
 //!
-//! A [`Draft`] is fed one person at a time and remembers only what differs from upstream, so a plan
-//! over a million people costs what it changes. [`Draft::finish`] subtracts bitmaps, orders the
-//! effects and says what was held back; [`guard::check`] is the second pair of eyes.
+//! A [`Draft`] is fed one person at a time and keeps, packed, only what differs from upstream, so a plan
+//! over a million people costs what it changes. [`Draft::finish`] deals with members who are nobody
+//! and says what was held back; [`guard::check`] is the second pair of eyes.
 
 mod consent;
 mod draft;
 mod effects;
-mod grounds;
 pub mod guard;
 mod lists;
 mod members;
 mod packed;
+mod reasons;
 #[cfg(test)]
 mod tests;
 mod values;

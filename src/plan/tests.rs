@@ -1,6 +1,7 @@
 //! Plans from hand-made people.
 
-mod grounds;
+mod lists;
+mod reasons;
 mod segments;
 
 use super::guard::check;

@@ -6,8 +6,9 @@ use super::{Push, PushError, Pushed};
 use crate::api::{ApiError, Fault};
 use crate::journal::{EffectId, Intent, RunId};
 use crate::mirror::{MirrorError, Receipt};
-use crate::model::{Effect, EffectKind, End, ListId, Moment, ProfileId};
+use crate::model::{Effect, End, ListId, Moment, ProfileId};
 use crate::plan::{Effects, Planned};
+use std::iter::zip;
 
 /// What became of one effect of a batch that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,33 +28,21 @@ pub(super) enum Fate {
 }
 
 impl Push<'_> {
-    /// Splits effects of one kind into what one request (or one job) takes.
-    pub(super) fn batches<'e>(&self, kind: EffectKind, effects: &'e [Effect]) -> Vec<&'e [Effect]> {
-        match kind {
-            EffectKind::ListCreate => effects.chunks(1).collect(),
-            EffectKind::ListAdd | EffectKind::ListRemove => effects.chunks(1000).collect(),
-            EffectKind::Property => super::properties::split(effects),
-            EffectKind::Suppression | EffectKind::Unsubscription => effects.chunks(100).collect(),
-            // Read just before, and written one by one.
-            EffectKind::CustomerUnsubscription => effects.chunks(25).collect(),
-            EffectKind::Tag | EffectKind::Metafield => super::bulk::split(kind, effects),
-        }
-    }
-
-    /// Takes one batch, and the reason for each of its effects, through its whole life; adds those that
-    /// are now true to what is done.
+    /// Takes one batch through its whole life; adds those of its effects that are now true to what is done.
     pub(super) async fn batch(
         &mut self,
         run: RunId,
-        effects: &[Effect],
-        why: &[String],
+        planned: Vec<Planned>,
         pushed: &mut Pushed,
         done: &mut Effects,
     ) -> Result<(), PushError> {
-        let mut intents = Vec::with_capacity(effects.len());
-        for (effect, why) in effects.iter().zip(why) {
-            intents.push(self.intent(run, effect)?.because(why.clone()));
+        let mut intents = Vec::with_capacity(planned.len());
+        for planned in &planned {
+            let intent = self.intent(run, &planned.effect)?;
+            intents.push(intent.because(planned.why(self.policy)));
         }
+        let effects: Vec<Effect> = planned.into_iter().map(|planned| planned.effect).collect();
+        let effects = effects.as_slice();
         self.journal.intend(&intents)?;
         let ids: Vec<EffectId> = intents.iter().map(|intent| intent.id).collect();
         let mut fates = vec![Fate::NotSent; effects.len()];
@@ -66,8 +55,7 @@ impl Push<'_> {
             Err(PushError::Api(error)) if blames_the_request(&error) => {}
             sent => sent?,
         }
-        let of_those = effects.iter().zip(&fates);
-        for (effect, _) in of_those.filter(|(_, fate)| **fate == Fate::Done) {
+        for (effect, _) in zip(effects, &fates).filter(|(_, fate)| **fate == Fate::Done) {
             let effect = effect.clone();
             let evidence = None;
             done.push(&Planned { effect, evidence });

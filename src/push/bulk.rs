@@ -13,10 +13,10 @@ use std::collections::BTreeSet;
 /// From so many customers on their tags go in bulk. Call by call a customer costs 10 points, or 20, and
 /// the Standard plan restores 100 a second: 1,000 take two or three minutes, in which every read waits as
 /// well. An operation costs 21 points, and one for each look.
-const TAGS_FROM: usize = 1_000;
+const TAGS_FROM: u64 = 1_000;
 /// From so many customers on their metafields do. 25 of them are a call of 10 points, so a full bucket
 /// pays for 5,000 at once; only beyond that they would have to wait.
-const METAFIELDS_FROM: usize = 5_000;
+const METAFIELDS_FROM: u64 = 5_000;
 /// How often a result is fetched that breaks off.
 const FETCHES: usize = 3;
 /// Most customers of one operation: Shopify takes 100 MB, and 2,000 bytes are a long line.
@@ -24,17 +24,16 @@ const MOST: usize = 50_000;
 
 const METAFIELDS_PER_CALL: usize = 25;
 
-/// Splits effects on customers into what one call takes, or one operation where they are many.
-pub(super) fn split(kind: EffectKind, effects: &[Effect]) -> Vec<&[Effect]> {
+/// So many of them go together: into one call, or into one operation where they are many.
+pub(super) fn most(kind: EffectKind, count: u64) -> usize {
     let from = match kind {
         EffectKind::Tag => TAGS_FROM,
         _ => METAFIELDS_FROM,
     };
-    let size = match effects.len() {
-        many if many >= from => MOST,
-        _ => per_call(kind),
-    };
-    effects.chunks(size).collect()
+    match count >= from {
+        true => MOST,
+        false => per_call(kind),
+    }
 }
 
 /// Whether a batch of effects on customers is more than one call takes.
@@ -364,23 +363,6 @@ mod tests {
             from: None,
             to: Some("{}".to_owned()),
         }
-    }
-
-    fn sizes(of: fn(u32) -> Effect, count: u32) -> Vec<usize> {
-        let effects: Vec<Effect> = (0..count).map(of).collect();
-        let batches = split(of(0).kind(), &effects);
-        assert_eq!(batches.concat(), effects);
-        batches.iter().map(|batch| batch.len()).collect()
-    }
-
-    #[test]
-    fn few_customers_go_call_by_call_and_many_in_bulk() {
-        assert_eq!(sizes(tags, 999), vec![1; 999]);
-        assert_eq!(sizes(tags, 1_000), [1_000]);
-        assert_eq!(sizes(tags, 100_001), [50_000, 50_000, 1]);
-        assert_eq!(sizes(metafield, 51), [25, 25, 1]);
-        assert_eq!(sizes(metafield, 4_999).len(), 200);
-        assert_eq!(sizes(metafield, 5_000), [5_000]);
     }
 
     #[test]

@@ -109,3 +109,75 @@ impl Push<'_> {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Slot;
+
+    /// A plan that creates three lists and adds so many to each of two.
+    fn plan(joins: [u32; 2]) -> Plan {
+        let mut plan = Plan::default();
+        let lists = (0..3).map(|list| Effect::ListExists { list });
+        let joins = (0..).zip(joins).flat_map(|(list, count)| {
+            let slots = (0..count).map(Slot);
+            slots.map(move |who| Effect::OnList { list, who })
+        });
+        for effect in lists.chain(joins) {
+            let evidence = None;
+            plan.effects.push(&Planned { effect, evidence });
+        }
+        plan
+    }
+
+    fn sizes(parts: &[Part<'_>]) -> Vec<(EffectKind, u64)> {
+        parts.iter().map(|part| (part.kind(), part.len())).collect()
+    }
+
+    #[test]
+    fn the_canary_is_so_many_of_a_kind_whatever_the_lists() {
+        let guards = Guards {
+            canary_count: 5,
+            canary_share: 0.01,
+            ..Guards::default()
+        };
+        use EffectKind::{ListAdd, ListCreate};
+        let plan_of = |joins| {
+            let plan = plan(joins);
+            let (first, rest) = split(&plan, &guards);
+            let mut all = Effects::default();
+            let parts = first.iter().chain(&rest);
+            parts.flat_map(Part::iter).for_each(|one| all.push(&one));
+            assert_eq!(all, plan.effects);
+            (sizes(&first), sizes(&rest))
+        };
+        let (first, rest) = plan_of([3, 9]);
+        assert_eq!(first, [(ListCreate, 3), (ListAdd, 3), (ListAdd, 2)]);
+        assert_eq!(rest, [(ListAdd, 7)]);
+        let (first, rest) = plan_of([600, 401]);
+        assert_eq!(first, [(ListCreate, 3), (ListAdd, 11)]);
+        assert_eq!(rest, [(ListAdd, 589), (ListAdd, 401)]);
+    }
+
+    #[test]
+    fn a_kind_of_which_nothing_was_carried_out_is_lost() {
+        let plan = plan([600, 401]);
+        let (first, rest) = split(&plan, &Guards::default());
+        let lost_but = |done: &[Effect]| {
+            let mut effects = Effects::default();
+            for effect in done.iter().cloned() {
+                let evidence = None;
+                effects.push(&Planned { effect, evidence });
+            }
+            lost(&first, &effects, &rest).map(|trip| trip.count)
+        };
+        let tried = first
+            .iter()
+            .filter(|part| part.kind() == EffectKind::ListAdd);
+        let tried: u64 = tried.map(Part::len).sum();
+        let list = 0;
+        assert_eq!(lost_but(&[Effect::ListExists { list }]), Some(tried));
+        let who = Slot(1);
+        assert_eq!(lost_but(&[Effect::OnList { list, who }]), None);
+    }
+}

@@ -17,24 +17,23 @@ mod lists;
 mod properties;
 mod readback;
 mod recover;
+mod room;
 mod suppressions;
 
-use canary::Part;
 pub use describe::{Described, describe};
 
 use crate::api::{ApiError, Vendors, WriteGrant};
 use crate::clock::{Clock, Stop};
 use crate::journal::{Journal, JournalError, RunId};
 use crate::mirror::{Mirror, MirrorError};
-use crate::model::{Effect, EffectKind, End, ListId, Mentions, Moment};
+use crate::model::{EffectKind, End, ListId, Mentions, Moment};
 use crate::plan::{Effects, Plan, Trip};
 use crate::policy::Policy;
 use crate::telemetry::{Progress, Pseudonyms};
+use canary::Part;
+use room::Room;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// So many effects of a plan are unpacked at once: as many as the largest batch takes.
-const AT_ONCE: usize = 50_000;
 
 /// What carrying out a plan needs; one per pass.
 #[derive(Debug)]
@@ -159,28 +158,18 @@ impl Push<'_> {
     ) -> Result<Effects, PushError> {
         let mut done = Effects::default();
         for part in parts {
-            let (mut sent, stage) = (0, part.kind().as_str());
-            let mut planned = part.iter();
-            loop {
-                let some = planned.by_ref().take(AT_ONCE);
-                let some = some.map(|one| (one.why(self.policy), one.effect));
-                let (why, effects): (Vec<String>, Vec<Effect>) = some.unzip();
-                let mut why = why.as_slice();
-                for batch in self.batches(part.kind(), &effects) {
-                    let reasons = why.split_off(..batch.len()).unwrap_or_default();
-                    if self.stop.is_set() {
-                        pushed.end(part.kind(), End::Stopped, batch.len() as u64);
-                        continue;
-                    }
-                    self.batch(run, batch, reasons, pushed, &mut done).await?;
-                    sent += batch.len() as u64;
-                    self.progress.at(stage, sent, Some(part.len()));
-                }
-                if effects.len() < AT_ONCE {
+            let (kind, count) = (part.kind(), part.len());
+            let mut sent = 0;
+            for batch in Room::of(kind, count).cut(part.iter()) {
+                if self.stop.is_set() {
                     break;
                 }
+                sent += batch.len() as u64;
+                self.batch(run, batch, pushed, &mut done).await?;
+                self.progress.at(kind.as_str(), sent, Some(count));
             }
-            self.progress.over(stage, sent);
+            pushed.end(kind, End::Stopped, count - sent);
+            self.progress.over(kind.as_str(), sent);
         }
         Ok(done)
     }

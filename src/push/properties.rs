@@ -5,7 +5,7 @@ use super::isolate::{Answer, Isolation};
 use super::jobs::Looks;
 use super::{Push, PushError};
 use crate::api::Trail;
-use crate::api::klaviyo::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS, ImportRow, JobStatus};
+use crate::api::klaviyo::{ImportRow, JobStatus};
 use crate::journal::{EffectId, RunId};
 use crate::model::{Effect, JobId};
 use std::collections::BTreeMap;
@@ -13,23 +13,8 @@ use std::collections::BTreeMap;
 /// Rough bytes of a row besides its values: ids, braces, member names.
 const ROW_BYTES: usize = 160;
 
-/// Splits effects so that each batch fits one job by rows and by bytes.
-pub(super) fn split(effects: &[Effect]) -> Vec<&[Effect]> {
-    let mut batches = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (index, effect) in effects.iter().enumerate() {
-        let size = row_bytes(effect);
-        if index > start && (index - start == IMPORT_MAX_ROWS || bytes + size > IMPORT_MAX_BYTES) {
-            batches.push(&effects[start..index]);
-            (start, bytes) = (index, 0);
-        }
-        bytes += size;
-    }
-    batches.push(&effects[start..]);
-    batches
-}
-
-fn row_bytes(effect: &Effect) -> usize {
+/// Not less than what an import takes for an effect.
+pub(super) fn row_bytes(effect: &Effect) -> usize {
     let Effect::Properties { changes, .. } = effect else {
         return ROW_BYTES;
     };
@@ -180,57 +165,28 @@ mod tests {
     use super::*;
     use crate::model::{PropertyChange, Slot, Value};
 
-    fn effect(slot: u32, bytes: usize) -> Effect {
-        let change = PropertyChange {
-            key: "driftless_note".to_owned(),
-            from: None,
-            to: Some(Value::Text("x".repeat(bytes))),
-        };
-        let changes = vec![change];
-        Effect::Properties {
-            who: Slot(slot),
-            changes,
-        }
-    }
-
-    #[test]
-    fn batches_keep_to_the_count_and_the_size_and_lose_no_effect() {
-        let many: Vec<Effect> = (0..10_001).map(|slot| effect(slot, 1)).collect();
-        let sizes: Vec<usize> = split(&many).iter().map(|batch| batch.len()).collect();
-        assert_eq!(sizes, [10_000, 1]);
-
-        let large: Vec<Effect> = (0..120).map(|slot| effect(slot, 90_000)).collect();
-        let batches = split(&large);
-        assert_eq!(batches.concat(), large);
-        for batch in batches {
-            assert!(batch.iter().map(row_bytes).sum::<usize>() <= IMPORT_MAX_BYTES);
-        }
-    }
-
     #[test]
     fn a_rows_estimated_size_is_not_below_its_real_one() {
-        let Effect::Properties { changes, .. } = effect(1, 40) else {
-            unreachable!()
-        };
-        let set = changes
-            .iter()
-            .map(|c| (c.key.clone(), c.to.clone().unwrap()))
-            .collect();
+        let note = Value::Text("x".repeat(40));
+        let set = [("driftless_note".to_owned(), note.clone())].into();
         let unset = vec!["driftless_old".to_owned()];
         let row = ImportRow {
             id: "01GDDKASAP8TKDDA2GRZDSVP4H".into(),
             set,
             unset,
         };
-        let gone = PropertyChange {
-            key: "driftless_old".to_owned(),
+        let change = |key: &str, to| PropertyChange {
+            key: key.to_owned(),
             from: None,
-            to: None,
+            to,
         };
-        let changes = changes.into_iter().chain([gone]).collect();
+        let changes = [
+            change("driftless_note", Some(note)),
+            change("driftless_old", None),
+        ];
         let estimate = row_bytes(&Effect::Properties {
             who: Slot(1),
-            changes,
+            changes: changes.into(),
         });
         assert!(estimate >= serde_json::to_vec(&row).unwrap().len());
     }

@@ -1,0 +1,115 @@
+//! Which effects go together: what one request, or one job, takes.
+
+use super::bulk;
+use super::properties::row_bytes;
+use crate::api::klaviyo::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS};
+use crate::model::EffectKind;
+use crate::plan::Planned;
+
+/// The most that goes together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    effects: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// What goes together where so many effects of a kind are to be sent.
+    pub(super) fn of(kind: EffectKind, count: u64) -> Self {
+        let (effects, bytes) = match kind {
+            EffectKind::ListCreate => (1, usize::MAX),
+            EffectKind::ListAdd | EffectKind::ListRemove => (1000, usize::MAX),
+            EffectKind::Property => (IMPORT_MAX_ROWS, IMPORT_MAX_BYTES),
+            EffectKind::Suppression | EffectKind::Unsubscription => (100, usize::MAX),
+            // Read just before, and written one by one.
+            EffectKind::CustomerUnsubscription => (25, usize::MAX),
+            EffectKind::Tag | EffectKind::Metafield => (bulk::most(kind, count), usize::MAX),
+        };
+        Self { effects, bytes }
+    }
+
+    /// Cuts effects of one kind into batches, none of which is empty.
+    pub(super) fn cut(
+        self,
+        planned: impl Iterator<Item = Planned>,
+    ) -> impl Iterator<Item = Vec<Planned>> {
+        let mut planned = planned.peekable();
+        std::iter::from_fn(move || {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while let Some(next) = planned.next_if(|next| {
+                bytes += row_bytes(&next.effect);
+                batch.is_empty() || batch.len() < self.effects && bytes <= self.bytes
+            }) {
+                batch.push(next);
+            }
+            (!batch.is_empty()).then_some(batch)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Effect, PropertyChange, Slot, Value};
+
+    fn batches(of: impl Fn(u32) -> Effect, count: u32) -> Vec<Vec<Planned>> {
+        let evidence = None;
+        let planned = (0..count).map(of).map(|effect| Planned {
+            effect,
+            evidence: evidence.clone(),
+        });
+        let planned: Vec<Planned> = planned.collect();
+        let room = Room::of(planned[0].effect.kind(), planned.len() as u64);
+        let batches: Vec<Vec<Planned>> = room.cut(planned.iter().cloned()).collect();
+        assert_eq!(batches.concat(), planned);
+        batches
+    }
+
+    fn sizes(of: impl Fn(u32) -> Effect, count: u32) -> Vec<usize> {
+        batches(of, count).iter().map(Vec::len).collect()
+    }
+
+    fn property(slot: u32, bytes: usize) -> Effect {
+        let change = PropertyChange {
+            key: "driftless_note".to_owned(),
+            from: None,
+            to: Some(Value::Text("x".repeat(bytes))),
+        };
+        Effect::Properties {
+            who: Slot(slot),
+            changes: vec![change],
+        }
+    }
+
+    #[test]
+    fn an_import_keeps_to_the_count_and_the_size() {
+        assert_eq!(sizes(|slot| property(slot, 1), 10_001), [10_000, 1]);
+        let large = batches(|slot| property(slot, 90_000), 120);
+        for batch in large {
+            let bytes = batch.iter().map(|planned| row_bytes(&planned.effect));
+            assert!(bytes.sum::<usize>() <= IMPORT_MAX_BYTES);
+        }
+        let too_large = |slot| property(slot, IMPORT_MAX_BYTES);
+        assert_eq!(sizes(too_large, 2), [1, 1]);
+    }
+
+    #[test]
+    fn few_customers_go_call_by_call_and_many_in_bulk() {
+        let tags = |slot| Effect::Tags {
+            who: Slot(slot),
+            add: Vec::new(),
+            remove: Vec::new(),
+        };
+        let metafield = |slot| Effect::Metafield {
+            who: Slot(slot),
+            from: None,
+            to: None,
+        };
+        assert_eq!(sizes(tags, 999), vec![1; 999]);
+        assert_eq!(sizes(tags, 1_000), [1_000]);
+        assert_eq!(sizes(tags, 100_500), [50_000, 50_000, 500]);
+        assert_eq!(sizes(metafield, 51), [25, 25, 1]);
+        assert_eq!(sizes(metafield, 4_999).len(), 200);
+        assert_eq!(sizes(metafield, 5_000), [5_000]);
+    }
+}
