@@ -76,13 +76,16 @@ struct Row {
     has_email: bool,
 }
 
+/// A key of 64 bits in halves, as millions of them would else be padded by a third.
+type Halves = [u32; 2];
+
 /// Keys as sorted lists of (key, index of the record). E-mail addresses and phone numbers are
 /// hashed to 64 bits: among three million keys two different ones meet with odds of 1 in 4 million.
 struct Evidences {
     records: Vec<Row>,
-    customers: Vec<(u64, u32)>,
-    emails: Vec<(u64, u32)>,
-    phones: Vec<(u64, u32)>,
+    customers: Vec<(Halves, u32)>,
+    emails: Vec<(Halves, u32)>,
+    phones: Vec<(Halves, u32)>,
 }
 
 impl Evidences {
@@ -136,11 +139,16 @@ impl Evidences {
             has_email: keys.email.is_some(),
         });
         let slot = keys.slot.0;
-        let hashed = |key: &Option<String>| key.as_deref().map(|key| (hash(key), slot));
-        self.customers.extend(keys.customer.map(|id| (id.0, slot)));
+        let hashed = |key: &Option<String>| key.as_deref().map(|key| (halves(hash(key)), slot));
+        let customer = keys.customer.map(|id| (halves(id.0), slot));
+        self.customers.extend(customer);
         self.emails.extend(hashed(&keys.email));
         self.phones.extend(hashed(&keys.phone));
     }
+}
+
+fn halves(key: u64) -> Halves {
+    [(key >> 32) as u32, key as u32]
 }
 
 /// The first eight bytes of SHA-256.
@@ -167,7 +175,7 @@ impl Union {
         }
     }
 
-    fn by_key(&mut self, mut list: Vec<(u64, u32)>) {
+    fn by_key(&mut self, mut list: Vec<(Halves, u32)>) {
         list.sort_unstable();
         for group in list.chunk_by(|a, b| a.0 == b.0) {
             self.gather(group);
@@ -176,7 +184,7 @@ impl Union {
 
     /// A phone unites only those whom e-mail does not tell apart. Where it would bring two of them
     /// together it belongs to a household and says nothing about anybody.
-    fn by_phone(&mut self, mut list: Vec<(u64, u32)>) {
+    fn by_phone(&mut self, mut list: Vec<(Halves, u32)>) {
         list.sort_unstable();
         for group in list.chunk_by(|a, b| a.0 == b.0) {
             let roots = group.iter().map(|(_, index)| self.clusters.root(*index));
@@ -192,7 +200,7 @@ impl Union {
     }
 
     /// Unites the records of a group, in order, each with the first it does not contradict.
-    fn gather(&mut self, group: &[(u64, u32)]) {
+    fn gather(&mut self, group: &[(Halves, u32)]) {
         let mut heads: Vec<u32> = Vec::new();
         for (_, index) in group {
             let joins = |head: &u32| self.clusters.unite(*head, *index).is_ok();
