@@ -1,9 +1,10 @@
 //! Disjoint sets of records, with what must not be united.
 
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
-/// Shopify's number of a customer, never zero: of millions of records, those without one take no more room.
-pub(super) type CustomerNumber = NonZeroU64;
+/// A customer's number among those of the shop, from one on: of millions of records, those without one take
+/// no more room.
+pub(super) type CustomerNumber = NonZeroU32;
 
 /// More records than this never describe one human; such keys are shared or made up.
 const MAX_RECORDS: u8 = 8;
@@ -81,7 +82,7 @@ impl Clusters {
 mod tests {
     use super::*;
 
-    fn alone(customers: &[Option<u64>]) -> Clusters {
+    fn alone(customers: &[Option<u32>]) -> Clusters {
         Clusters::alone(
             customers
                 .iter()

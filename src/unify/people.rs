@@ -72,8 +72,8 @@ impl People {
 struct Row {
     slot: Slot,
     kind: Kind,
-    customer: Option<CustomerNumber>,
     has_email: bool,
+    customer: Option<CustomerNumber>,
 }
 
 /// A key of 64 bits in halves, as millions of them would else be padded by a third.
@@ -101,7 +101,6 @@ impl Evidences {
         }
         all.records.sort_unstable();
         all.records.dedup_by_key(|row| row.slot);
-        all.believe_only_known_customers();
         let records = &all.records;
         for list in [&mut all.customers, &mut all.emails, &mut all.phones] {
             for (_, slot) in list.iter_mut() {
@@ -110,21 +109,24 @@ impl Evidences {
                 *slot = u32::try_from(index).expect("there are no more records than slots");
             }
         }
+        all.believe_only_known_customers();
         all
     }
 
     /// A profile that claims to be a customer nobody has seen contradicts no other: its external id
     /// may be of another system. Profiles with the same claim are still the same human.
     fn believe_only_known_customers(&mut self) {
-        let customers = self.records.iter().filter(|row| row.kind == Kind::Customer);
-        let mut known: Vec<CustomerNumber> = customers.filter_map(|row| row.customer).collect();
-        known.sort_unstable();
-        for row in self
-            .records
-            .iter_mut()
-            .filter(|row| row.kind == Kind::Profile)
-        {
-            row.customer = row.customer.filter(|id| known.binary_search(id).is_ok());
+        self.customers.sort_unstable();
+        let alike = self.customers.chunk_by(|a, b| a.0 == b.0);
+        for (number, alike) in (1..).zip(alike) {
+            let kind = |index: &u32| self.records[*index as usize].kind;
+            let is_known = alike.iter().any(|(_, index)| kind(index) == Kind::Customer);
+            for (_, index) in alike {
+                let row = &mut self.records[*index as usize];
+                if is_known || row.kind != Kind::Profile {
+                    row.customer = CustomerNumber::new(number);
+                }
+            }
         }
     }
 
@@ -135,8 +137,8 @@ impl Evidences {
         self.records.push(Row {
             slot: keys.slot,
             kind: keys.kind,
-            customer: keys.customer.and_then(|id| CustomerNumber::new(id.0)),
             has_email: keys.email.is_some(),
+            customer: None,
         });
         let slot = keys.slot.0;
         let hashed = |key: &Option<String>| key.as_deref().map(|key| (halves(hash(key)), slot));
