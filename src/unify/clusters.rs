@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 
-/// A customer's number among those of the shop, from one on: of millions of records, those without one take
-/// no more room.
+/// A customer's number among all that are claimed, from one on: of millions of records, those without one
+/// take no more room.
 pub(super) type CustomerNumber = NonZeroU32;
 
 /// More records than this never describe one human; such keys are shared or made up.

@@ -109,13 +109,14 @@ impl Evidences {
                 *slot = u32::try_from(index).expect("there are no more records than slots");
             }
         }
-        all.believe_only_known_customers();
+        all.number_customers();
         all
     }
 
-    /// A profile that claims to be a customer nobody has seen contradicts no other: its external id
-    /// may be of another system. Profiles with the same claim are still the same human.
-    fn believe_only_known_customers(&mut self) {
+    /// Numbers the customers that records claim to be, once keys tell of records by index. A profile that
+    /// claims to be a customer nobody has seen gets none and contradicts no other: its external id may be
+    /// of another system. Profiles with the same claim are still the same human.
+    fn number_customers(&mut self) {
         self.customers.sort_unstable();
         let alike = self.customers.chunk_by(|a, b| a.0 == b.0);
         for (number, alike) in (1..).zip(alike) {
@@ -124,7 +125,7 @@ impl Evidences {
             for (_, index) in alike {
                 let row = &mut self.records[*index as usize];
                 if is_known || row.kind != Kind::Profile {
-                    row.customer = CustomerNumber::new(number);
+                    row.customer = row.customer.or(CustomerNumber::new(number));
                 }
             }
         }
