@@ -18,7 +18,7 @@ const PEOPLE_TO_A_BEAT: usize = 4096;
 /// What came out of looking at everybody.
 #[derive(Debug)]
 pub struct Evaluation<'p> {
-    /// What should change, apart from members who are nobody.
+    /// What should change, apart from lists to be created and members who are nobody.
     pub draft: Draft<'p>,
     /// What was found.
     pub findings: Vec<Finding>,

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 pub struct Planned {
     /// What should be true.
     pub effect: Effect,
-    /// What was known when it was planned, never an address; `None` of whoever has no record here, and of
-    /// what is done.
+    /// What was known when it was planned, never an address; `None` of a list, of whoever has no record
+    /// here, and of what is done.
     pub evidence: Option<String>,
 }
 

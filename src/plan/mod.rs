@@ -1,8 +1,8 @@
 //! Wanted minus seen, inside the guards.
 //!
 //! A [`Draft`] is fed one person at a time and keeps, packed, only what differs from upstream, so a plan
-//! over a million people costs what it changes. [`Draft::finish`] deals with members who are nobody
-//! and says what was held back; [`guard::check`] is the second pair of eyes.
+//! over a million people costs what it changes. [`Draft::finish`] adds the lists to be created and the
+//! members who are nobody, and says what was held back; [`guard::check`] is the second pair of eyes.
 
 mod consent;
 mod draft;

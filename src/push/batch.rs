@@ -42,21 +42,19 @@ impl Push<'_> {
             intents.push(intent.because(planned.why(self.policy)));
         }
         let effects: Vec<Effect> = planned.into_iter().map(|planned| planned.effect).collect();
-        let effects = effects.as_slice();
         self.journal.intend(&intents)?;
         let ids: Vec<EffectId> = intents.iter().map(|intent| intent.id).collect();
         let mut fates = vec![Fate::NotSent; effects.len()];
-        let mut sent = self.send(run, effects, &ids, &mut fates).await;
-        sent = sent.and(self.look_into_refusals(effects, &mut fates).await);
+        let mut sent = self.send(run, &effects, &ids, &mut fates).await;
+        sent = sent.and(self.look_into_refusals(&effects, &mut fates).await);
         self.log_refusals(&intents, &fates);
-        self.conclude(effects, &ids, &fates, pushed)?;
+        self.conclude(&effects, &ids, &fates, pushed)?;
         match sent {
             // Only this batch was wrong; the rest of the plan may be right.
             Err(PushError::Api(error)) if blames_the_request(&error) => {}
             sent => sent?,
         }
-        for (effect, _) in zip(effects, &fates).filter(|(_, fate)| **fate == Fate::Done) {
-            let effect = effect.clone();
+        for (effect, _) in zip(effects, fates).filter(|(_, fate)| *fate == Fate::Done) {
             let evidence = None;
             done.push(&Planned { effect, evidence });
         }

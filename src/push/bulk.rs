@@ -24,7 +24,7 @@ const MOST: usize = 50_000;
 
 const METAFIELDS_PER_CALL: usize = 25;
 
-/// So many of them go together: into one call, or into one operation where they are many.
+/// How many of `count` customers go together: into one call, or into one operation where they are many.
 pub(super) fn most(kind: EffectKind, count: u64) -> usize {
     let from = match kind {
         EffectKind::Tag => TAGS_FROM,

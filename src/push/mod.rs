@@ -7,6 +7,7 @@
 mod batch;
 mod bulk;
 mod canary;
+mod capacity;
 mod consent;
 mod customers;
 mod departed;
@@ -17,7 +18,6 @@ mod lists;
 mod properties;
 mod readback;
 mod recover;
-mod room;
 mod suppressions;
 
 pub use describe::{Described, describe};
@@ -31,7 +31,7 @@ use crate::plan::{Effects, Plan, Trip};
 use crate::policy::Policy;
 use crate::telemetry::{Progress, Pseudonyms};
 use canary::Part;
-use room::Room;
+use capacity::Capacity;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -160,7 +160,7 @@ impl Push<'_> {
         for part in parts {
             let (kind, count) = (part.kind(), part.len());
             let mut sent = 0;
-            for batch in Room::of(kind, count).cut(part.iter()) {
+            for batch in Capacity::of(kind, count).cut(part.iter()) {
                 if self.stop.is_set() {
                     break;
                 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Rough bytes of a row besides its values: ids, braces, member names.
 const ROW_BYTES: usize = 160;
 
-/// Not less than what an import takes for an effect.
+/// Roughly what an import takes for an effect, rather more than less.
 pub(super) fn row_bytes(effect: &Effect) -> usize {
     let Effect::Properties { changes, .. } = effect else {
         return ROW_BYTES;

@@ -2,12 +2,14 @@
 
 use crate::house::{Edit, House, ROOMY, hours, morning};
 use crate::requests::leads;
+use driftless::clock::Brake;
 use driftless::journal::Entry;
 use driftless::model::{EffectKind, End};
 use driftless::pass::{Options, Summary};
 use driftless::sandbox::faults::{Fault, FaultKind};
 use driftless::sandbox::world::{BulkOperation, Customer, State};
 use driftless::sandbox::{Speed, World};
+use driftless::telemetry::Progress;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -239,6 +241,30 @@ async fn where_no_place_is_free_tags_go_call_by_call() {
     assert_eq!(ended(&applied, EffectKind::Tag, End::Confirmed), ENOUGH);
     assert_eq!(mutations(&house.world), [0; 5]);
     assert_once(&house, ENOUGH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_stopped_tells_what_it_left() {
+    let mut house = observed(200, TAGS).await;
+    let (brake, stop) = Brake::new();
+    // The tenth of those behind the canary.
+    let progress = Progress::new(move |step| {
+        if (step.stage.as_str(), step.done, step.total) == ("tag", 10, Some(175)) {
+            brake.set();
+        }
+    });
+    let options = Options {
+        progress,
+        stop,
+        ..Options::default()
+    };
+    let stopped = house.run(&options).await.unwrap();
+    assert_eq!(stopped.planned[&EffectKind::Tag], 200);
+    let ended = |end| ended(&stopped, EffectKind::Tag, end);
+    assert_eq!((ended(End::Confirmed), ended(End::Stopped)), (35, 165));
+    assert_once(&house, 35);
+    assert_eq!(house.pass().await.planned[&EffectKind::Tag], 165);
+    assert_once(&house, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

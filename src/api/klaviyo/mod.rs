@@ -29,5 +29,5 @@ pub use profile_resource::profile_from_json;
 pub use profiles::{MOST_IDS, ProfileQuery};
 pub use reports::SegmentSize;
 pub use resource::NotAResource;
-pub use writes::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS};
+pub use writes::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS, MOST_ADDRESSES, MOST_MEMBERS};
 pub use writes::{ImportJob, ImportRow, JobStatus, RowError, SuppressionJob};

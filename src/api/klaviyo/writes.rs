@@ -21,11 +21,11 @@ use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 /// Most profiles in one call that adds to or removes from a list.
-const MOST_MEMBERS: usize = 1_000;
+pub const MOST_MEMBERS: usize = 1_000;
 /// Most rows of one import.
 pub const IMPORT_MAX_ROWS: usize = 10_000;
 /// Most addresses in one job that suppresses or unsubscribes.
-const MOST_ADDRESSES: usize = 100;
+pub const MOST_ADDRESSES: usize = 100;
 /// Most bytes of rows in one import: 5 MB less room for the document around them.
 pub const IMPORT_MAX_BYTES: usize = 5_000_000 - 1_000;
 

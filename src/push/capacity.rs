@@ -2,25 +2,25 @@
 
 use super::bulk;
 use super::properties::row_bytes;
-use crate::api::klaviyo::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS};
+use crate::api::klaviyo::{IMPORT_MAX_BYTES, IMPORT_MAX_ROWS, MOST_ADDRESSES, MOST_MEMBERS};
 use crate::model::EffectKind;
 use crate::plan::Planned;
 
-/// The most that goes together.
+/// The most that goes together. An effect that is larger goes alone.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct Capacity {
     effects: usize,
     bytes: usize,
 }
 
-impl Room {
+impl Capacity {
     /// What goes together where so many effects of a kind are to be sent.
     pub(super) fn of(kind: EffectKind, count: u64) -> Self {
         let (effects, bytes) = match kind {
             EffectKind::ListCreate => (1, usize::MAX),
-            EffectKind::ListAdd | EffectKind::ListRemove => (1000, usize::MAX),
+            EffectKind::ListAdd | EffectKind::ListRemove => (MOST_MEMBERS, usize::MAX),
             EffectKind::Property => (IMPORT_MAX_ROWS, IMPORT_MAX_BYTES),
-            EffectKind::Suppression | EffectKind::Unsubscription => (100, usize::MAX),
+            EffectKind::Suppression | EffectKind::Unsubscription => (MOST_ADDRESSES, usize::MAX),
             // Read just before, and written one by one.
             EffectKind::CustomerUnsubscription => (25, usize::MAX),
             EffectKind::Tag | EffectKind::Metafield => (bulk::most(kind, count), usize::MAX),
@@ -50,17 +50,16 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Effect, PropertyChange, Slot, Value};
+    use crate::model::{Effect, Moment, PropertyChange, Slot, Value};
 
     fn batches(of: impl Fn(u32) -> Effect, count: u32) -> Vec<Vec<Planned>> {
-        let evidence = None;
         let planned = (0..count).map(of).map(|effect| Planned {
             effect,
-            evidence: evidence.clone(),
+            evidence: None,
         });
         let planned: Vec<Planned> = planned.collect();
-        let room = Room::of(planned[0].effect.kind(), planned.len() as u64);
-        let batches: Vec<Vec<Planned>> = room.cut(planned.iter().cloned()).collect();
+        let capacity = Capacity::of(planned[0].effect.kind(), planned.len() as u64);
+        let batches: Vec<Vec<Planned>> = capacity.cut(planned.iter().cloned()).collect();
         assert_eq!(batches.concat(), planned);
         batches
     }
@@ -84,13 +83,42 @@ mod tests {
     #[test]
     fn an_import_keeps_to_the_count_and_the_size() {
         assert_eq!(sizes(|slot| property(slot, 1), 10_001), [10_000, 1]);
-        let large = batches(|slot| property(slot, 90_000), 120);
-        for batch in large {
-            let bytes = batch.iter().map(|planned| row_bytes(&planned.effect));
-            assert!(bytes.sum::<usize>() <= IMPORT_MAX_BYTES);
-        }
+        let large = |slot| property(slot, 90_000);
+        let fit = IMPORT_MAX_BYTES / row_bytes(&large(0));
+        assert_eq!(sizes(large, 120), [fit, fit, 120 - 2 * fit]);
         let too_large = |slot| property(slot, IMPORT_MAX_BYTES);
         assert_eq!(sizes(too_large, 2), [1, 1]);
+    }
+
+    #[test]
+    fn list_calls_and_jobs_take_what_klaviyo_allows() {
+        let (list, by, at) = (0, Slot(1), Moment(0));
+        let create = |_| Effect::ListExists { list };
+        assert_eq!(sizes(create, 3), [1, 1, 1]);
+        let join = |slot| Effect::OnList {
+            list,
+            who: Slot(slot),
+        };
+        assert_eq!(sizes(join, 2_001), [1_000, 1_000, 1]);
+        let leave = |slot| Effect::OffList {
+            list,
+            who: Slot(slot),
+        };
+        assert_eq!(sizes(leave, 1_001), [1_000, 1]);
+        let suppress = |slot| Effect::Suppressed { who: Slot(slot) };
+        assert_eq!(sizes(suppress, 101), [100, 1]);
+        let unsubscribe = |slot| Effect::Unsubscribed {
+            who: Slot(slot),
+            by,
+            at,
+        };
+        assert_eq!(sizes(unsubscribe, 101), [100, 1]);
+        let unsubscribe = |slot| Effect::CustomerUnsubscribed {
+            who: Slot(slot),
+            by,
+            at,
+        };
+        assert_eq!(sizes(unsubscribe, 26), [25, 1]);
     }
 
     #[test]
