@@ -34,7 +34,8 @@ impl Part<'_> {
     }
 }
 
-/// Splits a plan into the canary and the rest. Lists are created with the canary: members need them.
+/// Splits a plan into the canary, the first of each kind in the plan's order, and the rest. Lists are created
+/// with the canary: members need them.
 pub(super) fn split<'p>(plan: &'p Plan, guards: &Guards) -> (Vec<Part<'p>>, Vec<Part<'p>>) {
     let first_of = |(kind, count): (EffectKind, u64)| {
         let share = (count as f64 * guards.canary_share).ceil() as u64;
