@@ -16,6 +16,14 @@ pub struct Planned {
     pub evidence: Option<String>,
 }
 
+/// An effect without evidence.
+impl From<Effect> for Planned {
+    fn from(effect: Effect) -> Self {
+        let evidence = None;
+        Self { effect, evidence }
+    }
+}
+
 /// Effects by kind, then list, then in the order in which they were added. A first plan wants something
 /// of everybody, so they are packed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,7 +77,7 @@ impl Effects {
     /// Leaves those for which `stays` says so; it is asked once for each, in order.
     ///
     /// # Errors
-    /// The first that `stays` meets.
+    /// The first that `stays` meets; what is left then is not the whole.
     pub(super) fn retain<E>(
         &mut self,
         mut stays: impl FnMut(&Effect) -> Result<bool, E>,

@@ -246,11 +246,8 @@ fn listings(now: &Circumstances, guards: &Guards, trips: &mut Vec<Trip>) {
 /// Counts what would be done, not what a mode would rather do.
 fn segment_jump(plan: &Plan, guards: &Guards, trips: &mut Vec<Trip>) {
     for (index, list) in plan.lists.iter().enumerate() {
-        let kinds = [EffectKind::ListAdd, EffectKind::ListRemove];
-        let changed: u64 = kinds
-            .map(|kind| plan.effects.of_list(kind, index))
-            .iter()
-            .sum();
+        let of_kind = |kind| plan.effects.of_list(kind, index);
+        let changed = of_kind(EffectKind::ListAdd) + of_kind(EffectKind::ListRemove);
         let share = changed as f64 / list.seen.max(1) as f64;
         if list.seen >= guards.segment_jump_floor && share > guards.segment_jump_share {
             let note = format!(

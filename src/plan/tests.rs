@@ -454,8 +454,7 @@ fn a_customer_whose_tags_and_metafield_change_is_one_person() {
     };
     let mut plan = Plan::default();
     for effect in (0..26).map(tag).chain((0..26).map(metafield)) {
-        let evidence = None;
-        plan.effects.push(&Planned { effect, evidence });
+        plan.effects.push(&effect.into());
     }
     let trips = |customers| {
         let now = Circumstances {

@@ -55,8 +55,7 @@ impl Push<'_> {
             sent => sent?,
         }
         for (effect, _) in zip(effects, fates).filter(|(_, fate)| *fate == Fate::Done) {
-            let evidence = None;
-            done.push(&Planned { effect, evidence });
+            done.push(&effect.into());
         }
         Ok(())
     }

@@ -125,8 +125,7 @@ mod tests {
             slots.map(move |who| Effect::OnList { list, who })
         });
         for effect in lists.chain(joins) {
-            let evidence = None;
-            plan.effects.push(&Planned { effect, evidence });
+            plan.effects.push(&effect.into());
         }
         plan
     }
@@ -167,8 +166,7 @@ mod tests {
         let lost_but = |done: &[Effect]| {
             let mut effects = Effects::default();
             for effect in done.iter().cloned() {
-                let evidence = None;
-                effects.push(&Planned { effect, evidence });
+                effects.push(&effect.into());
             }
             lost(&first, &effects, &rest).map(|trip| trip.count)
         };

@@ -53,11 +53,7 @@ mod tests {
     use crate::model::{Effect, Moment, PropertyChange, Slot, Value};
 
     fn batches(of: impl Fn(u32) -> Effect, count: u32) -> Vec<Vec<Planned>> {
-        let planned = (0..count).map(of).map(|effect| Planned {
-            effect,
-            evidence: None,
-        });
-        let planned: Vec<Planned> = planned.collect();
+        let planned: Vec<Planned> = (0..count).map(of).map(Planned::from).collect();
         let capacity = Capacity::of(planned[0].effect.kind(), planned.len() as u64);
         let batches: Vec<Vec<Planned>> = capacity.cut(planned.iter().cloned()).collect();
         assert_eq!(batches.concat(), planned);
