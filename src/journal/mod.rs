@@ -300,8 +300,8 @@ impl Journal {
         }
     }
 
-    /// Distinct subjects with a confirmed or still open effect of these kinds since then. Rolling
-    /// guards count with it; it survives restarts. `since` lies at most a day back.
+    /// Distinct subjects with a confirmed or still open effect of these kinds, which budgets count, since
+    /// then. Rolling guards count with it; it survives restarts. `since` lies at most a day back.
     pub fn spent(&self, kinds: &[EffectKind], since: Moment) -> BTreeSet<&str> {
         self.state.spent(kinds, since)
     }

@@ -29,23 +29,14 @@ pub(super) struct State {
     answered: BTreeSet<u64>,
     /// Whether the shop's keys are, or are about to be, destroyed.
     pub(super) is_erased: bool,
-    charges: BTreeMap<EffectId, Charge>,
+    /// Subjects of confirmed effects that budgets count, by when they were confirmed.
+    charges: BTreeMap<(Moment, EffectKind), Vec<Box<str>>>,
     /// What ended refused or withdrawn, and when it last did.
     refused: BTreeMap<Purpose, Moment>,
-    /// Digests of all subjects whose suppression was ever confirmed.
-    suppressed: BTreeSet<u64>,
+    /// The effect that suppressed a subject, by the digest of its id: all that were ever confirmed.
+    suppressed: BTreeMap<u64, EffectId>,
     /// When each profile was unsubscribed by us, by the digest of its id.
     unsubscribed: BTreeMap<u64, Moment>,
-}
-
-/// What one effect costs a budget.
-#[derive(Debug)]
-struct Charge {
-    kind: EffectKind,
-    /// Whom it hit; the target when it hits nobody.
-    subject: String,
-    /// When it was confirmed, or intended while it is open.
-    at: Moment,
 }
 
 impl State {
@@ -60,7 +51,7 @@ impl State {
             }
             Entry::Outcome(outcome) => self.conclude(outcome),
             Entry::Unkept { effects, .. } => {
-                effects.iter().for_each(|effect| self.take_back(*effect));
+                self.take_back(effects);
                 Ok(())
             }
             Entry::Forget(forgetting) => {
@@ -113,9 +104,12 @@ impl State {
 
     /// Distinct subjects hit since then, or about to be.
     pub(super) fn spent(&self, kinds: &[EffectKind], since: Moment) -> BTreeSet<&str> {
-        let charges = self.charges.values();
-        let counted = charges.filter(|charge| kinds.contains(&charge.kind) && charge.at >= since);
-        counted.map(|charge| charge.subject.as_str()).collect()
+        let open = self.open.values();
+        let open = open.filter(|intent| kinds.contains(&intent.kind) && intent.at >= since);
+        let charges = self.charges.iter();
+        let ended = charges.filter(|((at, kind), _)| kinds.contains(kind) && *at >= since);
+        let ended = ended.flat_map(|(_, subjects)| subjects.iter().map(AsRef::as_ref));
+        open.map(charged).chain(ended).collect()
     }
 
     /// What ended refused or withdrawn since then and was not confirmed later.
@@ -129,16 +123,13 @@ impl State {
     }
 
     /// What was not kept may be tried again. The budgets count it all the same.
-    fn take_back(&mut self, effect: EffectId) {
-        if let Some(charge) = self.charges.get(&effect)
-            && charge.kind == EffectKind::Suppression
-        {
-            self.suppressed.remove(&digest(&[&charge.subject]));
-        }
+    fn take_back(&mut self, effects: &[EffectId]) {
+        let unkept: BTreeSet<&EffectId> = effects.iter().collect();
+        self.suppressed.retain(|_, by| !unkept.contains(by));
     }
 
     pub(super) fn was_suppressed(&self, subject: &str) -> bool {
-        self.suppressed.contains(&digest(&[subject]))
+        self.suppressed.contains_key(&digest(&[subject]))
     }
 
     fn begin(&mut self, run: RunId, at: Moment) -> Result<(), ()> {
@@ -150,9 +141,7 @@ impl State {
         self.intended.clear();
         self.jobs = self.open_jobs();
         let oldest = at.minus(LOOK_BACK);
-        let open = &self.open;
-        self.charges
-            .retain(|id, charge| charge.at >= oldest || open.contains_key(id));
+        self.charges.retain(|(at, _), _| *at >= oldest);
         self.refused.retain(|_, at| *at >= oldest);
         Ok(())
     }
@@ -162,15 +151,6 @@ impl State {
             return Err(());
         }
         self.intended.insert(intent.id);
-        let charge = Charge {
-            kind: intent.kind,
-            subject: intent
-                .subject
-                .clone()
-                .unwrap_or_else(|| intent.target.clone()),
-            at: intent.at,
-        };
-        self.charges.insert(intent.id, charge);
         self.open.insert(intent.id, intent.clone());
         Ok(())
     }
@@ -178,10 +158,10 @@ impl State {
     fn conclude(&mut self, outcome: &Outcome) -> Result<(), ()> {
         let intent = self.open.remove(&outcome.effect).ok_or(())?;
         self.remember(&intent, outcome);
-        if outcome.end != End::Confirmed {
-            self.charges.remove(&outcome.effect);
-        } else if let Some(charge) = self.charges.get_mut(&outcome.effect) {
-            charge.at = charge.at.max(outcome.at);
+        if outcome.end == End::Confirmed && intent.kind.is_budgeted() {
+            let at = intent.at.max(outcome.at);
+            let charges = self.charges.entry((at, intent.kind)).or_default();
+            charges.push(charged(&intent).into());
         }
         Ok(())
     }
@@ -204,11 +184,16 @@ impl State {
                     self.unsubscribed.extend(own);
                 }
                 if intent.kind == EffectKind::Suppression {
-                    self.suppressed
-                        .extend(subject.map(|subject| digest(&[subject])));
+                    let own = subject.map(|subject| (digest(&[subject]), intent.id));
+                    self.suppressed.extend(own);
                 }
             }
             End::Superseded | End::Stopped => {}
         }
     }
+}
+
+/// Whom an effect hits; its target when it hits nobody.
+fn charged(intent: &Intent) -> &str {
+    intent.subject.as_deref().unwrap_or(&intent.target)
 }

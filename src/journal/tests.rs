@@ -364,7 +364,7 @@ fn refusals_are_remembered_for_a_day_under_a_name_that_no_run_changes() {
 }
 
 #[test]
-fn a_confirmed_suppression_is_remembered_for_good() {
+fn a_suppression_is_remembered_for_good_unless_it_did_not_last() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(&dir);
     let run = journal.begin_run(NOW, "p1").unwrap();
@@ -374,20 +374,27 @@ fn a_confirmed_suppression_is_remembered_for_good() {
         intent(run, kind, "R", NOW),
         intent(run, kind, "O", NOW),
         intent(run, EffectKind::ListRemove, "L", NOW),
+        intent(run, kind, "U", NOW),
     ];
     journal.intend(&intents).unwrap();
     let ends = [
         (intents[0].id, End::Confirmed, None),
         (intents[1].id, End::Refused, None),
         (intents[3].id, End::Confirmed, None),
+        (intents[4].id, End::Confirmed, None),
     ];
     journal.conclude(&ends, NOW).unwrap();
-    let known = |journal: &Journal| ["A", "R", "O", "L"].map(|who| journal.was_suppressed(who));
-    assert_eq!(known(&journal), [true, false, false, false]);
+    let who = ["A", "R", "O", "L", "U"];
+    let known = |journal: &Journal| who.map(|who| journal.was_suppressed(who));
+    assert_eq!(known(&journal), [true, false, false, false, true]);
+    journal.unkept(run, &[intents[4].id], NOW).unwrap();
+    assert_eq!(known(&journal), [true, false, false, false, false]);
+    let spent = journal.spent(&[kind], NOW);
+    assert!(spent.contains("U"), "a budget counts what was tried");
     journal.begin_run(later(24 * 365), "p1").unwrap();
     drop(journal);
     let (journal, _) = open(&dir);
-    assert_eq!(known(&journal), [true, false, false, false]);
+    assert_eq!(known(&journal), [true, false, false, false, false]);
 }
 
 #[test]

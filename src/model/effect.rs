@@ -126,6 +126,11 @@ impl EffectKind {
         Self::Metafield,
     ];
 
+    /// Whether budgets count it: lists may always be created and joined.
+    pub const fn is_budgeted(self) -> bool {
+        !matches!(self, Self::ListCreate | Self::ListAdd)
+    }
+
     /// Whether Shopify's bulk operations may write it.
     pub const fn goes_in_bulk(self) -> bool {
         matches!(self, Self::Tag | Self::Metafield)

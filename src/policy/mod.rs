@@ -164,6 +164,17 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_counts_every_kind_that_is_budgeted() {
+        let counted = |kind| {
+            let budgets = Guards::default().budgets();
+            budgets.iter().any(|(_, _, kinds)| kinds.contains(&kind))
+        };
+        for kind in EffectKind::ALL {
+            assert_eq!(counted(kind), kind.is_budgeted(), "{kind}");
+        }
+    }
+
+    #[test]
     fn a_kind_may_have_a_mode_of_its_own() {
         let mut policy = Policy {
             mode: Mode::Full,
