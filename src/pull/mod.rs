@@ -6,6 +6,7 @@
 
 mod bulk;
 mod catalogue;
+mod density;
 mod events;
 mod feeds;
 mod fold;

@@ -4,7 +4,8 @@
 //! A page commits with the position of its own part, in whatever order pages arrive, so that a kill costs
 //! at most those under way. A cut is stored with the next page: both halves at once, or neither.
 
-use super::split::Range;
+use super::density::Density;
+use super::split::{Extent, Range};
 use super::walk::{Source, Walked, refuses_cursor};
 use super::{Pull, PullError, Pulled};
 use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
@@ -30,6 +31,11 @@ pub(super) trait Ranged: Source {
         to: Option<Moment>,
         after: Option<&PageCursor>,
     ) -> impl Future<Output = Result<Page<Self::Item>, ApiError>> + Send;
+
+    /// How many records there are on each day; `None` where the vendor does not count them.
+    fn density(&self) -> impl Future<Output = Result<Option<Density>, ApiError>> + Send {
+        std::future::ready(Ok(None))
+    }
 }
 
 /// A stream's first fill under way.
@@ -41,10 +47,35 @@ struct Fill<'s, S> {
     /// Whether its first page is stored.
     begun: bool,
     ranges: BTreeMap<u32, Range>,
+    census: Census,
+    /// The most records that a page held.
+    page: usize,
 }
 
-/// A page that was asked for: of which fill and range.
-type Fetched<T> = ((usize, u32), Result<Page<T>, ApiError>);
+/// Whether a stream's records were counted.
+enum Census {
+    Unasked,
+    /// Its ranges are not cut before it is known where.
+    UnderWay,
+    Taken(Density),
+    /// Nobody tells.
+    Untold,
+}
+
+/// What is asked for next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    /// The next page of the range of this number.
+    Page(u32),
+    /// How many records there are.
+    Census,
+}
+
+/// What arrived.
+enum Arrived<T> {
+    Page(u32, Result<Page<T>, ApiError>),
+    Census(Result<Option<Density>, ApiError>),
+}
 
 impl Pull<'_> {
     /// Whether nothing of a stream was ever read to the end, nor is a walk under way that is not in
@@ -73,14 +104,18 @@ impl Pull<'_> {
         loop {
             self.check_stop()?;
             while under_way.len() < abreast
-                && let Some(place) = next_place(&mut fills)
+                && let Some((nth, ask)) = next(&mut fills)
             {
-                under_way.push(self.fetch(&mut fills, place));
+                under_way.push(self.fetch(&mut fills[nth], nth, ask));
             }
-            let Some(((nth, number), page)) = under_way.next().await else {
+            let Some((nth, arrived)) = under_way.next().await else {
                 break;
             };
-            self.store_arrived(&mut fills[nth], number, page, pulled)?;
+            let fill = &mut fills[nth];
+            match arrived {
+                Arrived::Page(number, page) => self.store_arrived(fill, number, page, pulled)?,
+                Arrived::Census(counted) => fill.take_census(counted),
+            }
             let seen = fills.iter().map(Fill::seen).sum();
             self.progress.at(S::NAME, seen, None);
         }
@@ -116,26 +151,37 @@ impl Pull<'_> {
             start: known.unwrap_or(now),
             begun: known.is_some(),
             ranges,
+            census: Census::Unasked,
+            page: 1,
         })
     }
 
-    /// Asks for the next page of a range.
+    /// Asks for the next page of a range of the `nth` fill, or for its census.
     fn fetch<'s, S: Ranged>(
         &self,
-        fills: &mut [Fill<'s, S>],
-        place: (usize, u32),
-    ) -> impl Future<Output = Fetched<S::Item>> + Send + use<'s, S> {
-        let fill = &mut fills[place.0];
-        let range = fill
-            .ranges
-            .get_mut(&place.1)
-            .expect("a range that is there");
-        range.busy = true;
-        let (source, part) = (fill.source, range.part.clone());
+        fill: &mut Fill<'s, S>,
+        nth: usize,
+        ask: Ask,
+    ) -> impl Future<Output = (usize, Arrived<S::Item>)> + Send + use<'s, S> {
+        let source = fill.source;
+        let part = match ask {
+            Ask::Census => {
+                fill.census = Census::UnderWay;
+                None
+            }
+            Ask::Page(number) => {
+                let range = fill.ranges.get_mut(&number).expect("a range that is there");
+                range.busy = true;
+                Some((number, range.part.clone()))
+            }
+        };
         async move {
+            let Some((number, part)) = part else {
+                return (nth, Arrived::Census(source.density().await));
+            };
             let after = part.position.as_deref().map(PageCursor::from_stored);
             let page = source.range(part.from, part.to, after.as_ref()).await;
-            (place, page)
+            (nth, Arrived::Page(number, page))
         }
     }
 
@@ -165,6 +211,7 @@ impl Pull<'_> {
             other => other?,
         };
         let listed: Vec<Option<Moment>> = page.items.iter().map(S::at).collect();
+        fill.page = fill.page.max(listed.len());
         let kept = page
             .items
             .into_iter()
@@ -246,31 +293,64 @@ impl<S> Fill<'_, S> {
         self.ranges.values().map(|range| range.part.seen).sum()
     }
 
-    /// The range that is expected to take longest: its pages and number.
-    fn longest(&self) -> Option<(f64, u32)> {
-        let ranges = self.ranges.iter();
-        let left =
-            ranges.filter_map(|(number, range)| Some((range.pages_left(self.start)?, *number)));
-        left.max_by(|(a, _), (b, _)| a.total_cmp(b))
+    fn take_census(&mut self, counted: Result<Option<Density>, ApiError>) {
+        self.census = match counted {
+            Ok(Some(density)) => Census::Taken(density),
+            Ok(None) => Census::Untold,
+            Err(error) => {
+                tracing::warn!(%error, stream = %self.stream, "records could not be counted");
+                Census::Untold
+            }
+        };
+    }
+
+    /// Its ranges that are worth a cut: how many pages each is expected to have, and its number.
+    fn long(&self) -> impl Iterator<Item = (f64, u32)> {
+        let extent = self.census.extent(self.start, self.page);
+        let asks = !matches!(self.census, Census::UnderWay);
+        let ranges = self.ranges.iter().filter(move |_| asks);
+        ranges.filter_map(move |(number, range)| Some((range.long(&extent)?, *number)))
+    }
+
+    /// Cuts a long range in two; before the first cut, the census is due.
+    fn cut(&mut self, number: u32) -> Option<Ask> {
+        if matches!(self.census, Census::Unasked) {
+            return Some(Ask::Census);
+        }
+        let extent = self.census.extent(self.start, self.page);
+        let later = self.ranges.get_mut(&number)?.cut(&extent)?;
+        let number = self.ranges.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.ranges.insert(number, later);
+        Some(Ask::Page(number))
     }
 }
 
-/// A range whose next page may be asked for; a piece of the longest one when all are under way.
-fn next_place<S>(fills: &mut [Fill<'_, S>]) -> Option<(usize, u32)> {
+impl Census {
+    /// What it tells of a stream that ends at `end`, whose pages hold so many records.
+    fn extent(&self, end: Moment, page: usize) -> Extent<'_> {
+        let counted = match self {
+            Self::Taken(density) => Some((density, page as f64)),
+            Self::Unasked | Self::UnderWay | Self::Untold => None,
+        };
+        Extent { end, counted }
+    }
+}
+
+/// What may be asked for next, of which fill: the next page of a range, or the first one of a piece of the
+/// longest range when all are under way.
+fn next<S>(fills: &mut [Fill<'_, S>]) -> Option<(usize, Ask)> {
     for (nth, fill) in fills.iter().enumerate() {
         let waiting = fill.ranges.iter().find(|(_, range)| range.is_waiting());
         if let Some((number, _)) = waiting {
-            return Some((nth, *number));
+            return Some((nth, Ask::Page(*number)));
         }
     }
-    let longest = fills.iter().enumerate();
-    let longest = longest.filter_map(|(nth, fill)| Some((fill.longest()?, nth)));
-    let ((_, number), nth) = longest.max_by(|(a, _), (b, _)| a.0.total_cmp(&b.0))?;
-    let fill = &mut fills[nth];
-    let later = fill.ranges.get_mut(&number)?.cut(fill.start)?;
-    let number = fill.ranges.last_key_value().map_or(0, |(last, _)| last + 1);
-    fill.ranges.insert(number, later);
-    Some((nth, number))
+    let fills_of = fills.iter().enumerate();
+    let long = fills_of.flat_map(|(nth, fill)| fill.long().map(move |long| (nth, long)));
+    let mut long: Vec<_> = long.collect();
+    long.sort_by(|(_, (a, _)), (_, (b, _))| b.total_cmp(a));
+    let mut long = long.into_iter();
+    long.find_map(|(nth, (_, number))| Some((nth, fills[nth].cut(number)?)))
 }
 
 #[cfg(test)]

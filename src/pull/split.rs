@@ -1,14 +1,18 @@
 //! Where a range of instants is cut in two, so that more of it can be read at the same time.
 //!
-//! How dense a range is nobody knows beforehand: its pages tell. A cut costs a page more at most, the
-//! half-empty one that either side may end with.
+//! How dense a range is the vendor's counts by day tell, or else its last page. A cut costs a page more at
+//! most, the half-empty one that either side may end with; by the counts it costs hardly any.
 
+use super::density::{Density, Left};
 use crate::api::{Cursor as PageCursor, Trail};
 use crate::mirror::Part;
 use crate::model::Moment;
 
 /// Fewer pages than this are read one after the other: the saving would not be worth the page.
 const LEAST_PAGES: f64 = 16.0;
+
+/// The same where the pages are counted, so that a cut seldom costs one.
+const LEAST_COUNTED: f64 = 6.0;
 
 /// A page tells no more than this of what follows it: a burst of imported records is followed by years
 /// with few.
@@ -31,11 +35,25 @@ pub(super) struct Range {
     pub trail: Trail,
     /// Milliseconds that the last page covered.
     pace: Option<f64>,
+    /// Where it was taken up, and the records that were kept since.
+    start: Option<Moment>,
+    read: u64,
+}
+
+/// What is known of the stream that a range is of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent<'s> {
+    /// Where a range without an end ends.
+    pub end: Moment,
+    /// Its vendor's counts, and how many records a page holds.
+    pub counted: Option<(&'s Density, f64)>,
 }
 
 impl Range {
     pub fn of(part: Part) -> Self {
         Self {
+            start: part.reached.or(part.from),
+            read: 0,
             part,
             busy: false,
             changed: false,
@@ -69,6 +87,7 @@ impl Range {
             self.pace = Some((last.0 - first.0).max(SECOND_MS) as f64);
         }
         let ended = self.part.to.is_some_and(|to| instants().max() >= Some(to));
+        self.read += count;
         let part = &mut self.part;
         part.seen += count;
         if latest > part.reached {
@@ -88,6 +107,7 @@ impl Range {
         part.seen -= part.at_reached;
         part.from = part.reached.take().or(part.from);
         (part.at_reached, part.position) = (0, None);
+        (self.start, self.read) = (part.from, 0);
         self.trail = Trail::default();
         (self.restarted, self.changed) = (true, true);
     }
@@ -99,6 +119,7 @@ impl Range {
             to: self.part.to,
             ..Part::default()
         };
+        (self.start, self.read) = (self.part.from, 0);
         (self.trail, self.changed) = (Trail::default(), true);
     }
 
@@ -107,24 +128,34 @@ impl Range {
         self.part.position.is_some() && !self.restarted
     }
 
-    /// Pages that are expected in it, as far as one can tell; `end` is where one without an end ends.
-    pub fn pages_left(&self, end: Moment) -> Option<f64> {
-        let start = self.part.reached.or(self.part.from)?;
-        let span = self.part.to.unwrap_or(end).0 - start.0;
-        Some(span as f64 / self.pace?).filter(|_| !self.part.done)
+    /// Pages that are expected in it, as far as one can tell, if they are worth a cut.
+    pub fn long(&self, extent: &Extent<'_>) -> Option<f64> {
+        let least = match extent.counted {
+            Some(_) => LEAST_COUNTED,
+            None => LEAST_PAGES,
+        };
+        self.pages_left(extent).filter(|pages| *pages >= least)
+    }
+
+    fn pages_left(&self, extent: &Extent<'_>) -> Option<f64> {
+        if self.part.done {
+            return None;
+        }
+        match extent.counted {
+            Some((density, page)) => Some(density.left(&self.left()) / page),
+            None => {
+                let start = self.part.reached.or(self.part.from)?;
+                Some((self.part.to.unwrap_or(extent.end).0 - start.0) as f64 / self.pace?)
+            }
+        }
     }
 
     /// Cuts its later half off, or whatever is too far away to be guessed at.
-    pub fn cut(&mut self, end: Moment) -> Option<Self> {
-        let pages = self.pages_left(end).filter(|pages| *pages >= LEAST_PAGES)?;
-        let start = self.part.reached.or(self.part.from)?;
-        let kept = self.pace? * (pages / 2.0).min(FARTHEST_PAGES);
-        // Whole seconds: that is how instants are listed.
-        let at = Moment((start.0 + kept as i64).div_euclid(SECOND_MS) * SECOND_MS);
-        if at <= start {
-            return None;
-        }
-        // Its own first page tells how dense it is.
+    pub fn cut(&mut self, extent: &Extent<'_>) -> Option<Self> {
+        let pages = self.long(extent)?;
+        let counted = extent.counted;
+        let midnight = counted.and_then(|(density, page)| density.middle(&self.left(), page));
+        let at = midnight.or_else(|| self.middle(pages, extent.end))?;
         let later = Self {
             changed: true,
             ..Self::of(Part {
@@ -137,13 +168,38 @@ impl Range {
         self.changed = true;
         Some(later)
     }
+
+    /// The middle of what is left at the pace of the last page.
+    fn middle(&self, pages: f64, end: Moment) -> Option<Moment> {
+        if pages < LEAST_PAGES {
+            return None;
+        }
+        let start = self.part.reached.or(self.part.from)?;
+        let kept = self.pace? * (pages / 2.0).min(FARTHEST_PAGES);
+        // Whole seconds: that is how instants are listed.
+        let at = Moment((start.0 + kept as i64).div_euclid(SECOND_MS) * SECOND_MS);
+        let end = self.part.to.unwrap_or(end);
+        (start < at && at < end).then_some(at)
+    }
+
+    fn left(&self) -> Left {
+        Left {
+            start: self.start,
+            read: self.read,
+            reached: self.part.reached,
+            to: self.part.to,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const END: Moment = Moment(1_000_000 * SECOND_MS);
+    const UNCOUNTED: Extent<'_> = Extent {
+        end: Moment(1_000_000 * SECOND_MS),
+        counted: None,
+    };
 
     fn seconds(of: impl IntoIterator<Item = i64>) -> Vec<Option<Moment>> {
         of.into_iter()
@@ -161,14 +217,14 @@ mod tests {
     #[test]
     fn a_range_is_cut_in_the_middle_of_what_is_left_and_a_short_one_is_not() {
         let mut range = begun(10_000);
-        let later = range.cut(END).unwrap();
+        let later = range.cut(&UNCOUNTED).unwrap();
         assert_eq!(range.part.to, Some(Moment::from_secs(505_000)));
         assert_eq!(later.part.from, range.part.to);
         assert_eq!(later.part.to, None);
         assert!(range.changed && later.changed && later.is_waiting());
-        assert_eq!(begun(62_500).cut(END), None);
+        assert_eq!(begun(62_500).cut(&UNCOUNTED), None);
         assert_eq!(
-            Range::of(Part::default()).cut(END),
+            Range::of(Part::default()).cut(&UNCOUNTED),
             None,
             "nothing is known of it"
         );
@@ -177,7 +233,7 @@ mod tests {
     #[test]
     fn a_burst_is_not_taken_for_what_follows_it() {
         let mut range = begun(2);
-        range.cut(END).unwrap();
+        range.cut(&UNCOUNTED).unwrap();
         assert_eq!(range.part.to, Some(Moment::from_secs(2 + 2 * 256)));
     }
 
@@ -189,7 +245,7 @@ mod tests {
         });
         let next = PageCursor::from_stored("next");
         range.advance(&seconds([7; 1_000]), Some(&next));
-        assert_eq!(range.cut(END), None);
+        assert_eq!(range.cut(&UNCOUNTED), None);
         range.advance(&seconds([7; 1_000]), Some(&next));
         assert_eq!((range.part.seen, range.part.at_reached), (2_000, 2_000));
         assert!(range.is_waiting());
@@ -198,7 +254,11 @@ mod tests {
     #[test]
     fn what_was_cut_off_is_kept_by_the_later_range_alone() {
         let mut range = begun(100);
-        let mut later = range.cut(Moment::from_secs(2_100)).unwrap();
+        let short = Extent {
+            end: Moment::from_secs(2_100),
+            counted: None,
+        };
+        let mut later = range.cut(&short).unwrap();
         let cut = range.part.to.unwrap().0 / SECOND_MS;
         let page = seconds([cut - 1, cut - 1, cut, cut + 5]);
         let kept = |range: &Range| page.iter().filter(|at| range.holds(**at)).count();

@@ -31,7 +31,7 @@ pub(super) const RECENT_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 const SETTLING: Duration = Duration::from_secs(60 * 60);
 
 /// The longest span that one request counts the days of.
-const YEAR: i64 = 365;
+pub(super) const YEAR: i64 = 365;
 
 /// A day that lacks something Klaviyo did not list is read again after so long: its counts may run ahead
 /// of its lists.
@@ -39,7 +39,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Klaviyo is not that old: an event of an earlier date is a mistake, and no reason to ask for the years
 /// between.
-const MOST_YEARS: i64 = 15;
+pub(super) const MOST_YEARS: i64 = 15;
 
 const FOUND: &str = "events that were missing";
 

@@ -1,4 +1,4 @@
-//! A vendor of profiles and events: sorted by their instants, filtered by range, two on a page.
+//! A vendor of profiles and events: sorted by their instants, filtered by range.
 
 use crate::api::klaviyo::{Klaviyo, Stack};
 use crate::api::{Answer, ApiError, Budgets, Call, Conduct, Exchange, Headers};
@@ -22,12 +22,17 @@ struct Inner {
     /// Of every profile, and of every event of each metric: seconds, ascending.
     created: Vec<i64>,
     latency: Duration,
+    /// Records on a page.
+    page: usize,
     seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
 struct Seen {
+    /// For pages.
     requests: u64,
+    /// For counts.
+    censuses: u64,
     at_once: u64,
     most_at_once: u64,
     refused: u64,
@@ -58,11 +63,16 @@ pub fn client(vendor: &Vendor, clock: &Clock) -> Klaviyo<Stack<Vendor>> {
 
 impl Vendor {
     pub fn new(clock: &Clock, created: &[i64], latency: Duration) -> Self {
+        Self::paged(clock, created, latency, PAGE)
+    }
+
+    pub fn paged(clock: &Clock, created: &[i64], latency: Duration, page: usize) -> Self {
         assert!(created.is_sorted());
         Self(Arc::new(Inner {
             clock: clock.clone(),
             created: created.to_vec(),
             latency,
+            page,
             seen: Mutex::default(),
         }))
     }
@@ -75,6 +85,10 @@ impl Vendor {
         self.seen().requests
     }
 
+    pub fn censuses(&self) -> u64 {
+        self.seen().censuses
+    }
+
     pub fn refused(&self) -> u64 {
         self.seen().refused
     }
@@ -85,7 +99,7 @@ impl Vendor {
 
     /// As many as one walk takes.
     pub fn fewest(&self) -> u64 {
-        self.0.created.len().div_ceil(PAGE) as u64
+        self.0.created.len().div_ceil(self.0.page) as u64
     }
 
     /// Whoever asked is gone; how many requests were under way.
@@ -95,6 +109,28 @@ impl Vendor {
 
     pub fn forget_cursors(&self) {
         self.seen().generation += 1;
+    }
+
+    /// The counts of a metric's events by day.
+    fn counts(&self, asked: &Json) -> Json {
+        let filter = &asked["data"]["attributes"]["filter"];
+        let bound = |n: usize| {
+            let (_, at) = filter[n].as_str().unwrap().split_once(',').unwrap();
+            Moment::parse(&at.replace(')', "Z")).unwrap().day()
+        };
+        let days: Vec<i64> = (bound(0)..bound(1)).collect();
+        let below = |day| {
+            let midnight = Moment::from_day(day).secs();
+            self.0.created.partition_point(|at| *at < midnight)
+        };
+        let counts: Vec<usize> = days
+            .iter()
+            .map(|day| below(day + 1) - below(*day))
+            .collect();
+        let dates = days.iter().map(|day| Moment::from_day(*day).to_string());
+        let dates: Vec<String> = dates.collect();
+        let data = json!([{"dimensions": [], "measurements": {"count": counts}}]);
+        json!({"data": {"type": "metric-aggregate", "attributes": {"dates": dates, "data": data}}})
     }
 
     /// The document of a page; `None` for a cursor of another generation.
@@ -117,7 +153,7 @@ impl Vendor {
                 (of == generation.to_string()).then(|| place.parse().unwrap())?
             }
         };
-        let stop = (start + PAGE).min(end).max(start);
+        let stop = (start + self.0.page).min(end).max(start);
         let metric = filter.split('"').nth(1);
         let record = |n| match metric {
             None => profile(n, created[n]),
@@ -155,26 +191,34 @@ impl Exchange for Vendor {
     async fn exchange(&self, call: &Call) -> Result<Answer, ApiError> {
         {
             let mut seen = self.seen();
-            seen.requests += 1;
+            match call.body {
+                None => seen.requests += 1,
+                Some(_) => seen.censuses += 1,
+            }
             seen.at_once += 1;
             seen.most_at_once = seen.most_at_once.max(seen.at_once);
         }
         self.0.clock.sleep(self.0.latency).await;
-        let (path, query) = call.path_and_query.split_once('?').unwrap();
-        let query = url::form_urlencoded::parse(query.as_bytes());
-        let page = self.page(path, &query.into_owned().collect());
+        let document = match &call.body {
+            None => {
+                let (path, query) = call.path_and_query.split_once('?').unwrap();
+                let query = url::form_urlencoded::parse(query.as_bytes());
+                self.page(path, &query.into_owned().collect())
+            }
+            Some((_, asked)) => Some(self.counts(&serde_json::from_slice(asked).unwrap())),
+        };
         let mut seen = self.seen();
         seen.at_once -= 1;
-        seen.refused += u64::from(page.is_none());
+        seen.refused += u64::from(document.is_none());
         let headers = Headers {
             date: Some(self.0.clock.now()),
             ..Headers::default()
         };
         Ok(Answer {
-            status: if page.is_some() { 200 } else { 400 },
+            status: if document.is_some() { 200 } else { 400 },
             headers,
-            body: page
-                .map_or_else(Vec::new, |page| page.to_string().into_bytes())
+            body: document
+                .map_or_else(Vec::new, |document| document.to_string().into_bytes())
                 .into(),
             envelope: None,
         })
