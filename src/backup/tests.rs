@@ -49,7 +49,7 @@ impl Lab {
         let (no, yes, who) = (json!(false), json!(true), Some("P1".to_owned()));
         let kind = EffectKind::Suppression;
         let intent = Intent::new("acme", run, kind, who, "mail".to_owned(), no, yes, NOW);
-        journal.intend(std::slice::from_ref(&intent)).unwrap();
+        journal.intend(vec![intent.clone()]).unwrap();
         journal
             .conclude(&[(intent.id, End::Confirmed, None)], NOW)
             .unwrap();

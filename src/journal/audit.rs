@@ -31,7 +31,7 @@ pub fn audit(dir: &Path) -> Result<Audit, JournalError> {
     let mut audit = Audit::default();
     audit.reading = read_sealed(dir, |entry| {
         audit.count(&entry);
-        state.apply(&entry)
+        state.apply(entry)
     })?;
     if audit.reading.files == 0 {
         return Err(JournalError::Missing { file: 1 });

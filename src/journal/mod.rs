@@ -16,6 +16,7 @@ mod entry;
 mod error;
 mod files;
 mod line;
+mod names;
 mod reader;
 mod sealing;
 mod state;
@@ -43,6 +44,9 @@ use std::path::{Path, PathBuf};
 
 /// A file that has grown to this size is followed by a new one.
 const FILE_BYTES: u64 = 64 << 20;
+
+/// So many intents are appended at once: a kilobyte each.
+const APPEND: usize = 2_000;
 
 /// One shop's journal, open for writing.
 #[derive(Debug)]
@@ -116,7 +120,7 @@ impl Journal {
         for &number in &numbers {
             let is_last = numbers.last() == Some(&number);
             let read = files::read(dir, number, is_last, &mut chain, |entry| {
-                state.apply(&entry.unsealed(vault))
+                state.apply(entry.unsealed(vault))
             })?;
             if is_last {
                 cut_bytes = read.torn;
@@ -152,7 +156,7 @@ impl Journal {
     pub fn begin_run(&mut self, now: Moment, plan: &str) -> Result<RunId, JournalError> {
         let run = RunId(self.state.last_run + 1);
         let plan = Some(plan.to_owned());
-        self.write(&[Entry::Run { run, at: now, plan }])?;
+        self.write(vec![Entry::Run { run, at: now, plan }])?;
         Ok(run)
     }
 
@@ -166,7 +170,7 @@ impl Journal {
         if self.state.running != Some(run) {
             return Err(JournalError::NotRunning { run });
         }
-        self.write(&[Entry::RunEnd { run, at: now }])
+        self.write(vec![Entry::RunEnd { run, at: now }])
     }
 
     /// Whether a write failed, so that no other is taken.
@@ -174,10 +178,10 @@ impl Journal {
         self.poisoned
     }
 
-    /// Writes intents down, with one sync for all. Only after `Ok` may any of them be sent.
-    pub fn intend(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
+    /// Writes intents down, a few thousand with one sync. Only after `Ok` may any of them be sent.
+    pub fn intend(&mut self, intents: Vec<Intent>) -> Result<(), JournalError> {
         let mut fresh = BTreeSet::new();
-        for intent in intents {
+        for intent in &intents {
             let (run, effect) = (intent.run, intent.id);
             if self.state.running != Some(run) {
                 return Err(JournalError::NotRunning { run });
@@ -186,8 +190,11 @@ impl Journal {
                 return Err(JournalError::Repeated { effect });
             }
         }
-        let entries: Vec<Entry> = intents.iter().cloned().map(Entry::Intent).collect();
-        self.write(&entries)
+        let mut entries = intents.into_iter().map(Entry::Intent).peekable();
+        while entries.peek().is_some() {
+            self.write(entries.by_ref().take(APPEND).collect())?;
+        }
+        Ok(())
     }
 
     /// Notes a job that the vendor accepted, before its first poll.
@@ -203,7 +210,7 @@ impl Journal {
                 return Err(JournalError::NotOpen { effect });
             }
         }
-        self.write(&[Entry::Job(Job {
+        self.write(vec![Entry::Job(Job {
             run,
             job: job.to_owned(),
             effects: effects.to_vec(),
@@ -231,7 +238,7 @@ impl Journal {
                 at: now,
             }));
         }
-        self.write(&entries)
+        self.write(entries)
     }
 
     /// Writes down that effects of a run, confirmed before, were not true when they were read back.
@@ -241,7 +248,7 @@ impl Journal {
         effects: &[EffectId],
         now: Moment,
     ) -> Result<(), JournalError> {
-        self.write(&[Entry::Unkept {
+        self.write(vec![Entry::Unkept {
             run,
             effects: effects.to_vec(),
             at: now,
@@ -250,13 +257,13 @@ impl Journal {
 
     /// Writes down that a person is to be forgotten: from here on it is settled, whatever happens.
     pub fn forget(&mut self, forgetting: Forgetting) -> Result<(), JournalError> {
-        self.write(&[Entry::Forget(forgetting)])
+        self.write(vec![Entry::Forget(forgetting)])
     }
 
     /// Writes down that they were; it ends every forgetting of the same marks.
     pub fn forgotten(&mut self, marks: &[Mark], now: Moment) -> Result<(), JournalError> {
         let (marks, at) = (marks.to_vec(), now);
-        self.write(&[Entry::Forgotten { marks, at }])
+        self.write(vec![Entry::Forgotten { marks, at }])
     }
 
     /// What was begun and not ended.
@@ -274,7 +281,7 @@ impl Journal {
     pub fn data_request(&mut self, request: DataRequest) -> Result<(), JournalError> {
         match self.state.has_request(request.request) {
             true => Ok(()),
-            false => self.write(&[Entry::DataRequest(request)]),
+            false => self.write(vec![Entry::DataRequest(request)]),
         }
     }
 
@@ -283,7 +290,7 @@ impl Journal {
         if !self.state.requests.contains_key(&request) {
             return Ok(false);
         }
-        self.write(&[Entry::DataAnswered { request, at: now }])?;
+        self.write(vec![Entry::DataAnswered { request, at: now }])?;
         Ok(true)
     }
 
@@ -296,7 +303,7 @@ impl Journal {
     pub fn shop_erased(&mut self, now: Moment) -> Result<(), JournalError> {
         match self.state.is_erased {
             true => Ok(()),
-            false => self.write(&[Entry::ShopErased { at: now }]),
+            false => self.write(vec![Entry::ShopErased { at: now }]),
         }
     }
 
@@ -320,6 +327,11 @@ impl Journal {
     /// Whether a suppression of this profile was ever confirmed.
     pub fn was_suppressed(&self, profile: &str) -> bool {
         self.state.was_suppressed(profile)
+    }
+
+    /// An intent without an outcome.
+    pub fn open_intent(&self, effect: EffectId) -> Option<&Intent> {
+        self.state.open.get(&effect)
     }
 
     /// Intents without an outcome, by effect id.
@@ -357,7 +369,7 @@ impl Journal {
     }
 
     /// Appends and syncs, all in one; only then the records count.
-    fn write(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+    fn write(&mut self, entries: Vec<Entry>) -> Result<(), JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
         }
@@ -365,7 +377,7 @@ impl Journal {
             return Ok(());
         }
         let mut lines = Vec::new();
-        for entry in entries {
+        for entry in &entries {
             let sealed = entry.sealed(&self.vault)?;
             let json = serde_json::to_vec(&sealed).expect("entries have text keys");
             line::write(&mut lines, &json);

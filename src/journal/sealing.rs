@@ -7,10 +7,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use std::borrow::Cow;
 
 /// The values of an intent, as JSON; only their form on disk.
-#[derive(Serialize, Deserialize)]
-struct Values {
+#[derive(Serialize)]
+struct Values<'i> {
+    from: &'i Json,
+    to: &'i Json,
+    why: Option<&'i str>,
+}
+
+/// The same as they are read.
+#[derive(Deserialize)]
+struct Unsealed {
     from: Json,
     to: Json,
     why: Option<String>,
@@ -18,11 +27,14 @@ struct Values {
 
 impl Entry {
     /// As it is written.
-    pub(super) fn sealed(&self, vault: &Vault) -> Result<Self, VaultError> {
-        match self {
-            Self::Intent(intent) => Ok(Self::Intent(intent.sealed(vault)?)),
-            other => Ok(other.clone()),
-        }
+    pub(super) fn sealed(&self, vault: &Vault) -> Result<Cow<'_, Self>, VaultError> {
+        let sealed = match self {
+            Self::Intent(intent) => intent.sealed(vault)?,
+            _ => None,
+        };
+        Ok(sealed.map_or(Cow::Borrowed(self), |intent| {
+            Cow::Owned(Self::Intent(intent))
+        }))
     }
 
     /// As it was before it was written, unless its subject has been forgotten.
@@ -35,31 +47,36 @@ impl Entry {
 }
 
 impl Intent {
-    fn sealed(&self, vault: &Vault) -> Result<Self, VaultError> {
-        // A list is nobody.
+    /// `None` for what concerns nobody: a list.
+    fn sealed(&self, vault: &Vault) -> Result<Option<Self>, VaultError> {
         let Some(whose) = self.whose(vault) else {
-            return Ok(self.clone());
+            return Ok(None);
         };
         let values = Values {
-            from: self.from.clone(),
-            to: self.to.clone(),
-            why: self.why.clone(),
+            from: &self.from,
+            to: &self.to,
+            why: self.why.as_deref(),
         };
         let plain = serde_json::to_vec(&values).expect("values have text keys");
         let mut sealed = Vec::new();
         vault.seal(whose, &self.id.0.to_be_bytes(), &plain, &mut sealed)?;
-        Ok(Self {
+        Ok(Some(Self {
+            id: self.id,
+            run: self.run,
+            kind: self.kind,
+            subject: self.subject.clone(),
+            target: self.target.clone(),
             from: Json::Null,
             to: Json::Null,
+            at: self.at,
             why: None,
             sealed: Some(BASE64.encode(sealed)),
-            ..self.clone()
-        })
+        }))
     }
 
     fn unsealed(self, vault: &Vault) -> Self {
         match self.values(vault) {
-            Some(Values { from, to, why }) => Self {
+            Some(Unsealed { from, to, why }) => Self {
                 from,
                 to,
                 why,
@@ -71,7 +88,7 @@ impl Intent {
     }
 
     /// `None` also when nothing is sealed.
-    fn values(&self, vault: &Vault) -> Option<Values> {
+    fn values(&self, vault: &Vault) -> Option<Unsealed> {
         let sealed = BASE64.decode(self.sealed.as_ref()?).ok()?;
         let mut plain = Vec::new();
         let context = self.id.0.to_be_bytes();

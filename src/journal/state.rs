@@ -1,6 +1,7 @@
 //! What follows from the records so far. The same for a journal just read and one being written.
 
 use super::entry::digest;
+use super::names::Names;
 use super::{DataRequest, EffectId, Entry, Forgetting, Intent, Job, Outcome, Purpose, RunId};
 use crate::model::{EffectKind, End, Moment};
 use crate::vault::Mark;
@@ -30,7 +31,7 @@ pub(super) struct State {
     /// Whether the shop's keys are, or are about to be, destroyed.
     pub(super) is_erased: bool,
     /// Subjects of confirmed effects that budgets count, by when they were confirmed.
-    charges: BTreeMap<(Moment, EffectKind), Vec<Box<str>>>,
+    charges: BTreeMap<(Moment, EffectKind), Names>,
     /// What ended refused or withdrawn, and when it last did.
     refused: BTreeMap<Purpose, Moment>,
     /// The effect that suppressed a subject, by the digest of its id: all that were ever confirmed.
@@ -41,27 +42,27 @@ pub(super) struct State {
 
 impl State {
     /// Takes one record in; `Err` when it contradicts the ones before.
-    pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), ()> {
+    pub(super) fn apply(&mut self, entry: Entry) -> Result<(), ()> {
         match entry {
-            Entry::Run { run, at, .. } => self.begin(*run, *at),
+            Entry::Run { run, at, .. } => self.begin(run, at),
             Entry::Intent(intent) => self.intend(intent),
             Entry::Job(job) => {
-                self.jobs.push(job.clone());
+                self.jobs.push(job);
                 Ok(())
             }
-            Entry::Outcome(outcome) => self.conclude(outcome),
+            Entry::Outcome(outcome) => self.conclude(&outcome),
             Entry::Unkept { effects, .. } => {
-                self.take_back(effects);
+                self.take_back(&effects);
                 Ok(())
             }
             Entry::Forget(forgetting) => {
                 self.forgotten.extend(&forgetting.marks);
-                self.forgetting.push(forgetting.clone());
+                self.forgetting.push(forgetting);
                 Ok(())
             }
             Entry::Forgotten { marks, .. } => {
                 let before = self.forgetting.len();
-                self.forgetting.retain(|begun| begun.marks != *marks);
+                self.forgetting.retain(|begun| begun.marks != marks);
                 if self.forgetting.len() < before {
                     Ok(())
                 } else {
@@ -69,12 +70,12 @@ impl State {
                 }
             }
             Entry::DataRequest(request) => {
-                self.requests.insert(request.request, request.clone());
+                self.requests.insert(request.request, request);
                 Ok(())
             }
             Entry::DataAnswered { request, .. } => {
-                self.answered.insert(*request);
-                self.requests.remove(request).map(drop).ok_or(())
+                self.answered.insert(request);
+                self.requests.remove(&request).map(drop).ok_or(())
             }
             Entry::ShopErased { .. } => {
                 self.is_erased = true;
@@ -82,7 +83,7 @@ impl State {
             }
             Entry::RunEnd { run, .. } => {
                 let ended = self.running.take();
-                if ended == Some(*run) { Ok(()) } else { Err(()) }
+                if ended == Some(run) { Ok(()) } else { Err(()) }
             }
         }
     }
@@ -108,7 +109,7 @@ impl State {
         let open = open.filter(|intent| kinds.contains(&intent.kind) && intent.at >= since);
         let charges = self.charges.iter();
         let ended = charges.filter(|((at, kind), _)| kinds.contains(kind) && *at >= since);
-        let ended = ended.flat_map(|(_, subjects)| subjects.iter().map(AsRef::as_ref));
+        let ended = ended.flat_map(|(_, subjects)| subjects.iter());
         open.map(charged).chain(ended).collect()
     }
 
@@ -146,12 +147,12 @@ impl State {
         Ok(())
     }
 
-    fn intend(&mut self, intent: &Intent) -> Result<(), ()> {
+    fn intend(&mut self, intent: Intent) -> Result<(), ()> {
         if self.running != Some(intent.run) || self.is_intended(intent.id) {
             return Err(());
         }
         self.intended.insert(intent.id);
-        self.open.insert(intent.id, intent.clone());
+        self.open.insert(intent.id, intent);
         Ok(())
     }
 
@@ -161,7 +162,7 @@ impl State {
         if outcome.end == End::Confirmed && intent.kind.is_budgeted() {
             let at = intent.at.max(outcome.at);
             let charges = self.charges.entry((at, intent.kind)).or_default();
-            charges.push(charged(&intent).into());
+            charges.push(charged(&intent));
         }
         Ok(())
     }

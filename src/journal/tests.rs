@@ -55,7 +55,7 @@ fn fill(dir: &TempDir) -> (RunId, Vec<Intent>) {
     let (mut journal, _) = open(dir);
     let run = journal.begin_run(NOW, "p1").unwrap();
     let intents = ["A", "B", "C"].map(|who| intent(run, EffectKind::ListAdd, who, NOW));
-    journal.intend(&intents).unwrap();
+    journal.intend(intents.to_vec()).unwrap();
     journal.job(run, "job-1", &[intents[2].id], NOW).unwrap();
     let ends = [
         (intents[0].id, End::Confirmed, None),
@@ -232,18 +232,43 @@ fn an_audit_counts_what_there_is_and_disturbs_nobody() {
 }
 
 #[test]
+fn many_intents_take_several_appends_and_all_of_them_are_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(&dir);
+    let run = journal.begin_run(NOW, "p1").unwrap();
+    let before = commits(&dir);
+    let many = (0..2 * APPEND + 1).map(|n| intent(run, EffectKind::Tag, &format!("P{n}"), NOW));
+    let many: Vec<Intent> = many.collect();
+    journal.intend(many.clone()).unwrap();
+    assert_eq!(commits(&dir) - before, 3);
+    assert_eq!(journal.open_intents().count(), many.len());
+    assert_eq!(journal.open_intent(many[7].id), Some(&many[7]));
+    drop(journal);
+    let (_, recovery) = open(&dir);
+    assert_eq!(recovery.open.len(), many.len());
+}
+
+/// Appends of the first file.
+fn commits(dir: &TempDir) -> usize {
+    let text = fs::read_to_string(first_file(dir)).unwrap();
+    text.lines()
+        .filter(|line| line.contains(r#"{"commit""#))
+        .count()
+}
+
+#[test]
 fn every_intent_reaches_exactly_one_end() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(&dir);
     let early = intent(RunId(1), EffectKind::Tag, "A", NOW);
-    let refused = journal.intend(std::slice::from_ref(&early));
+    let refused = journal.intend(vec![early.clone()]);
     assert!(matches!(refused, Err(JournalError::NotRunning { .. })));
     let run = journal.begin_run(NOW, "p1").unwrap();
-    journal.intend(std::slice::from_ref(&early)).unwrap();
-    let again = journal.intend(std::slice::from_ref(&early));
+    journal.intend(vec![early.clone()]).unwrap();
+    let again = journal.intend(vec![early.clone()]);
     assert!(matches!(again, Err(JournalError::Repeated { effect }) if effect == early.id));
     let twin = intent(run, EffectKind::Tag, "B", NOW);
-    let twins = journal.intend(&[twin.clone(), twin.clone()]);
+    let twins = journal.intend(vec![twin.clone(), twin.clone()]);
     assert!(matches!(twins, Err(JournalError::Repeated { .. })));
     let end = |id| (id, End::Confirmed, None);
     let refused = journal.conclude(&[end(early.id), end(early.id)], NOW);
@@ -253,7 +278,7 @@ fn every_intent_reaches_exactly_one_end() {
     assert!(matches!(twice, Err(JournalError::NotOpen { effect }) if effect == early.id));
     let unknown = journal.conclude(&[end(twin.id)], NOW);
     assert!(matches!(unknown, Err(JournalError::NotOpen { .. })));
-    let again = journal.intend(&[early]);
+    let again = journal.intend(vec![early]);
     assert!(
         matches!(again, Err(JournalError::Repeated { .. })),
         "ended in this run"
@@ -280,7 +305,7 @@ fn spending_survives_a_restart_and_counts_people_once() {
         refused.clone(),
         intent(run, EffectKind::Suppression, "A", NOW),
     ];
-    journal.intend(&intents).unwrap();
+    journal.intend(intents.to_vec()).unwrap();
     let ends = [
         (intents[0].id, End::Confirmed, None),
         (refused.id, End::Stopped, None),
@@ -331,7 +356,7 @@ fn refusals_are_remembered_for_a_day_under_a_name_that_no_run_changes() {
         End::Stopped,
     ];
     let intents = ends.map(|end| intent(run, EffectKind::Tag, end.as_str(), NOW));
-    journal.intend(&intents).unwrap();
+    journal.intend(intents.to_vec()).unwrap();
     let outcomes = (intents.iter().zip(ends)).map(|(intent, end)| (intent.id, end, None));
     let outcomes: Vec<_> = outcomes.collect();
     journal.conclude(&outcomes[..1], NOW).unwrap();
@@ -354,7 +379,7 @@ fn refusals_are_remembered_for_a_day_under_a_name_that_no_run_changes() {
     assert_eq!(journal.refused_since(NOW), both, "a day old");
     let again = intent(run, EffectKind::Tag, "refused", later(24));
     assert_ne!(again.id, intents[0].id);
-    journal.intend(std::slice::from_ref(&again)).unwrap();
+    journal.intend(vec![again.clone()]).unwrap();
     let confirmed = [(again.id, End::Confirmed, None)];
     journal.conclude(&confirmed, later(24)).unwrap();
     let left = BTreeSet::from([of(End::Withdrawn)]);
@@ -376,7 +401,7 @@ fn a_suppression_is_remembered_for_good_unless_it_did_not_last() {
         intent(run, EffectKind::ListRemove, "L", NOW),
         intent(run, kind, "U", NOW),
     ];
-    journal.intend(&intents).unwrap();
+    journal.intend(intents.to_vec()).unwrap();
     let ends = [
         (intents[0].id, End::Confirmed, None),
         (intents[1].id, End::Refused, None),
@@ -405,7 +430,7 @@ fn full_files_are_followed_by_new_ones_and_a_gap_is_noticed() {
     for n in 0..10 {
         let who = format!("P{n}");
         journal
-            .intend(&[intent(run, EffectKind::Property, &who, NOW)])
+            .intend(vec![intent(run, EffectKind::Property, &who, NOW)])
             .unwrap();
     }
     drop(journal);
@@ -442,11 +467,11 @@ fn a_failed_write_poisons_the_journal() {
     };
     let kept = std::mem::replace(&mut journal.tail.file, full);
     let wanted = [intent(run, EffectKind::Tag, "A", NOW)];
-    let failed = journal.intend(&wanted);
+    let failed = journal.intend(wanted.to_vec());
     assert!(matches!(failed, Err(JournalError::Io { .. })));
     assert_eq!(journal.spent(&[EffectKind::Tag], NOW).len(), 0);
     journal.tail.file = kept;
-    let later_on = journal.intend(&wanted);
+    let later_on = journal.intend(wanted.to_vec());
     assert!(matches!(later_on, Err(JournalError::Poisoned)), "no retry");
     assert!(matches!(
         journal.begin_run(NOW, "p1"),

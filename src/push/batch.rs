@@ -42,12 +42,12 @@ impl Push<'_> {
             intents.push(intent.because(planned.why(self.policy)));
         }
         let effects: Vec<Effect> = planned.into_iter().map(|planned| planned.effect).collect();
-        self.journal.intend(&intents)?;
         let ids: Vec<EffectId> = intents.iter().map(|intent| intent.id).collect();
+        self.journal.intend(intents)?;
         let mut fates = vec![Fate::NotSent; effects.len()];
         let mut sent = self.send(run, &effects, &ids, &mut fates).await;
         sent = sent.and(self.look_into_refusals(&effects, &mut fates).await);
-        self.log_refusals(&intents, &fates);
+        self.log_refusals(&ids, &fates);
         self.conclude(&effects, &ids, &fates, pushed)?;
         match sent {
             // Only this batch was wrong; the rest of the plan may be right.
@@ -88,9 +88,11 @@ impl Push<'_> {
         }
     }
 
-    fn log_refusals(&self, intents: &[Intent], fates: &[Fate]) {
-        for (intent, fate) in intents.iter().zip(fates) {
-            if let Fate::Refused(code) = fate {
+    fn log_refusals(&self, ids: &[EffectId], fates: &[Fate]) {
+        for (id, fate) in ids.iter().zip(fates) {
+            if let Fate::Refused(code) = fate
+                && let Some(intent) = self.journal.open_intent(*id)
+            {
                 let person = intent.subject.as_deref().map(|id| self.pseudonyms.of(id));
                 let (effect, kind) = (intent.id, intent.kind.as_str());
                 tracing::warn!(%effect, kind, person, code, "effect refused");

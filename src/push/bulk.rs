@@ -19,8 +19,9 @@ const TAGS_FROM: u64 = 1_000;
 const METAFIELDS_FROM: u64 = 5_000;
 /// How often a result is fetched that breaks off.
 const FETCHES: usize = 3;
-/// Most customers of one operation: Shopify takes 100 MB, and 2,000 bytes are a long line.
-const MOST: usize = 50_000;
+/// Most customers of one operation: Shopify takes 100 MB, of lines of up to 2,000 bytes; what is kept of each
+/// until it ends is a few thousand.
+const MOST: usize = 20_000;
 
 const METAFIELDS_PER_CALL: usize = 25;
 

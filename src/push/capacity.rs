@@ -131,7 +131,7 @@ mod tests {
         };
         assert_eq!(sizes(tags, 999), vec![1; 999]);
         assert_eq!(sizes(tags, 1_000), [1_000]);
-        assert_eq!(sizes(tags, 100_500), [50_000, 50_000, 500]);
+        assert_eq!(sizes(tags, 40_500), [20_000, 20_000, 500]);
         assert_eq!(sizes(metafield, 51), [25, 25, 1]);
         assert_eq!(sizes(metafield, 4_999).len(), 200);
         assert_eq!(sizes(metafield, 5_000), [5_000]);

@@ -75,7 +75,7 @@ fn pages_of_a_large_append_that_reached_the_disk_in_any_order_are_cut_together()
     let many: Vec<Intent> = (0..500)
         .map(|n| intent(run, EffectKind::Tag, &format!("P{n}"), later(2)))
         .collect();
-    journal.intend(&many).unwrap();
+    journal.intend(many).unwrap();
     drop(journal);
     let whole = fs::read(first_file(&dir)).unwrap();
     let pages = acknowledged / 4096..=whole.len() / 4096;
