@@ -7,7 +7,7 @@ use super::{Push, PushError};
 use crate::api::Trail;
 use crate::api::klaviyo::{ImportRow, JobStatus};
 use crate::journal::{EffectId, RunId};
-use crate::model::{Effect, JobId};
+use crate::model::{Effect, JobId, ProfileId, PropertyChange};
 use std::collections::BTreeMap;
 
 /// Rough bytes of a row besides its values: ids, braces, member names.
@@ -28,6 +28,21 @@ pub(super) fn row_bytes(effect: &Effect) -> usize {
     ROW_BYTES + values.sum::<usize>()
 }
 
+fn row(id: &ProfileId, changes: &[PropertyChange]) -> ImportRow {
+    let mut row = ImportRow {
+        id: id.clone(),
+        set: BTreeMap::new(),
+        unset: Vec::new(),
+    };
+    for PropertyChange { key, to, .. } in changes {
+        match to {
+            Some(value) => drop(row.set.insert(key.clone(), value.clone())),
+            None => row.unset.push(key.clone()),
+        }
+    }
+    row
+}
+
 impl Push<'_> {
     /// Starts a job, journals its id before the first look, follows it to its end. A row for which all
     /// are refused is found and left out.
@@ -38,33 +53,24 @@ impl Push<'_> {
         ids: &[EffectId],
         fates: &mut [Fate],
     ) -> Result<(), PushError> {
-        let (mut rows, mut places) = (Vec::new(), Vec::new());
-        for (index, effect) in effects.iter().enumerate() {
+        let mut rows = Vec::new();
+        for (place, effect) in effects.iter().enumerate() {
             let Effect::Properties { who, changes } = effect else {
                 continue;
             };
-            let Some(id) = self.mirror.profile_id(*who)? else {
-                fates[index] = Fate::Gone;
-                continue;
-            };
-            let set = changes
-                .iter()
-                .filter_map(|c| Some((c.key.clone(), c.to.clone()?)));
-            let unset = changes
-                .iter()
-                .filter(|c| c.to.is_none())
-                .map(|c| c.key.clone());
-            let (set, unset) = (set.collect(), unset.collect());
-            rows.push(ImportRow { id, set, unset });
-            places.push(index);
+            match self.mirror.profile_id(*who)? {
+                Some(id) => rows.push((place, id, changes.as_slice())),
+                None => fates[place] = Fate::Gone,
+            }
         }
         let mut search = Isolation::of(rows.len());
         let mut ended = Ok(());
         while let Some(some) = search.next()
             && !self.stop.is_set()
         {
-            let carried: Vec<ImportRow> = some.iter().map(|row| rows[*row].clone()).collect();
-            let some: Vec<usize> = some.iter().map(|row| places[*row]).collect();
+            let some = || some.iter().map(|row| &rows[*row]);
+            let carried: Vec<ImportRow> = some().map(|(_, id, changes)| row(id, changes)).collect();
+            let some: Vec<usize> = some().map(|(place, ..)| *place).collect();
             match self.import_some(run, &carried, &some, ids, fates).await {
                 Ok(answer) => search.answer(answer),
                 Err(error) => {
@@ -74,7 +80,7 @@ impl Push<'_> {
             }
         }
         for (row, refusal) in search.culprits() {
-            fates[places[*row]] = fate_of(refusal);
+            fates[rows[*row].0] = fate_of(refusal);
         }
         ended
     }
@@ -163,7 +169,7 @@ impl Push<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PropertyChange, Slot, Value};
+    use crate::model::{Slot, Value};
 
     #[test]
     fn a_rows_estimated_size_is_not_below_its_real_one() {
