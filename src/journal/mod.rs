@@ -178,7 +178,8 @@ impl Journal {
         self.poisoned
     }
 
-    /// Writes intents down, a few thousand with one sync. Only after `Ok` may any of them be sent.
+    /// Writes intents down, a few thousand with one sync. Only after `Ok` may any of them be sent; after an
+    /// error, some may be open all the same.
     pub fn intend(&mut self, intents: Vec<Intent>) -> Result<(), JournalError> {
         let mut fresh = BTreeSet::new();
         for intent in &intents {

@@ -52,15 +52,31 @@ impl Density {
         })
     }
 
-    /// Records that are left of a range.
+    /// Records that are left of a range; below zero where more were read than were counted.
     pub fn left(&self, left: &Left) -> f64 {
         self.until(left, left.to)
+    }
+
+    /// The most that may be left of it: all of the days that it touches, as nobody counts within them. `None`
+    /// where more were read than were counted.
+    pub fn most(&self, left: &Left) -> Option<f64> {
+        let midnight = |at: Moment| Moment::from_day(at.day());
+        let next = |at: Moment| Moment::from_day(at.day() + 1);
+        let whole = Left {
+            start: left.reached.or(left.start).map(midnight),
+            read: 0,
+            ..*left
+        };
+        (self.left(left) >= 0.0).then(|| self.until(&whole, left.to.map(next)))
     }
 
     /// The midnight that halves what is left of a range, more or less, where the last page before it is all
     /// but full.
     pub fn middle(&self, left: &Left, page: f64) -> Option<Moment> {
         let all = self.left(left);
+        if all <= 0.0 {
+            return None;
+        }
         let begun = left.reached.or(left.start);
         let from = begun.map_or(self.first, |at| at.day() + 1);
         let end = self.first + self.sums.len() as i64;
@@ -85,7 +101,7 @@ impl Density {
     fn until(&self, left: &Left, to: Option<Moment>) -> f64 {
         let start = left.start.map_or(0.0, |start| self.before(start));
         let end = to.map_or(self.all(), |to| self.before(to));
-        (end - start - left.read as f64).max(0.0)
+        end - start - left.read as f64
     }
 
     fn all(&self) -> f64 {
@@ -150,7 +166,7 @@ mod tests {
         assert_eq!(density.left(&late), 4.0, "half of a day's events");
         assert_eq!(
             density.left(&Left { read: 9, ..late }),
-            0.0,
+            -5.0,
             "more than were counted"
         );
         assert_eq!(

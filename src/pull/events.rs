@@ -18,13 +18,15 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whatever the events of a metric do, no walk looks further back.
 const MOST_DAYS: i64 = 10;
+/// A metric that had no event for so long had none before, as far as a first fill plans.
+const QUIET_DAYS: i64 = 90;
 /// Events on a page.
 const PAGE: u64 = 1_000;
 
 /// Requests at a time of a first fill, of all metrics together. A page takes a second or two, so that this
 /// is some 20,000 events a second, beside the 900 profiles that come meanwhile; the pages under way take some
 /// 30 MB.
-const ABREAST: usize = 32;
+pub(super) const ABREAST: usize = 32;
 
 pub(super) struct Events<'a, E> {
     pub klaviyo: &'a Klaviyo<E>,
@@ -92,10 +94,10 @@ impl<E: Exchange> Ranged for Events<'_, E> {
             .await
     }
 
-    /// By the metric's counts, year by year into the past until there is one without an event.
+    /// By the metric's counts, year by year into the past until there is one that begins without an event.
     async fn density(&self) -> Result<Option<Density>, ApiError> {
         let mut counts = BTreeMap::new();
-        let mut end = self.until.day();
+        let mut end = self.until.day() + 1;
         for _ in 0..MOST_YEARS {
             let start = end - YEAR;
             let span = Moment::from_day(start)..Moment::from_day(end);
@@ -103,10 +105,12 @@ impl<E: Exchange> Ranged for Events<'_, E> {
                 .klaviyo
                 .event_counts(self.metric, Interval::Day, span)
                 .await?;
-            if year.values().all(|count| *count == 0) {
+            let begun = Moment::from_day(start + QUIET_DAYS);
+            let is_first = year.range(..begun).all(|(_, count)| *count == 0);
+            counts.extend(year.into_iter().map(|(at, count)| (at.day(), count)));
+            if is_first {
                 break;
             }
-            counts.extend(year.into_iter().map(|(at, count)| (at.day(), count)));
             end = start;
         }
         Ok(Density::new(&counts))

@@ -104,9 +104,13 @@ impl Pull<'_> {
         loop {
             self.check_stop()?;
             while under_way.len() < abreast
-                && let Some((nth, ask)) = next(&mut fills)
+                && let Some((nth, ask)) = next_ask(&mut fills)
             {
                 under_way.push(self.fetch(&mut fills[nth], nth, ask));
+            }
+            // A census that is still under way tells nothing any more.
+            if fills.iter().all(Fill::is_done) {
+                break;
             }
             let Some((nth, arrived)) = under_way.next().await else {
                 break;
@@ -244,7 +248,7 @@ impl Pull<'_> {
             source.begin(&mut page, fill.start)?;
         }
         source.store(&mut page, items)?;
-        if fill.ranges.values().all(|range| range.part.done) {
+        if fill.is_done() {
             // Nothing tells where the unreadable ones are: if they are too many, all are read again.
             let mut ready = Cursor::default();
             if source.is_whole(fill.legibility()) {
@@ -289,6 +293,10 @@ impl<S> Fill<'_, S> {
         }
     }
 
+    fn is_done(&self) -> bool {
+        self.ranges.values().all(|range| range.part.done)
+    }
+
     fn seen(&self) -> u64 {
         self.ranges.values().map(|range| range.part.seen).sum()
     }
@@ -307,13 +315,13 @@ impl<S> Fill<'_, S> {
     /// Its ranges that are worth a cut: how many pages each is expected to have, and its number.
     fn long(&self) -> impl Iterator<Item = (f64, u32)> {
         let extent = self.census.extent(self.start, self.page);
-        let asks = !matches!(self.census, Census::UnderWay);
-        let ranges = self.ranges.iter().filter(move |_| asks);
+        let is_known = !matches!(self.census, Census::UnderWay);
+        let ranges = self.ranges.iter().filter(move |_| is_known);
         ranges.filter_map(move |(number, range)| Some((range.long(&extent)?, *number)))
     }
 
-    /// Cuts a long range in two; before the first cut, the census is due.
-    fn cut(&mut self, number: u32) -> Option<Ask> {
+    /// Cuts a long range in two; before the first cut, the census is due instead.
+    fn cut_or_count(&mut self, number: u32) -> Option<Ask> {
         if matches!(self.census, Census::Unasked) {
             return Some(Ask::Census);
         }
@@ -338,19 +346,19 @@ impl Census {
 
 /// What may be asked for next, of which fill: the next page of a range, or the first one of a piece of the
 /// longest range when all are under way.
-fn next<S>(fills: &mut [Fill<'_, S>]) -> Option<(usize, Ask)> {
+fn next_ask<S>(fills: &mut [Fill<'_, S>]) -> Option<(usize, Ask)> {
     for (nth, fill) in fills.iter().enumerate() {
         let waiting = fill.ranges.iter().find(|(_, range)| range.is_waiting());
         if let Some((number, _)) = waiting {
             return Some((nth, Ask::Page(*number)));
         }
     }
-    let fills_of = fills.iter().enumerate();
-    let long = fills_of.flat_map(|(nth, fill)| fill.long().map(move |long| (nth, long)));
+    let long = fills.iter().enumerate();
+    let long = long.flat_map(|(nth, fill)| fill.long().map(move |long| (nth, long)));
     let mut long: Vec<_> = long.collect();
     long.sort_by(|(_, (a, _)), (_, (b, _))| b.total_cmp(a));
     let mut long = long.into_iter();
-    long.find_map(|(nth, (_, number))| Some((nth, fills[nth].cut(number)?)))
+    long.find_map(|(nth, (_, number))| Some((nth, fills[nth].cut_or_count(number)?)))
 }
 
 #[cfg(test)]

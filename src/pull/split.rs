@@ -130,32 +130,12 @@ impl Range {
 
     /// Pages that are expected in it, as far as one can tell, if they are worth a cut.
     pub fn long(&self, extent: &Extent<'_>) -> Option<f64> {
-        let least = match extent.counted {
-            Some(_) => LEAST_COUNTED,
-            None => LEAST_PAGES,
-        };
-        self.pages_left(extent).filter(|pages| *pages >= least)
-    }
-
-    fn pages_left(&self, extent: &Extent<'_>) -> Option<f64> {
-        if self.part.done {
-            return None;
-        }
-        match extent.counted {
-            Some((density, page)) => Some(density.left(&self.left()) / page),
-            None => {
-                let start = self.part.reached.or(self.part.from)?;
-                Some((self.part.to.unwrap_or(extent.end).0 - start.0) as f64 / self.pace?)
-            }
-        }
+        self.middle(extent).map(|(pages, _)| pages)
     }
 
     /// Cuts its later half off, or whatever is too far away to be guessed at.
     pub fn cut(&mut self, extent: &Extent<'_>) -> Option<Self> {
-        let pages = self.long(extent)?;
-        let counted = extent.counted;
-        let midnight = counted.and_then(|(density, page)| density.middle(&self.left(), page));
-        let at = midnight.or_else(|| self.middle(pages, extent.end))?;
+        let (_, at) = self.middle(extent)?;
         let later = Self {
             changed: true,
             ..Self::of(Part {
@@ -169,17 +149,35 @@ impl Range {
         Some(later)
     }
 
-    /// The middle of what is left at the pace of the last page.
-    fn middle(&self, pages: f64, end: Moment) -> Option<Moment> {
+    /// How many pages are left of it, and where it would be cut: at a midnight by what is counted, or else,
+    /// such as within a day that much happened on, at the pace of the last page.
+    fn middle(&self, extent: &Extent<'_>) -> Option<(f64, Moment)> {
+        if self.part.done {
+            return None;
+        }
+        let counted = extent.counted.and_then(|(density, page)| {
+            let pages = density.left(&self.left()) / page;
+            let midnight = density.middle(&self.left(), page)?;
+            (pages >= LEAST_COUNTED).then_some((pages, midnight))
+        });
+        counted.or_else(|| self.middle_by_pace(extent))
+    }
+
+    fn middle_by_pace(&self, extent: &Extent<'_>) -> Option<(f64, Moment)> {
+        let start = self.part.reached.or(self.part.from)?;
+        let end = self.part.to.unwrap_or(extent.end);
+        let pace = self.pace?;
+        let pages = (end.0 - start.0) as f64 / pace;
+        let counted = extent.counted;
+        let most = counted.and_then(|(density, page)| Some(density.most(&self.left())? / page));
+        let pages = most.map_or(pages, |most| pages.min(most));
         if pages < LEAST_PAGES {
             return None;
         }
-        let start = self.part.reached.or(self.part.from)?;
-        let kept = self.pace? * (pages / 2.0).min(FARTHEST_PAGES);
+        let kept = pace * (pages / 2.0).min(FARTHEST_PAGES);
         // Whole seconds: that is how instants are listed.
         let at = Moment((start.0 + kept as i64).div_euclid(SECOND_MS) * SECOND_MS);
-        let end = self.part.to.unwrap_or(end);
-        (start < at && at < end).then_some(at)
+        (start < at && at < end).then_some((pages, at))
     }
 
     fn left(&self) -> Left {

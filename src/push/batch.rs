@@ -88,6 +88,7 @@ impl Push<'_> {
         }
     }
 
+    /// As long as their intents are open.
     fn log_refusals(&self, ids: &[EffectId], fates: &[Fate]) {
         for (id, fate) in ids.iter().zip(fates) {
             if let Fate::Refused(code) = fate

@@ -19,8 +19,8 @@ const TAGS_FROM: u64 = 1_000;
 const METAFIELDS_FROM: u64 = 5_000;
 /// How often a result is fetched that breaks off.
 const FETCHES: usize = 3;
-/// Most customers of one operation: Shopify takes 100 MB, of lines of up to 2,000 bytes; what is kept of each
-/// until it ends is a few thousand.
+/// Most customers of one operation: Shopify takes 100 MB, and 2,000 bytes are a long line. Until it ends,
+/// a few thousand bytes of each are kept.
 const MOST: usize = 20_000;
 
 const METAFIELDS_PER_CALL: usize = 25;
