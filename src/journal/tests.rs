@@ -1,7 +1,9 @@
 use super::*;
+use crate::disk::{Flaw, Flaws, Operation};
 use serde_json::json;
 use std::fs;
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 
 mod torn;
@@ -246,6 +248,34 @@ fn many_intents_take_several_appends_and_all_of_them_are_open() {
     drop(journal);
     let (_, recovery) = open(&dir);
     assert_eq!(recovery.open.len(), many.len());
+}
+
+/// Fails this many-th append.
+#[derive(Debug)]
+struct Full(AtomicUsize);
+
+impl Flaws for Full {
+    fn strike(&self, operation: Operation) -> Option<Flaw> {
+        let is_due = operation == Operation::Append && self.0.fetch_sub(1, Ordering::Relaxed) == 1;
+        is_due.then(|| Flaw::Before(std::io::ErrorKind::StorageFull.into()))
+    }
+}
+
+#[test]
+fn what_was_appended_before_an_append_failed_is_open_and_nothing_else_is() {
+    let dir = tempfile::tempdir().unwrap();
+    // The run, the first of the intents, and then no more.
+    let disk = Disk::flawed(Arc::new(Full(3.into())));
+    let (mut journal, _) = Journal::open_with(disk, dir.path(), &VAULT, FILE_BYTES).unwrap();
+    let run = journal.begin_run(NOW, "p1").unwrap();
+    let many = (0..2 * APPEND).map(|n| intent(run, EffectKind::Tag, &format!("P{n}"), NOW));
+    let failed = journal.intend(many.collect());
+    assert!(matches!(failed, Err(JournalError::Io { .. })));
+    assert!(journal.is_poisoned());
+    assert_eq!(journal.open_intents().count(), APPEND);
+    drop(journal);
+    let (_, recovery) = open(&dir);
+    assert_eq!(recovery.open.len(), APPEND);
 }
 
 /// Appends of the first file.
