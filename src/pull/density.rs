@@ -186,6 +186,20 @@ mod tests {
     }
 
     #[test]
+    fn a_range_may_hold_all_of_the_days_that_it_touches_unless_the_counts_are_wrong() {
+        let density = density([(10, 4), (11, 100), (12, 2), (13, 8)]);
+        let late = Moment::from_day(11).plus(std::time::Duration::from_secs(23 * 3_600));
+        let evening = Left {
+            start: Some(late),
+            to: Some(late.plus(std::time::Duration::from_secs(2 * 3_600))),
+            ..WHOLE
+        };
+        assert_eq!(density.most(&evening), Some(102.0));
+        assert_eq!(density.most(&WHOLE), Some(114.0));
+        assert_eq!(density.most(&Left { read: 5, ..evening }), None);
+    }
+
+    #[test]
     fn nothing_to_be_counted_is_no_density() {
         assert_eq!(Density::new(&BTreeMap::new()), None);
         assert_eq!(Density::new(&[(10, 0), (11, 0)].into()), None);

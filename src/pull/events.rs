@@ -1,11 +1,11 @@
 //! Events of the metrics that rules or definitions mention, staged page by page.
 
 use super::density::Density;
-use super::ledger::{MOST_YEARS, YEAR};
+use super::ledger::MOST_YEARS;
 use super::parts::Ranged;
 use super::walk::Source;
 use super::{Pull, PullError, Pulled};
-use crate::api::klaviyo::{Interval, Klaviyo};
+use crate::api::klaviyo::{Interval, Klaviyo, MOST_DAYS_COUNTED};
 use crate::api::{ApiError, Cursor as PageCursor, Exchange, Page};
 use crate::mirror::{MirrorError, Page as MirrorPage, Stream};
 use crate::model::{IncomingEvent, Mentions, MetricId, Moment};
@@ -24,8 +24,8 @@ const QUIET_DAYS: i64 = 90;
 const PAGE: u64 = 1_000;
 
 /// Requests at a time of a first fill, of all metrics together. A page takes a second or two, so that this
-/// is some 20,000 events a second, beside the 900 profiles that come meanwhile; the pages under way take some
-/// 30 MB.
+/// is some 20,000 events a second, beside the 900 profiles that come meanwhile; a page under way takes about a
+/// megabyte.
 pub(super) const ABREAST: usize = 32;
 
 pub(super) struct Events<'a, E> {
@@ -99,7 +99,7 @@ impl<E: Exchange> Ranged for Events<'_, E> {
         let mut counts = BTreeMap::new();
         let mut end = self.until.day() + 1;
         for _ in 0..MOST_YEARS {
-            let start = end - YEAR;
+            let start = end - MOST_DAYS_COUNTED;
             let span = Moment::from_day(start)..Moment::from_day(end);
             let year = self
                 .klaviyo

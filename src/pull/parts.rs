@@ -315,9 +315,8 @@ impl<S> Fill<'_, S> {
     /// Its ranges that are worth a cut: how many pages each is expected to have, and its number.
     fn long(&self) -> impl Iterator<Item = (f64, u32)> {
         let extent = self.census.extent(self.start, self.page);
-        let is_known = !matches!(self.census, Census::UnderWay);
-        let ranges = self.ranges.iter().filter(move |_| is_known);
-        ranges.filter_map(move |(number, range)| Some((range.long(&extent)?, *number)))
+        let ranges = self.ranges.iter();
+        ranges.filter_map(move |(number, range)| Some((range.long(extent.as_ref()?)?, *number)))
     }
 
     /// Cuts a long range in two; before the first cut, the census is due instead.
@@ -325,7 +324,7 @@ impl<S> Fill<'_, S> {
         if matches!(self.census, Census::Unasked) {
             return Some(Ask::Census);
         }
-        let extent = self.census.extent(self.start, self.page);
+        let extent = self.census.extent(self.start, self.page)?;
         let later = self.ranges.get_mut(&number)?.cut(&extent)?;
         let number = self.ranges.last_key_value().map_or(0, |(last, _)| last + 1);
         self.ranges.insert(number, later);
@@ -334,13 +333,15 @@ impl<S> Fill<'_, S> {
 }
 
 impl Census {
-    /// What it tells of a stream that ends at `end`, whose pages hold so many records.
-    fn extent(&self, end: Moment, page: usize) -> Extent<'_> {
+    /// What it tells of a stream that ends at `end`, whose pages hold so many records; `None` while it is
+    /// under way.
+    fn extent(&self, end: Moment, page: usize) -> Option<Extent<'_>> {
         let counted = match self {
+            Self::UnderWay => return None,
             Self::Taken(density) => Some((density, page as f64)),
-            Self::Unasked | Self::UnderWay | Self::Untold => None,
+            Self::Unasked | Self::Untold => None,
         };
-        Extent { end, counted }
+        Some(Extent { end, counted })
     }
 }
 

@@ -10,6 +10,9 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// The longest span that one request counts: a year.
+pub const MOST_DAYS_COUNTED: i64 = 365;
+
 /// What one count is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interval {
@@ -82,7 +85,7 @@ impl TryFrom<Raw> for Series {
 
 impl<E: Exchange> Klaviyo<E> {
     /// How many events of a metric there are in each interval of a span, by the interval's start. The
-    /// span begins and ends with whole intervals and is a year long at most.
+    /// span begins and ends with whole intervals and is [`MOST_DAYS_COUNTED`] long at most.
     ///
     /// # Errors
     /// Whatever the request meets.

@@ -20,7 +20,7 @@ mod subscriptions;
 mod writes;
 
 pub use accounts::Account;
-pub use aggregates::Interval;
+pub use aggregates::{Interval, MOST_DAYS_COUNTED};
 #[cfg(test)]
 pub(in crate::api) use client::judge;
 pub use client::{HttpStack, Klaviyo, REVISION, Stack};

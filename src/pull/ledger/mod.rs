@@ -12,7 +12,7 @@ mod repair;
 use super::sweep::quietly;
 use super::{Pull, PullError, Pulled, is_out_of_reach};
 use crate::api::ApiError;
-use crate::api::klaviyo::Interval;
+use crate::api::klaviyo::{Interval, MOST_DAYS_COUNTED};
 use crate::mirror::{Checked, Gap, Stream, Window};
 use crate::model::{Mentions, MetricId, Moment};
 use std::collections::BTreeMap;
@@ -30,8 +30,8 @@ pub(super) const RECENT_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Klaviyo may count a day's last events a while after it ended.
 const SETTLING: Duration = Duration::from_secs(60 * 60);
 
-/// The longest span that one request counts the days of.
-pub(super) const YEAR: i64 = 365;
+/// The days of a window, which one request counts.
+const YEAR: i64 = MOST_DAYS_COUNTED;
 
 /// A day that lacks something Klaviyo did not list is read again after so long: its counts may run ahead
 /// of its lists.
