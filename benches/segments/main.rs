@@ -15,6 +15,7 @@ mod evaluate;
 mod fill;
 mod incremental;
 mod people;
+#[path = "../usage/mod.rs"]
 mod usage;
 
 use clap::{Parser, Subcommand};
