@@ -119,7 +119,8 @@ impl Page<'_> {
                     .map(|low| chunk << CHUNK_BITS | u32::from(*low)),
             );
             stored.extend(members);
-            stored.sort_unstable();
+            // Two runs, which this one merges.
+            stored.sort();
             self.put_body(key, write(&stored));
         }
         Ok(added)

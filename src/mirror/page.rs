@@ -3,6 +3,7 @@
 use super::days::Days;
 use super::lateness::Learned;
 use super::names::Names;
+use super::staging::Pending;
 use super::{Mirror, MirrorError, Writer, codec, shelf::Shelf, tally::Tally};
 use crate::model::{Moment, Slot};
 use parking_lot::MutexGuard;
@@ -22,6 +23,7 @@ pub struct Page<'m> {
     changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     pub(super) next_slot: u32,
     pub(super) next_staged: u64,
+    pub(super) pending: Pending,
     pub(super) names: Names,
     pub(super) tally: Tally,
     /// Slots of profiles that this page changes.
@@ -68,6 +70,7 @@ impl Mirror {
             changes: BTreeMap::new(),
             next_slot: writer.next_slot,
             next_staged: writer.next_staged,
+            pending: Pending::default(),
             names: Names::default(),
             tally: writer.tally,
             changed: RoaringBitmap::new(),
@@ -82,6 +85,7 @@ impl Mirror {
 impl Page<'_> {
     /// Writes everything at once; on `Ok` it survives a power cut.
     pub fn commit(mut self) -> Result<(), MirrorError> {
+        self.write_pending();
         self.write_marks()?;
         self.write_timers()?;
         self.write_days()?;

@@ -9,14 +9,16 @@ use super::timeline::{Raw, put_tail};
 use super::{MirrorError, Page, codec};
 use crate::model::{Atom, IncomingEvent, IncomingValue, MetricId, MetricNo, ProfileId, PropertyNo};
 use crate::vault::Subject;
-use std::collections::BTreeMap;
 
 /// sled keeps values over about 7 KB in files of their own and is slow to forget them.
 pub(super) const PART_BYTES: usize = 7_000;
 
 /// Staged events lie apart by their owners, so that a fold of any size meets a person once, and not once for
 /// every million events: with 20 M events of 1 M profiles it would rewrite each timeline twenty times.
-const PARTITIONS: u8 = 32;
+const PARTITIONS: usize = 32;
+
+/// Events of a page that are not in a part yet, by partition: version byte and one after the other, or nothing.
+pub(super) type Pending = [Vec<u8>; PARTITIONS];
 
 /// What became of a page of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +44,6 @@ impl Page<'_> {
     ) -> Result<Staged, MirrorError> {
         let metric = self.metric_no(metric)?;
         let mut staged = Staged::default();
-        let mut parts: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
         for event in events {
             let profile = event.profile.as_ref();
             let known = |id: &&ProfileId| !self.mirror.vault.is_forgotten(Subject::Profile(id));
@@ -52,23 +53,33 @@ impl Page<'_> {
             };
             staged.events += 1;
             let partition = partition_of(profile);
-            let part = parts.entry(partition).or_insert_with(|| vec![VERSION]);
+            let mut part = std::mem::take(&mut self.pending[partition]);
+            if part.is_empty() {
+                part.push(VERSION);
+            }
             let length_before = part.len();
-            self.put_event(part, metric, profile, &event)?;
+            self.put_event(&mut part, metric, profile, &event)?;
             if part.len() > PART_BYTES && length_before > 1 {
                 let mut overflow = vec![VERSION];
                 overflow.extend(part.drain(length_before..));
-                self.put_part(partition, std::mem::replace(part, overflow));
+                self.put_part(partition, std::mem::replace(&mut part, overflow));
             }
-        }
-        for (partition, part) in parts {
-            self.put_part(partition, part);
+            self.pending[partition] = part;
         }
         Ok(staged)
     }
 
-    fn put_part(&mut self, partition: u8, part: Vec<u8>) {
-        let key = Shelf::Staged.key(&[&[partition], &self.next_staged.to_be_bytes()]);
+    /// Puts the events that are left into parts.
+    pub(super) fn write_pending(&mut self) {
+        let pending = std::mem::take(&mut self.pending).into_iter().enumerate();
+        for (partition, part) in pending.filter(|(_, part)| !part.is_empty()) {
+            self.put_part(partition, part);
+        }
+    }
+
+    fn put_part(&mut self, partition: usize, part: Vec<u8>) {
+        let number = self.next_staged.to_be_bytes();
+        let key = Shelf::Staged.key(&[&[partition as u8], &number]);
         self.next_staged += 1;
         self.put_body(key, part);
     }
@@ -112,13 +123,13 @@ impl Page<'_> {
 }
 
 /// Always the same for the same person: of what is staged twice, the later one counts.
-fn partition_of(profile: &ProfileId) -> u8 {
-    (crc32c::crc32c(profile.as_str().as_bytes()) % u32::from(PARTITIONS)) as u8
+fn partition_of(profile: &ProfileId) -> usize {
+    crc32c::crc32c(profile.as_str().as_bytes()) as usize % PARTITIONS
 }
 
 /// Which of so many shares of its partition an owner is in.
 pub(super) fn share_of(owner: &str, shares: u32) -> u32 {
-    crc32c::crc32c(owner.as_bytes()) / u32::from(PARTITIONS) % shares
+    crc32c::crc32c(owner.as_bytes()) / PARTITIONS as u32 % shares
 }
 
 /// Where staged events of a partition lie.
@@ -129,7 +140,7 @@ fn partition(number: u8) -> Vec<u8> {
 /// The number that the next staged part is given.
 pub(super) fn next_part(store: &Store) -> Result<u64, MirrorError> {
     let mut next = 0;
-    for number in 0..PARTITIONS {
+    for number in 0..PARTITIONS as u8 {
         let last = store.last_between(&partition(number), &partition(number + 1))?;
         if let Some((key, _)) = last {
             let latest = tail_u64(&key).ok_or_else(|| codec::bad(&key))?;

@@ -80,15 +80,18 @@ impl House {
 
     /// Fills the profiles; how many there are.
     async fn fill(&self, vendor: &Vendor) -> Result<u64, PullError> {
+        self.fill_into(vendor, &mut Pulled::default()).await
+    }
+
+    async fn fill_into(&self, vendor: &Vendor, pulled: &mut Pulled) -> Result<u64, PullError> {
         let klaviyo = client(vendor, &self.clock);
-        let mut pulled = Pulled::default();
         let mentions = Mentions::default();
         let source = Profiles {
             klaviyo: &klaviyo,
             mentions: &mentions,
         };
         let pull = self.pull();
-        let walked = pull.first_profiles(source, NOW, &mut pulled).await?;
+        let walked = pull.first_profiles(source, NOW, pulled).await?;
         Ok(walked.count)
     }
 
@@ -242,6 +245,29 @@ async fn a_fill_ended_at_any_moment_goes_on_and_reads_only_what_was_under_way_ag
             asked <= calm + calm / 10 + vendor.refused(),
             "run {run}: {asked} of {calm}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_forbidden_takes_none_along_that_came_before_it() {
+    let created = growing(600);
+    let expected = expected(&created).await;
+    for answered in 150..160 {
+        let clock = Clock::with_timers(NOW);
+        let house = House::new(&clock);
+        let vendor = Vendor::new(&clock, &created, Duration::from_millis(1_500));
+        vendor.forbid_after(answered);
+        let mut pulled = Pulled::default();
+        let error = house.fill_into(&vendor, &mut pulled).await.unwrap_err();
+        assert!(error.to_string().contains("403"), "{error}");
+        let parts = house.mirror.parts(&Stream::KlaviyoProfiles).unwrap();
+        let stored: u64 = parts.values().map(|part| part.seen).sum();
+        assert!(stored > answered);
+        assert_eq!(stored, pulled.count("profiles"));
+        vendor.abandon();
+        vendor.forbid_after(u64::MAX);
+        house.fill(&vendor).await.unwrap();
+        assert!(house.lines() == expected);
     }
 }
 

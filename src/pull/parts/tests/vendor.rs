@@ -40,6 +40,8 @@ struct Seen {
     generation: u64,
     /// Nothing is counted.
     uncounted: bool,
+    /// Pages that are answered; `None` for all.
+    allowed: Option<u64>,
 }
 
 pub fn client(vendor: &Vendor, clock: &Clock) -> Klaviyo<Stack<Vendor>> {
@@ -115,6 +117,11 @@ impl Vendor {
 
     pub fn refuse_counts(&self) {
         self.seen().uncounted = true;
+    }
+
+    /// After so many requests the key opens nothing any more.
+    pub fn forbid_after(&self, requests: u64) {
+        self.seen().allowed = Some(requests);
     }
 
     /// The counts of a metric's events by day.
@@ -195,7 +202,7 @@ fn event(metric: &str, n: usize, at: i64) -> Json {
 
 impl Exchange for Vendor {
     async fn exchange(&self, call: &Call) -> Result<Answer, ApiError> {
-        {
+        let is_forbidden = {
             let mut seen = self.seen();
             match call.body {
                 None => seen.requests += 1,
@@ -203,9 +210,11 @@ impl Exchange for Vendor {
             }
             seen.at_once += 1;
             seen.most_at_once = seen.most_at_once.max(seen.at_once);
-        }
+            seen.allowed.is_some_and(|allowed| seen.requests > allowed)
+        };
         self.0.clock.sleep(self.0.latency).await;
         let document = match &call.body {
+            _ if is_forbidden => None,
             None => {
                 let (path, query) = call.path_and_query.split_once('?').unwrap();
                 let query = url::form_urlencoded::parse(query.as_bytes());
@@ -222,7 +231,11 @@ impl Exchange for Vendor {
             ..Headers::default()
         };
         Ok(Answer {
-            status: if document.is_some() { 200 } else { 400 },
+            status: match &document {
+                Some(_) => 200,
+                None if is_forbidden => 403,
+                None => 400,
+            },
             headers,
             body: document
                 .map_or_else(Vec::new, |document| document.to_string().into_bytes())
