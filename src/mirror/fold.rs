@@ -162,16 +162,17 @@ impl Mirror {
     /// not go on.
     fn slots_of(
         &self,
-        owners: HashMap<ProfileId, u32>,
+        owners: HashMap<Box<str>, u32>,
         work: &mut Work<'_>,
     ) -> Result<Option<Vec<Slot>>, MirrorError> {
         let mut slots = vec![Slot(0); owners.len()];
-        let mut owners: Vec<(ProfileId, u32)> = owners.into_iter().collect();
+        let mut owners: Vec<(Box<str>, u32)> = owners.into_iter().collect();
         owners.sort_unstable();
         for some in owners.chunks(TIMELINES_PER_COMMIT) {
             let mut page = self.page();
             for (id, number) in some {
-                slots[*number as usize] = page.slot_for(Identity::Profile(id.clone()))?;
+                slots[*number as usize] =
+                    page.slot_for(Identity::Profile(ProfileId(id.clone())))?;
             }
             if !work.commit(page)? {
                 return Ok(None);

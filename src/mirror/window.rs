@@ -5,7 +5,6 @@ use super::shelf::Shelf;
 use super::staging::{lie_together, read_staged, share_of};
 use super::timeline::Raw;
 use super::{Mirror, MirrorError, codec};
-use crate::model::ProfileId;
 use std::collections::HashMap;
 
 /// A window ends with its partition of owners once it has so many events: smaller ones rewrite timelines more
@@ -33,7 +32,7 @@ pub(super) struct Window {
 #[derive(Default)]
 pub(super) struct Share {
     /// Numbered by first sight.
-    pub(super) owners: HashMap<ProfileId, u32>,
+    pub(super) owners: HashMap<Box<str>, u32>,
     pub(super) places: Vec<Place>,
     pub(super) tails: Vec<u8>,
 }
@@ -158,7 +157,11 @@ impl Share {
         // Both stay far below 2^32: a window ends at 2^26 bytes of a share, and one part.
         let next = self.owners.len() as u32;
         let from = self.tails.len() as u32;
-        let owner = *self.owners.entry(owner.into()).or_insert(next);
+        // An entry would take a name of its own for every event.
+        let owner = match self.owners.get(owner) {
+            Some(number) => *number,
+            None => *self.owners.entry(owner.into()).or_insert(next),
+        };
         self.tails.extend_from_slice(raw.tail);
         self.places.push(Place {
             at: raw.at,
@@ -173,7 +176,7 @@ impl Share {
     fn first_of(self, shares: u32) -> Self {
         let mut names = vec![""; self.owners.len()];
         for (owner, number) in &self.owners {
-            names[*number as usize] = owner.as_str();
+            names[*number as usize] = owner;
         }
         let mut first = Self::default();
         for place in &self.places {

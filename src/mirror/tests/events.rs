@@ -292,7 +292,11 @@ fn one_who_has_most_events_makes_windows_smaller_and_no_share_larger() {
     let rest = (1..window.shares).map(|number| mirror.read_share(&window, number).unwrap());
     let shares: Vec<Share> = std::iter::once(first).chain(rest).collect();
     let kiosk: &ProfileId = &"KIOSK".into();
-    assert!(shares.iter().any(|share| share.owners.contains_key(kiosk)));
+    assert!(
+        shares
+            .iter()
+            .any(|share| share.owners.contains_key(kiosk.as_str()))
+    );
     for share in &shares {
         let bytes = share.places.len() * size_of::<Place>() + share.tails.len();
         assert!(bytes < MOST_BYTES + PART_BYTES * 4, "{bytes}");
