@@ -29,7 +29,7 @@ pub(super) struct Generation {
     forgotten: u64,
     /// Whether it is kept when members joined.
     pub(super) keeps_times: bool,
-    /// How many pages it came in.
+    /// How many pages were laid down.
     pub(super) pages: u32,
 }
 

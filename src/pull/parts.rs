@@ -2,8 +2,8 @@
 //! cut where it turns out to be dense, and the parts are walked side by side.
 //!
 //! A page commits with the position of its own part, in whatever order pages arrive, so that a kill costs
-//! at most those under way. A cut is stored with the next page: both halves at once, or neither. Some pages
-//! wait for others to commit with; until then they count as under way.
+//! at most those under way. A cut is stored with the next page: both halves at once, or neither. Pages that
+//! arrived while others were stored commit together; none waits for another.
 
 use super::density::Density;
 use super::split::{Extent, Range};
@@ -13,12 +13,12 @@ use crate::api::{ApiError, Cursor as PageCursor, Fault, Page};
 use crate::mirror::{Cursor, MirrorError, Page as MirrorPage, Part, Stream};
 use crate::model::Moment;
 use crate::plan::Legibility;
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
 
-/// Pages that commit together. A commit is a sync of the disk, and events lie in fewer and larger pieces the
-/// more of them come at once, so that this takes 7 % less CPU time than page by page (measured); a page is up
-/// to a megabyte.
+/// Pages that commit together, if so many are there. A commit is a sync of the disk, and events lie in fewer
+/// and larger pieces the more of them come at once; a page is up to a megabyte.
 const TOGETHER: usize = 8;
 
 /// Records that can be listed by range.
@@ -122,10 +122,8 @@ impl Pull<'_> {
                 break;
             };
             let mut arrived = vec![first];
-            // As long as enough others are under way for the vendor to be kept busy.
             while arrived.len() < TOGETHER
-                && under_way.len() > abreast / 2
-                && let Some(more) = under_way.next().await
+                && let Some(Some(more)) = under_way.next().now_or_never()
             {
                 arrived.push(more);
             }

@@ -40,8 +40,10 @@ struct Seen {
     generation: u64,
     /// Nothing is counted.
     uncounted: bool,
-    /// Pages that are answered; `None` for all.
-    allowed: Option<u64>,
+    /// Takes any number of requests at a time.
+    is_unlimited: bool,
+    /// The number of a request that the key is not good for.
+    forbidden: Option<u64>,
 }
 
 pub fn client(vendor: &Vendor, clock: &Clock) -> Klaviyo<Stack<Vendor>> {
@@ -50,7 +52,7 @@ pub fn client(vendor: &Vendor, clock: &Clock) -> Klaviyo<Stack<Vendor>> {
         key: "pk_test".into(),
         account: None,
         budget_share: 0.7,
-        limits: true,
+        limits: !vendor.seen().is_unlimited,
     };
     let (budgets, conduct) = (Budgets::default(), Conduct::default());
     let draws = (&budgets, "acme");
@@ -119,9 +121,14 @@ impl Vendor {
         self.seen().uncounted = true;
     }
 
-    /// After so many requests the key opens nothing any more.
-    pub fn forbid_after(&self, requests: u64) {
-        self.seen().allowed = Some(requests);
+    /// Whoever asks next need not keep to limits, so that pages arrive together.
+    pub fn lift_limits(&self) {
+        self.seen().is_unlimited = true;
+    }
+
+    /// The request of this number is one that the key is not good for.
+    pub fn forbid(&self, request: u64) {
+        self.seen().forbidden = Some(request);
     }
 
     /// The counts of a metric's events by day.
@@ -210,7 +217,7 @@ impl Exchange for Vendor {
             }
             seen.at_once += 1;
             seen.most_at_once = seen.most_at_once.max(seen.at_once);
-            seen.allowed.is_some_and(|allowed| seen.requests > allowed)
+            call.body.is_none() && seen.forbidden == Some(seen.requests)
         };
         self.0.clock.sleep(self.0.latency).await;
         let document = match &call.body {
@@ -233,7 +240,7 @@ impl Exchange for Vendor {
         Ok(Answer {
             status: match &document {
                 Some(_) => 200,
-                None if is_forbidden => 403,
+                None if is_forbidden => 401,
                 None => 400,
             },
             headers,
